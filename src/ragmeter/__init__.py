@@ -1,1 +1,134 @@
-"""What a thousand answers cost: ragmeter measures LLM and retrieval spend on live traffic."""
+"""What a thousand answers cost: ragmeter measures LLM and retrieval spend on live traffic, on OpenTelemetry.
+
+One call, `ragmeter.instrument()`, wraps the LLM and vector-database clients of an app. Nothing is imported before
+the app imports it, and no call of the app is changed, delayed or broken.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+    from ragmeter.runtime import Runtime
+    from ragmeter.scopes import QueryScope
+    from ragmeter.status_report import Status
+
+__all__ = ["flush", "instrument", "label", "query", "status", "uninstrument"]
+
+_runtime: Runtime | None = None
+_changing = threading.Lock()
+
+
+def instrument(
+    *,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    service_name: str | None = None,
+    labels: Iterable[str] | None = None,
+    prices: Mapping[str, Mapping[str, float] | str] | str | PathLike[str] | None = None,
+    builtin_prices: bool | None = None,
+    fine_tuned: Iterable[str] | None = None,
+    capture_content: bool | None = None,
+    only: Iterable[str] | None = None,
+    skip: Iterable[str] | None = None,
+    providers: Mapping[str, str] | None = None,
+    stream_usage: bool | None = None,
+    profile: str | None = None,
+    max_label_values: int | None = None,
+    prometheus_host: str | None = None,
+    prometheus_port: int | None = None,
+) -> None:
+    """Wrap the app's LLM and vector-database clients. A second call changes nothing.
+
+    Everything may also be set by the environment, see `ragmeter.settings.VARIABLES`; a value that cannot be used raises
+    `ragmeter.settings.SettingsError`.
+
+    `tracer_provider`, `meter_provider`: where telemetry goes; else the app's global providers; else, for metrics, OTLP
+    when an OTLP endpoint is configured and a Prometheus endpoint on `prometheus_host`:`prometheus_port` otherwise.
+    `labels`: names of the app's own metric labels, set with `ragmeter.label()`; at most `max_label_values` values each.
+    `prices`: US dollars per million tokens by model, or the model a deployment stands for, or a TOML or JSON file of
+    these. `builtin_prices=False` uses no others. `fine_tuned`: names of models that are fine-tuned though their id does
+    not tell. `providers`: the provider behind a gateway's host name. `only`, `skip`: integrations by name.
+    `stream_usage`: ask OpenAI-shaped servers for usage in streams, and hide the extra chunk from the app.
+    `capture_content`: put messages on spans. `profile`: generation of the standard metrics, `released`, `latest`, `both`.
+    """
+    from ragmeter.runtime import Runtime
+    from ragmeter.settings import read_settings
+
+    settings = read_settings(
+        {
+            "service_name": service_name,
+            "labels": _listed(labels),
+            "prices": prices,
+            "builtin_prices": builtin_prices,
+            "fine_tuned": _listed(fine_tuned),
+            "capture_content": capture_content,
+            "only": _listed(only),
+            "skip": _listed(skip),
+            "providers": providers,
+            "stream_usage": stream_usage,
+            "profile": profile,
+            "max_label_values": max_label_values,
+            "prometheus_host": prometheus_host,
+            "prometheus_port": prometheus_port,
+        }
+    )
+    global _runtime
+    with _changing:
+        if _runtime is None:
+            runtime = Runtime(settings, tracer_provider, meter_provider)
+            runtime.start()
+            _runtime = runtime
+
+
+def uninstrument() -> None:
+    """Put the clients back as they were. What was measured so far is handed over."""
+    global _runtime
+    with _changing:
+        if _runtime is not None:
+            _runtime.stop()
+            _runtime = None
+
+
+def query(strategy: str | None = None, *, name: str | None = None, **labels: Any) -> QueryScope:
+    """A scope for one user query: `with ragmeter.query(team="search"): …`, also `async with`.
+
+    Everything called inside is charged to it. `strategy` overrides what ragmeter derives. Before `instrument()` it
+    does nothing.
+    """
+    from ragmeter.scopes import QueryScope
+
+    if _runtime is None:
+        return QueryScope(None, lambda name, started: None, strategy, name, {})
+    return _runtime.query(strategy, name, labels)
+
+
+def label(**labels: Any) -> None:
+    """Set declared labels on the current query, or where there is none on what follows in this context."""
+    if _runtime is not None:
+        _runtime.label(labels)
+
+
+def flush(timeout: float = 5.0) -> bool:
+    """Account for every finished call and hand it to the exporters; false when `timeout` seconds were not enough.
+
+    For short-lived processes. A query that is still inside its scope or root span stays open.
+    """
+    return True if _runtime is None else _runtime.flush(timeout)
+
+
+def status() -> Status:
+    """What is patched, in which versions, what is foreign and what has no price."""
+    from ragmeter.status_report import inactive_status
+
+    return inactive_status() if _runtime is None else _runtime.status()
+
+
+def _listed(names: Iterable[str] | None) -> Any:
+    return names if names is None or isinstance(names, str) else list(names)

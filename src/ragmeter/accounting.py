@@ -1,0 +1,159 @@
+"""The worker's work: from a finished call's references to spans, totals and distributions."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from opentelemetry.context import Context
+
+from ragmeter import anatomy, semconv, strategy
+from ragmeter.guard import Guard
+from ragmeter.metering import Metered, meter_inference, meter_other
+from ragmeter.model import Operation, PriceState, Prompt, Response
+from ragmeter.observing import Record
+from ragmeter.pricebook import PriceBook
+from ragmeter.queries import Ledger, QueryReport
+from ragmeter.scopes import QueryHandle, Scopes, error_type_of
+from ragmeter.settings import Settings
+from ragmeter.telemetry import Telemetry
+from ragmeter.tracing import Tracing
+
+
+@dataclass(frozen=True, slots=True)
+class UnpricedModel:
+    """A model without a known price, and how many operations it was used for."""
+
+    provider: str
+    model: str
+    operations: int
+
+
+class Accounting:
+    """Takes records and ended queries, one at a time, under the worker's lock."""
+
+    def __init__(
+        self, settings: Settings, guard: Guard, tracing: Tracing, telemetry: Telemetry, scopes: Scopes
+    ) -> None:
+        self._guard = guard
+        self._tracing = tracing
+        self._telemetry = telemetry
+        self._fine_tuned = settings.fine_tuned
+        self._prices = PriceBook(settings.prices, builtin=settings.builtin_prices)
+        self._scopes = scopes
+        self.ledger = Ledger(self._post, scopes.forget)
+        self.unpriced: Counter[tuple[str, str]] = Counter()
+
+    def handle(self, item: Record | QueryHandle) -> None:
+        """Account for one finished call, or for a query the app has left."""
+        if isinstance(item, QueryHandle):
+            self._end_query(item)
+        else:
+            self._account(item, complete=True)
+
+    def handle_overflow(self, item: Record | QueryHandle) -> None:
+        """The same on the caller's thread: nothing is looked for in texts, no price table is loaded."""
+        if isinstance(item, QueryHandle):
+            self._end_query(item)
+        else:
+            self._account(item, complete=False)
+
+    def tick(self) -> None:
+        """Post the queries that have waited long enough."""
+        self.ledger.expire(time.monotonic())
+
+    def clear(self) -> None:
+        """In a forked child: what was collected is the parent's."""
+        self.ledger = Ledger(self._post, self._scopes.forget)
+        self._telemetry.totals.clear()
+        self.unpriced.clear()
+
+    def _account(self, record: Record, *, complete: bool) -> None:
+        metered: Metered | None = None
+        try:
+            operation = self._operation(record, complete=complete)
+            metered = self._meter(operation, record.query, complete=complete)
+            labels = {**record.labels, **record.query.labels}
+            self._telemetry.count_operation(metered, record.context, labels, standard=record.standard)
+            if metered.cost.state is PriceState.UNPRICED:
+                self.unpriced[operation.request.system, operation.model or "unknown"] += 1
+        finally:
+            self._end_span(record, metered)
+            if metered is not None:
+                self.ledger.add(record.query, metered, record.labels)
+            else:
+                record.query.finished += 1
+
+    def _operation(self, record: Record, *, complete: bool) -> Operation:
+        reader = record.reading.reader
+        response, prompt = Response(), Prompt()
+        # Reading is the integration's code: when it fails, time, error and span of the call are still worth having.
+        try:
+            response = record.answer()
+        except Exception as error:
+            self._guard.caught(f"reading the answer of {record.request.kind.value}", error)
+        try:
+            prompt = reader.prompt(record.request.held) if complete else Prompt()
+        except Exception as error:
+            self._guard.caught(f"reading the prompt of {record.request.kind.value}", error)
+        return Operation(
+            request=record.request,
+            response=response,
+            prompt=prompt,
+            started=record.started,
+            duration=record.duration,
+            time_to_first_chunk=record.time_to_first_chunk,
+            error_type=None if record.error is None else error_type_of(record.error),
+        )
+
+    def _meter(self, operation: Operation, query: QueryHandle, *, complete: bool) -> Metered:
+        request = operation.request
+        priced = request.model is not None or operation.response.model is not None
+        card = self._prices.card(operation, load=complete) if priced else None
+        if not request.kind.is_inference:
+            return meter_other(operation, card)
+        places = anatomy.locate(operation.prompt, self.ledger.own_chunks(query))
+        if not places:
+            places = anatomy.locate(operation.prompt, self.ledger.known_chunks())
+        return meter_inference(operation, places, card, fine_tuned=self._is_fine_tuned(operation))
+
+    def _is_fine_tuned(self, operation: Operation) -> bool:
+        names = {operation.request.model, operation.response.model}
+        names |= {self._prices.canonical(name) for name in names}
+        return any(strategy.is_fine_tuned(name, self._fine_tuned) for name in names)
+
+    def _end_span(self, record: Record, metered: Metered | None) -> None:
+        if record.span is None:
+            return
+        if metered is None:
+            record.span.end(record.started + int(record.duration * 1e9))
+        else:
+            self._tracing.end_span(record.span, metered)
+
+    def _end_query(self, handle: QueryHandle) -> None:
+        self.ledger.end(handle)
+        if handle.span is not None and not handle.begun:
+            self._tracing.end_query(handle.span, handle.ended or time.time_ns(), {}, handle.error_type)
+
+    def _post(self, report: QueryReport) -> None:
+        self._telemetry.count_query(report, _context_of(report))
+        span = report.handle.span
+        if span is not None and report.handle.ended is not None:
+            self._tracing.end_query(span, report.handle.ended, _query_attributes(report), report.error_type)
+
+
+def _context_of(report: QueryReport) -> Context | None:
+    from opentelemetry import trace
+
+    return None if report.handle.span is None else trace.set_span_in_context(report.handle.span)
+
+
+def _query_attributes(report: QueryReport) -> Mapping[str, str | int | float | None]:
+    return {
+        semconv.STRATEGY: report.strategy,
+        semconv.COST_AMOUNT: report.cost,
+        semconv.COST_CURRENCY: None if report.cost is None else "USD",
+        semconv.QUERY_OPERATIONS: len(report.operations),
+    }

@@ -1,0 +1,161 @@
+"""Providers for an app that has none: Prometheus to pull from, or OTLP to push to. Never set globally.
+
+The app may set providers of its own later, which the API allows only once: ours stay private so that it can.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from opentelemetry.metrics import MeterProvider as ApiMeterProvider
+from opentelemetry.metrics import get_meter_provider
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import ProxyTracerProvider, get_tracer_provider
+from opentelemetry.trace import TracerProvider as ApiTracerProvider
+
+from ragmeter.settings import Settings
+
+logger = logging.getLogger("ragmeter")
+
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+METRICS_ENDPOINT = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"
+TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
+
+
+@dataclass(slots=True)
+class Providers:
+    """Where spans and metrics go; `description` says so for people, `own` are those to shut down with us."""
+
+    tracer_provider: ApiTracerProvider
+    meter_provider: ApiMeterProvider
+    description: str
+    own: tuple[Any, ...] = ()
+    server: Any = None
+
+    def shutdown(self) -> None:
+        """Flush and close what is ours."""
+        for provider in self.own:
+            provider.shutdown()
+        if self.server is not None:
+            self.server.shutdown()
+            self.server.server_close()
+
+
+def choose_providers(
+    settings: Settings, tracer_provider: ApiTracerProvider | None, meter_provider: ApiMeterProvider | None
+) -> Providers:
+    """The given providers, else those the app has set globally, else our own."""
+    own: list[Any] = []
+    server = None
+    if tracer_provider is None:
+        tracer_provider = get_tracer_provider()
+        if isinstance(tracer_provider, ProxyTracerProvider) and _endpoint(TRACES_ENDPOINT):
+            tracer_provider = _own_tracer_provider(settings)
+            own.append(tracer_provider)
+    description = "the app's meter provider"
+    if meter_provider is None:
+        meter_provider = _global_meter_provider()
+    if meter_provider is None:
+        meter_provider, server, description = _own_meter_provider(settings)
+        own.append(meter_provider)
+    return Providers(tracer_provider, meter_provider, description, tuple(own), server)
+
+
+def _endpoint(specific: str) -> str | None:
+    return os.environ.get(specific) or os.environ.get(ENDPOINT)
+
+
+def _global_meter_provider() -> ApiMeterProvider | None:
+    provider = get_meter_provider()
+    # Until the app sets a provider the API hands out a proxy, which has no public name.
+    return None if type(provider).__name__ == "_ProxyMeterProvider" else provider
+
+
+def _resource(settings: Settings) -> Resource:
+    attributes = {"telemetry.distro.name": "ragmeter", "telemetry.distro.version": version("ragmeter")}
+    if settings.service_name is not None:
+        attributes["service.name"] = settings.service_name
+    return Resource.create(attributes)
+
+
+def _own_tracer_provider(settings: Settings) -> TracerProvider:
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    if _speaks_http("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"):
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    else:
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # type: ignore[assignment]
+            OTLPSpanExporter,
+        )
+    provider = TracerProvider(resource=_resource(settings), shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider
+
+
+def _own_meter_provider(settings: Settings) -> tuple[MeterProvider, Any, str]:
+    if endpoint := _endpoint(METRICS_ENDPOINT):
+        return _pushing_provider(settings), None, f"OTLP to {endpoint}"
+    return _pulled_provider(settings)
+
+
+def _pushing_provider(settings: Settings) -> MeterProvider:
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+    if _speaks_http("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"):
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    else:
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (  # type: ignore[assignment]
+            OTLPMetricExporter,
+        )
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter())
+    return MeterProvider([reader], resource=_resource(settings), shutdown_on_exit=False)
+
+
+def _pulled_provider(settings: Settings) -> tuple[MeterProvider, Any, str]:
+    from opentelemetry.exporter.prometheus import PrometheusMetricReader
+    from prometheus_client import CollectorRegistry, start_http_server
+
+    # A registry of our own: the app's default one may already be served, or cleared, by the app.
+    registry = CollectorRegistry()
+    reader = _prometheus_reader(PrometheusMetricReader, registry)
+    provider = MeterProvider([reader], resource=_resource(settings), shutdown_on_exit=False)
+    host, port = settings.prometheus_host, settings.prometheus_port
+    try:
+        server, _ = start_http_server(port, addr=host, registry=registry)
+    except OSError as error:
+        logger.warning(
+            "ragmeter cannot serve metrics on %s:%d (%s). The app is not affected. Choose another port with "
+            "instrument(prometheus_port=...) or RAGMETER_PROMETHEUS_PORT; for servers with several processes push with "
+            "OTLP instead: set %s.",
+            host,
+            port,
+            error.strerror or error,
+            ENDPOINT,
+        )
+        return provider, None, f"nothing: {host}:{port} is taken"
+    return provider, server, f"Prometheus on http://{host}:{server.server_port}/metrics"
+
+
+def _prometheus_reader(reader: Any, registry: Any) -> Any:
+    try:
+        return reader(registry=registry)
+    except TypeError:
+        # Releases before the `registry` argument collect into the default registry only.
+        from prometheus_client import REGISTRY
+
+        made = reader()
+        REGISTRY.unregister(made._collector)
+        registry.register(made._collector)
+        return made
+
+
+def _speaks_http(specific: str) -> bool:
+    protocol = os.environ.get(specific) or os.environ.get(PROTOCOL) or "grpc"
+    return protocol.startswith("http")

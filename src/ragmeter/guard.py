@@ -1,0 +1,46 @@
+"""Our mistakes never reach the app: caught here, logged once a place, counted; loud in tests."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+
+logger = logging.getLogger("ragmeter")
+
+LOUD_VARIABLE = "RAGMETER_LOUD"
+"""Environment variable under which our errors are raised instead of swallowed: for our own tests."""
+
+
+class Guard:
+    """Takes the errors of our own code; `counts` holds how many came from each place."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.loud = os.environ.get(LOUD_VARIABLE, "") not in ("", "0")
+
+    def caught(self, place: str, error: Exception) -> None:
+        """Count `error`, log it the first time it comes from `place`, and raise it when loud.
+
+        The log line names the exception's type and where it arose, not its message: that may hold a prompt.
+        """
+        if self.loud:
+            raise error
+        self.counts[place] += 1
+        if self.counts[place] == 1:
+            logger.warning(
+                "ragmeter failed in %s (%s at %s); the app's call is not affected, its metrics may lack this part. "
+                "Further failures at this place are only counted.",
+                place,
+                type(error).__name__,
+                _origin(error),
+            )
+
+
+def _origin(error: Exception) -> str:
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    if frame is None:
+        return "unknown line"
+    return f"{os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno}"

@@ -1,0 +1,121 @@
+"""What a contributor declares to add a client: where to wrap, and how to read what passes there.
+
+An integration only reads. It holds no tracer, no settings and no `try`: whatever it raises is caught, counted and
+kept from the app by the core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ragmeter.model import Prompt, Request, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a wrapped function, as a reader sees it."""
+
+    instance: Any
+    arguments: tuple[Any, ...]
+    keywords: Mapping[str, Any]
+
+    def argument(self, position: int, name: str, default: Any = None) -> Any:
+        """The argument at `position` or called `name`, `default` when the app gave neither."""
+        if position < len(self.arguments):
+            return self.arguments[position]
+        return self.keywords.get(name, default)
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The call has returned its whole answer."""
+
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """The call has returned a stream: `iterator` names the attribute it iterates.
+
+    `connection` is what is closed (`close` or `aclose`) when the app stops early.
+    """
+
+    stream: Any
+    iterator: str
+    connection: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """The call has returned a response whose body the app reads itself, as a whole or as a stream.
+
+    `carrier` is the object that travels to that later place (it has a dictionary `extensions`, `close` and perhaps
+    `aclose`); `body` gives what was read once it is closed, `None` when nothing was kept.
+    """
+
+    carrier: Any
+    body: Callable[[], object]
+
+
+Outcome = Complete | Streamed | Unread
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How one kind of operation is read. All of it but `hold` and `is_extra` runs off the caller's thread.
+
+    `hold` copies what the app might change before it is read; `pieces` folds the next pieces of a stream into what
+    the earlier ones gave; `is_extra` knows the piece that only exists because usage was asked for.
+    """
+
+    response: Callable[[Any], Response]
+    prompt: Callable[[Any], Prompt] = lambda held: Prompt()
+    pieces: Callable[[Response, Sequence[Any]], Response] | None = None
+    hold: Callable[[Any], object] = lambda result: result
+    is_extra: Callable[[Any], bool] = lambda piece: False
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What reading a call before it is made gave; `with_usage` is the same call, asking for usage in its stream."""
+
+    request: Request
+    reader: Reader
+    with_usage: Callable[[Call], Call] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A function to wrap, as `module:Class.attribute`, and how a call of it is read (`None`: not ours to record)."""
+
+    path: str
+    read: Callable[[Call], Reading | None]
+    outcome: Callable[[Any], Outcome] = Complete
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """A function after which an `Unread` response goes on as a stream: `outcome` finds it in the wrapped instance."""
+
+    path: str
+    carrier: Callable[[Any], Any]
+    outcome: Callable[[Any], Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A function of the client that would record the same call a second time; it returns `None` while we do."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Integration:
+    """One client library: its distribution, the range of versions it was tested with, and what to wrap in it."""
+
+    name: str
+    distribution: str
+    tested: tuple[str, str]
+    targets: tuple[Target | Resumption | Silence, ...]

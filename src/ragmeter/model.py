@@ -1,0 +1,166 @@
+"""The domain's data: frozen, standard library only, made by readers and passed one way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class OperationKind(StrEnum):
+    """What one call to a client does; the value is its `gen_ai.operation.name`."""
+
+    CHAT = "chat"
+    TEXT_COMPLETION = "text_completion"
+    EMBEDDINGS = "embeddings"
+    SEARCH = "search"
+    RERANK = "rerank"
+
+    @property
+    def is_inference(self) -> bool:
+        """Whether a model writes an answer: only these make a query."""
+        return self in (OperationKind.CHAT, OperationKind.TEXT_COMPLETION)
+
+
+class Origin(StrEnum):
+    """Where a prompt token came from."""
+
+    SYSTEM = "system"
+    TOOLS = "tools"
+    HISTORY = "history"
+    CONTEXT = "context"
+    TOOL_RESULTS = "tool_results"
+    QUESTION = "question"
+    OTHER = "other"
+
+
+class PriceState(StrEnum):
+    """How far a cost can be trusted: unknown is never zero."""
+
+    PRICED = "priced"
+    ESTIMATED = "estimated"
+    UNPRICED = "unpriced"
+
+
+class Role(StrEnum):
+    """Who wrote a part of a prompt, in the words all providers share."""
+
+    TOOLS = "tools"
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens and billed units of one operation, as the provider reported them; `None` is unknown, not zero.
+
+    `input_tokens` includes cache reads and writes, `output_tokens` includes reasoning, whatever the provider's
+    own convention is: readers bring them to this form.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    image_input_tokens: int | None = None
+    web_searches: int | None = None
+    file_searches: int | None = None
+    total_tokens: int | None = None
+    reported_cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One retrieved passage."""
+
+    text: str
+    id: str | None = None
+    score: float | None = None
+    rank: int = 0
+    collection: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPart:
+    """One piece of text of a prompt and who wrote it."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The text of a request in the order it stands on the wire: tools, system, messages.
+
+    `has_media` says that it also holds images, audio or files, whose tokens no text accounts for.
+    """
+
+    parts: tuple[PromptPart, ...] = ()
+    has_media: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a call asks for, known before it is made.
+
+    `system` is the provider of a model or the name of a database; `held` keeps the references from which the
+    prompt is read later, off the caller's thread; `size` is their approximate length in characters.
+    """
+
+    kind: OperationKind
+    system: str
+    model: str | None = None
+    collection: str | None = None
+    method: str | None = None
+    top_k: int | None = None
+    streams: bool = False
+    server_address: str | None = None
+    server_port: int | None = None
+    parameters: Mapping[str, str | int | float | bool | tuple[str, ...]] = field(default_factory=dict)
+    held: object = None
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a call gave: `text` is the answer's pieces in order, `chunks` what a search returned, one list a question.
+
+    `retrieved` says that the provider itself put documents into the prompt (file search, knowledge bases);
+    `service_tier` and `speed` are what was served, which is what is billed, not what was asked for;
+    `pending` says that the answer is still being made in the background, so that its usage is not known yet.
+    """
+
+    model: str | None = None
+    id: str | None = None
+    finish_reasons: tuple[str, ...] = ()
+    usage: Usage | None = None
+    service_tier: str | None = None
+    speed: str | None = None
+    text: tuple[str, ...] = ()
+    chunks: tuple[Chunk, ...] = ()
+    retrieved: bool = False
+    pending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One finished call: `started` in nanoseconds since the epoch, durations in seconds."""
+
+    request: Request
+    response: Response
+    prompt: Prompt
+    started: int
+    duration: float
+    time_to_first_chunk: float | None = None
+    error_type: str | None = None
+
+    @property
+    def model(self) -> str | None:
+        """The model that answered, else the one that was asked for."""
+        return self.response.model or self.request.model

@@ -1,0 +1,253 @@
+"""Which price applies: the app's own table, then a small overlay, then genai-prices; resolved once, off the app's threads.
+
+The table of genai-prices takes about a second to load and 0.2 ms for each calculation: both happen on the worker, and
+what comes out are plain floats that are kept for a minute (some prices depend on the time of day).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import tomllib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from ragmeter.model import Operation
+from ragmeter.pricing import Line, Rate, RateCard
+
+PriceTable = Mapping[str, "Mapping[str, float] | str"]
+"""Model name or shell pattern -> US dollars per million tokens by unit, or the name of the model it stands for."""
+
+UNITS: dict[str, tuple[str, Line, float]] = {
+    "cache_write_1h": ("cache_write_1h_tokens", Line.CACHE_WRITE, 1e6),
+    "cache_write": ("cache_write_tokens", Line.CACHE_WRITE, 1e6),
+    "cache_read": ("cache_read_tokens", Line.CACHE_READ, 1e6),
+    "audio_input": ("input_audio_tokens", Line.INPUT, 1e6),
+    "audio_output": ("output_audio_tokens", Line.OUTPUT, 1e6),
+    "reasoning": ("output_reasoning_tokens", Line.OUTPUT, 1e6),
+    "input": ("input_tokens", Line.INPUT, 1e6),
+    "output": ("output_tokens", Line.OUTPUT, 1e6),
+    "web_search": ("web_searches", Line.SEARCH, 1e3),
+    "file_search": ("storage_searches", Line.SEARCH, 1e3),
+    "request": ("requests", Line.SEARCH, 1.0),
+}
+"""Units of a price table: the count they price, the line of the bill, and how many the price is for."""
+
+PARTS_OF = {
+    "cache_write_tokens": ("cache_write_1h_tokens",),
+    "input_tokens": ("cache_write_1h_tokens", "cache_write_tokens", "cache_read_tokens", "input_audio_tokens"),
+    "output_tokens": ("output_audio_tokens", "output_reasoning_tokens"),
+}
+
+OVERLAY_DATE = "2026-11-22"
+OVERLAY: dict[str, dict[str, float]] = {
+    "ft:gpt-4.1-nano*": {"input": 0.2, "output": 0.8, "cache_read": 0.05},
+    "ft:gpt-4.1-mini*": {"input": 0.8, "output": 3.2, "cache_read": 0.2},
+    "ft:gpt-4.1-2*": {"input": 3.0, "output": 12.0, "cache_read": 0.75},
+    "ft:gpt-4.1:*": {"input": 3.0, "output": 12.0, "cache_read": 0.75},
+    "ft:gpt-4o-mini*": {"input": 0.3, "output": 1.2, "cache_read": 0.15},
+    "ft:gpt-4o-2*": {"input": 3.75, "output": 15.0, "cache_read": 1.875},
+    "ft:gpt-4o:*": {"input": 3.75, "output": 15.0, "cache_read": 1.875},
+    "ft:o4-mini*": {"input": 4.0, "output": 16.0, "cache_read": 1.0},
+}
+"""OpenAI's fine-tuned models that genai-prices 0.2.3 lacks, or lacks the cached rate of. Figures as listed by litellm's
+price file (MIT) on `OVERLAY_DATE`; the two gpt-4o rows repeat genai-prices' input and output prices."""
+
+GENAI_IDS = {
+    "azure.ai.openai": "azure",
+    "azure.ai.inference": "azure",
+    "aws.bedrock": "aws",
+    "gcp.gemini": "google",
+    "gcp.gen_ai": "google",
+    "gcp.vertex_ai": "google",
+    "mistral_ai": "mistral",
+    "moonshot_ai": "moonshotai",
+    "x_ai": "x-ai",
+}
+"""Provider names of the conventions -> provider ids of genai-prices, where they differ."""
+
+STANDARD_TIERS = (None, "default", "standard", "auto", "on_demand", "performance", "standard_only")
+KEEP_SECONDS = 60.0
+MOST_KEPT = 4_096
+
+
+class PriceTableError(ValueError):
+    """A price table of the app that cannot be used; the message says which entry and what to write."""
+
+
+class PriceBook:
+    """Finds the rate card of an operation; not thread-safe, used under the worker's lock."""
+
+    def __init__(self, prices: PriceTable, *, builtin: bool = True) -> None:
+        self._prices = prices
+        self._builtin = builtin
+        self._kept: dict[tuple[str | None, ...], tuple[float, RateCard | None]] = {}
+
+    def card(self, operation: Operation, *, load: bool = True) -> RateCard | None:
+        """The prices of `operation`, `None` when none is known. Without `load` only what is already resolved."""
+        response, request = operation.response, operation.request
+        key = (request.system, response.model, request.model, response.service_tier, response.speed)
+        kept = self._kept.get(key)
+        now = time.monotonic()
+        if kept is not None and (kept[0] > now or not load):
+            return kept[1]
+        if not load:
+            return None
+        card = self._resolve(operation)
+        if len(self._kept) >= MOST_KEPT:
+            self._kept.clear()
+        self._kept[key] = (now + KEEP_SECONDS, card)
+        return card
+
+    def canonical(self, model: str | None) -> str | None:
+        """The model that a name stands for by the app's aliases; the name itself where it is none."""
+        entry = None if model is None else _entry(self._prices, model)
+        return entry[1] if entry is not None and isinstance(entry[1], str) else model
+
+    def _resolve(self, operation: Operation) -> RateCard | None:
+        names = [name for name in (operation.response.model, operation.request.model) if name]
+        for name in names:
+            entry = _entry(self._prices, name)
+            if entry is not None and not isinstance(entry[1], str):
+                return card_of(entry[1], f"prices[{entry[0]!r}]")
+        if not self._builtin:
+            return None
+        # An alias says what a deployment is; the name in the response may be the deployment's own.
+        names = [alias for name in names if (alias := self.canonical(name)) != name and alias] + names
+        for name in names:
+            entry = _entry(OVERLAY, name)
+            if entry is not None and not isinstance(entry[1], str):
+                tier = operation.response.service_tier
+                return card_of(entry[1], f"overlay of {OVERLAY_DATE}: {entry[0]}", exact=tier in STANDARD_TIERS)
+            card = _genai_card(operation, name)
+            if card is not None:
+                return card
+        return None
+
+
+def card_of(prices: Mapping[str, float], row: str, *, exact: bool = True) -> RateCard:
+    """A rate card from a price table's entry."""
+    units = [unit for unit in UNITS if unit in prices]
+    numbers = {UNITS[unit][0]: number for number, unit in enumerate(units)}
+    rates = []
+    for unit in units:
+        count, line, per = UNITS[unit]
+        within = tuple(numbers[part] for part in PARTS_OF.get(count, ()) if part in numbers)
+        rates.append(Rate(count, line, prices[unit] / per, within=within))
+    return RateCard(tuple(rates), row, exact)
+
+
+def read_price_table(given: PriceTable | str | Path | None) -> PriceTable:
+    """The app's prices from a mapping, or from a TOML or JSON file; checked, so that a wrong entry fails at once."""
+    if given is None:
+        return {}
+    if isinstance(given, str | Path):
+        given = _read_file(Path(given))
+    if not isinstance(given, Mapping):
+        raise PriceTableError(f"prices: expected a mapping of models or a file name, got {type(given).__name__}")
+    for model, entry in given.items():
+        _check_entry(model, entry)
+    return dict(given)
+
+
+def _read_file(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PriceTableError(f"prices: cannot read {path}: {error.strerror}") from error
+    try:
+        return json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except ValueError as error:
+        raise PriceTableError(f"prices: {path} is not valid {'JSON' if path.suffix == '.json' else 'TOML'}: {error}") from error
+
+
+def _check_entry(model: Any, entry: Any) -> None:
+    if isinstance(entry, str) and entry:
+        return
+    if not isinstance(entry, Mapping) or not entry:
+        raise PriceTableError(
+            f"prices[{model!r}]: expected US dollars per million tokens such as {{'input': 0.15, 'output': 0.6}}, "
+            f"or the name of the model it stands for; got {entry!r}"
+        )
+    for unit, value in entry.items():
+        if unit not in UNITS:
+            raise PriceTableError(f"prices[{model!r}]: unknown unit {unit!r}; known are {', '.join(UNITS)}")
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
+            raise PriceTableError(f"prices[{model!r}][{unit!r}]: expected a number of US dollars >= 0, got {value!r}")
+
+
+def _entry(table: Mapping[str, Any], model: str) -> tuple[str, Any] | None:
+    """The row for `model`: its own name, else the longest pattern that matches."""
+    if model in table:
+        return model, table[model]
+    matching = [pattern for pattern in table if fnmatchcase(model, pattern)]
+    return (best := max(matching, key=len), table[best]) if matching else None
+
+
+def _genai_card(operation: Operation, model: str) -> RateCard | None:
+    # Imported here: it takes 0.2 s to 1 s and 40 MB, which nobody should pay who sends no request.
+    from genai_prices.data_snapshot import get_snapshot
+
+    request, response = operation.request, operation.response
+    provider_id = GENAI_IDS.get(request.system, request.system)
+    snapshot = get_snapshot()
+    try:
+        provider, info = snapshot.find_provider_model(model, None, provider_id, None)
+    except LookupError:
+        return None
+    at = datetime.fromtimestamp(operation.started / 1e9, tz=UTC)
+    wanted = _price_context(response.service_tier, response.speed)
+    # A model found at another provider has that provider's standard price only.
+    own = any(info is known for known in provider.models)
+    known = [variant for variant in info.price_variants or () if own and variant.when.items() <= wanted.items()]
+    covered = all(any(key in variant.when for variant in known) for key in wanted)
+    prices = info.get_prices(at, wanted if own else None)
+    return _compiled(prices, f"genai-prices: {provider.id}/{info.id}", exact=covered)
+
+
+def _price_context(tier: str | None, speed: str | None) -> dict[str, str]:
+    context: dict[str, str] = {}
+    if tier == "batch":
+        context["processing"] = "batch"
+    elif tier not in STANDARD_TIERS and tier is not None:
+        context["service_tier"] = tier
+    if speed not in (None, "standard"):
+        context["speed"] = speed
+    return context
+
+
+def _compiled(prices: Any, row: str, *, exact: bool) -> RateCard:
+    """Rates of genai-prices as floats: a unit is part of another when its dimensions contain the other's."""
+    from genai_prices.data_units import unit_data
+
+    by_price_key = {unit.get("price_key", key): (key, unit) for key, unit in unit_data.items()}
+    priced = [
+        (key, unit["per"], unit["dimensions"], value)
+        for name, value in vars(prices).items()
+        if value is not None and name in by_price_key
+        for key, unit in (by_price_key[name],)
+    ]
+    priced.sort(key=lambda item: (-len(item[2]), item[0]))
+    rates = []
+    for key, per, dimensions, value in priced:
+        within = tuple(
+            number
+            for number, (_, _, other, _) in enumerate(priced)
+            if other is not dimensions and dimensions.items() <= other.items()
+        )
+        base = getattr(value, "base", value)
+        tiers = tuple((tier.start, float(tier.price) / per) for tier in getattr(value, "tiers", ()))
+        rates.append(Rate(key, _line(dimensions), float(base) / per, tiers, within))
+    return RateCard(tuple(rates), row, exact)
+
+
+def _line(dimensions: Mapping[str, str]) -> Line:
+    direction, kind = dimensions.get("direction"), dimensions.get("token_type", "")
+    if direction == "output":
+        return Line.OUTPUT
+    if direction != "input":
+        return Line.SEARCH
+    return {"cache_read": Line.CACHE_READ, "cache_write": Line.CACHE_WRITE}.get(kind, Line.INPUT)

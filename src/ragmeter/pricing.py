@@ -1,0 +1,199 @@
+"""What an operation costs: usage times rates, for span, metric and report alike. Pure, floats in US dollars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from ragmeter.anatomy import Share
+from ragmeter.model import Origin, PriceState, Usage
+
+
+class Line(StrEnum):
+    """The lines of a bill: the part of an operation's cost a unit belongs to."""
+
+    INPUT = "input"
+    CACHE_READ = "cache_read"
+    CACHE_WRITE = "cache_write"
+    OUTPUT = "output"
+    SEARCH = "search"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The price of one unit: US dollars for each, by `tiers` when the input is longer than their start.
+
+    `within` are the numbers of the card's other units that count a part of this one at a price of their own (cache
+    reads within input): what they count is not charged here again.
+    """
+
+    unit: str
+    line: Line
+    price: float
+    tiers: tuple[tuple[int, float], ...] = ()
+    within: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RateCard:
+    """The prices of one model at one service tier; more specific units stand before those they are a part of.
+
+    `row` names the table and row, `exact` is false when the served tier has no price of its own and the standard one
+    is used in its place.
+    """
+
+    rates: tuple[Rate, ...]
+    row: str
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one operation cost, in US dollars by line; `amount` is `None` when no price is known."""
+
+    amount: float | None
+    state: PriceState
+    lines: Mapping[Line, float]
+    source: str | None = None
+    row: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One stretch of an operation's tokens with its cost: the parts sum to the operation, in tokens and in money."""
+
+    part: str
+    rate: str
+    tokens: int
+    cost: float | None
+
+
+UNPRICED = Cost(None, PriceState.UNPRICED, {})
+
+
+def quantities(usage: Usage) -> dict[str, float]:
+    """The counts of `usage` under the unit names of genai-prices, which user prices share."""
+    counts: dict[str, float] = {"requests": 1}
+    for unit, value in (
+        ("input_tokens", usage.input_tokens),
+        ("output_tokens", usage.output_tokens),
+        ("cache_read_tokens", usage.cache_read_tokens),
+        ("cache_write_tokens", usage.cache_write_tokens),
+        ("cache_write_1h_tokens", usage.cache_write_1h_tokens),
+        ("output_reasoning_tokens", usage.reasoning_tokens),
+        ("input_audio_tokens", usage.audio_input_tokens),
+        ("output_audio_tokens", usage.audio_output_tokens),
+        ("input_image_tokens", usage.image_input_tokens),
+        ("web_searches", usage.web_searches),
+        ("storage_searches", usage.file_searches),
+    ):
+        if value:
+            counts[unit] = value
+    return counts
+
+
+def price(usage: Usage | None, card: RateCard | None, *, estimated: bool = False) -> Cost:
+    """The cost of `usage` at `card`; a cost the provider itself reported stands above any table.
+
+    `estimated` marks token counts that nobody reported. Without a price, or without tokens, the cost is unknown.
+    """
+    if usage is None:
+        return UNPRICED
+    table = UNPRICED if card is None else _price_by_card(usage, card)
+    if usage.reported_cost is not None:
+        return Cost(usage.reported_cost, PriceState.PRICED, table.lines, "provider", "reported by the provider")
+    if table.amount is None or not estimated:
+        return table
+    return replace(table, state=PriceState.ESTIMATED)
+
+
+def _price_by_card(usage: Usage, card: RateCard) -> Cost:
+    counts = quantities(usage)
+    length = usage.input_tokens or 0
+    lines: dict[Line, float] = {}
+    leaves: list[float] = []
+    exact = card.exact and not _hides_tokens(usage)
+    for rate in card.rates:
+        leaf = counts.get(rate.unit, 0.0)
+        for number in rate.within:
+            leaf -= leaves[number]
+        if leaf < 0:
+            # The provider counts a part as larger than its whole: priced as far as it goes.
+            leaf, exact = 0.0, False
+        leaves.append(leaf)
+        if leaf:
+            each = rate.price
+            for start, tier_price in rate.tiers:
+                if length > start:
+                    each = tier_price
+            lines[rate.line] = lines.get(rate.line, 0.0) + leaf * each
+    state = PriceState.PRICED if exact else PriceState.ESTIMATED
+    return Cost(sum(lines.values()), state, lines, "local", card.row)
+
+
+def _hides_tokens(usage: Usage) -> bool:
+    """Whether the provider's total says that tokens were billed which neither input nor output shows."""
+    if usage.total_tokens is None or usage.output_tokens is None:
+        return False
+    return usage.total_tokens > (usage.input_tokens or 0) + usage.output_tokens
+
+
+def split(usage: Usage, shares: Sequence[Share], cost: Cost) -> tuple[Part, ...]:
+    """The parts of an inference: input by origin in wire order with cached tokens at its front, then the output.
+
+    `shares` sum to the input tokens. Tokens sum to the usage, costs to the cost's amount.
+    """
+    read = min(usage.cache_read_tokens or 0, usage.input_tokens or 0)
+    written = min(usage.cache_write_tokens or 0, (usage.input_tokens or 0) - read)
+    full = (usage.input_tokens or 0) - read - written
+    stretches = [("cache_read", read), ("cache_write", written), ("full", full)]
+    parts: dict[tuple[str, str], int] = {}
+    for share in shares:
+        left = share.tokens
+        while left and stretches:
+            rate, room = stretches[0]
+            taken = min(left, room)
+            if taken:
+                parts[share.origin.value, rate] = parts.get((share.origin.value, rate), 0) + taken
+            left -= taken
+            stretches[0] = (rate, room - taken)
+            if not stretches[0][1]:
+                stretches.pop(0)
+    output = usage.output_tokens or 0
+    reasoning = min(usage.reasoning_tokens or 0, output)
+    for part, tokens in (("output", output - reasoning), ("reasoning", reasoning)):
+        if tokens:
+            parts[part, "full"] = tokens
+    return _with_cost(parts, cost, {"cache_read": read, "cache_write": written, "full": full, "output": output})
+
+
+def single(part: str, usage: Usage, cost: Cost) -> tuple[Part, ...]:
+    """The one part of an operation whose tokens are not taken apart: an embedding, a search, a rerank."""
+    return (Part(part, "full", usage.input_tokens or 0, cost.amount),)
+
+
+def _with_cost(parts: Mapping[tuple[str, str], int], cost: Cost, totals: Mapping[str, int]) -> tuple[Part, ...]:
+    if cost.amount is None:
+        return tuple(Part(part, rate, tokens, None) for (part, rate), tokens in parts.items())
+    lines = {"full": Line.INPUT, "cache_read": Line.CACHE_READ, "cache_write": Line.CACHE_WRITE}
+    written = cost.lines or {Line.INPUT: float(totals["full"]), Line.OUTPUT: float(totals["output"])}
+    raw: dict[tuple[str, str], float] = {}
+    for (part, rate), tokens in parts.items():
+        line = Line.OUTPUT if part in ("output", "reasoning") else lines[rate]
+        total = totals["output"] if line == Line.OUTPUT else totals[rate]
+        raw[part, rate] = written.get(line, 0.0) * tokens / total if total else 0.0
+    result = [Part(part, rate, parts[part, rate], value) for (part, rate), value in raw.items()]
+    if searches := written.get(Line.SEARCH, 0.0):
+        result.append(Part("search", "full", 0, searches))
+    return _meet(result, cost.amount)
+
+
+def _meet(parts: list[Part], amount: float) -> tuple[Part, ...]:
+    """Scale to a total the provider reported, and put what is left over by lines without tokens into `other`."""
+    have = sum(part.cost or 0.0 for part in parts)
+    if have > 0 and abs(have - amount) > 1e-12:
+        parts = [replace(part, cost=(part.cost or 0.0) * amount / have) for part in parts]
+    elif have == 0 and amount > 0:
+        parts = [*parts, Part(Origin.OTHER.value, "full", 0, amount)]
+    return tuple(parts)

@@ -1,0 +1,265 @@
+"""One running ragmeter: made by `instrument()`, taken apart by `uninstrument()`. Here the parts are put together."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import warnings
+import weakref
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import Any
+
+import wrapt
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import TracerProvider
+
+from ragmeter import integrations, semconv
+from ragmeter.accounting import Accounting, UnpricedModel
+from ragmeter.exporting import Providers, choose_providers
+from ragmeter.guard import Guard
+from ragmeter.integration import Integration
+from ragmeter.observing import Observer, Record
+from ragmeter.patching import Patching
+from ragmeter.scopes import QueryHandle, QueryScope, Scopes
+from ragmeter.settings import Settings
+from ragmeter.status_report import (
+    Status,
+    foreign_instrumentations,
+    installed_version,
+    integration_status,
+    is_in_range,
+)
+from ragmeter.telemetry import Telemetry
+from ragmeter.tracing import Tracing
+from ragmeter.worker import Worker
+
+logger = logging.getLogger("ragmeter")
+
+EXIT_SECONDS = 5.0
+"""How long the interpreter's exit may wait for what is still queued."""
+
+LONGEST_LABEL = 200
+
+
+class Runtime:
+    """Everything that lives between `instrument()` and `uninstrument()`."""
+
+    def __init__(
+        self, settings: Settings, tracer_provider: TracerProvider | None, meter_provider: MeterProvider | None
+    ) -> None:
+        self.settings = settings
+        self.guard = Guard()
+        self.providers: Providers = choose_providers(settings, tracer_provider, meter_provider)
+        tracer = self.providers.tracer_provider.get_tracer(semconv.SCOPE, version("ragmeter"))
+        meter = self.providers.meter_provider.get_meter(semconv.SCOPE, version("ragmeter"))
+        self.tracing = Tracing(tracer, capture_content=settings.capture_content)
+        self.telemetry = Telemetry(
+            meter,
+            labels=settings.labels,
+            most_values=settings.max_label_values,
+            profile=settings.profile,
+            guard=self.guard,
+        )
+        self.scopes = Scopes(self.guard, self._query_ended)
+        self.accounting = Accounting(settings, self.guard, self.tracing, self.telemetry, self.scopes)
+        self.worker: Worker[Record | QueryHandle] = Worker(
+            self.accounting.handle,
+            self.accounting.handle_overflow,
+            self.accounting.tick,
+            lambda: self.accounting.ledger.next_deadline(),
+            self.guard,
+        )
+        self.observer = Observer(
+            self.guard, self.tracing, self.scopes, self._submit, settings.providers, settings.stream_usage
+        )
+        self.patching = Patching(self.guard)
+        self._unhook: list[Callable[[], None]] = []
+        _running.add(self)
+
+    def start(self) -> None:
+        """Wrap the clients, now or when the app imports them, and follow the providers' flushing and shutting down."""
+        for name in self.settings.integrations:
+            try:
+                self._add(integrations.load(name))
+            except Exception as error:
+                # One integration that cannot be loaded must not cost the others.
+                self.guard.caught(f"loading {name}", error)
+        add_span_processor = getattr(self.providers.tracer_provider, "add_span_processor", None)
+        if add_span_processor is not None:
+            add_span_processor(self.scopes.roots)
+        for provider in (self.providers.tracer_provider, self.providers.meter_provider):
+            self._drain_before(provider, "force_flush")
+            self._drain_before(provider, "shutdown")
+        atexit.register(self.exit)
+
+    def stop(self) -> None:
+        """Put the clients back, hand over what is collected, close what is ours."""
+        self.observer.active = False
+        self.scopes.roots.active = False
+        self.patching.undo()
+        self.settle(EXIT_SECONDS)
+        for unhook in self._unhook:
+            unhook()
+        self.providers.shutdown()
+        atexit.unregister(self.exit)
+
+    def exit(self) -> None:
+        """At the interpreter's exit: nothing that was collected is lost, nothing blocks for long."""
+        self.settle(EXIT_SECONDS)
+        self.providers.shutdown()
+
+    def settle(self, timeout: float) -> None:
+        """Account for everything collected so far, also for queries that are still open."""
+        self.worker.drain(timeout)
+        with self.worker.lock:
+            self.accounting.ledger.settle(everything=True)
+            self._observe_internals()
+
+    def flush(self, timeout: float) -> bool:
+        """Account for every finished call; queries end that nothing else would end."""
+        drained = self.worker.drain(timeout)
+        with self.worker.lock:
+            self.accounting.ledger.settle()
+            self._observe_internals()
+        for provider in self.providers.own:
+            provider.force_flush(int(timeout * 1000))
+        if self.worker.failures:
+            raise self.worker.failures.pop()
+        return drained
+
+    def query(self, strategy: str | None, name: str | None, labels: Mapping[str, Any]) -> QueryScope:
+        """A scope whose calls are one query."""
+        return QueryScope(self.scopes, self._start_query_span, strategy, name, self._checked(labels))
+
+    def label(self, labels: Mapping[str, Any]) -> None:
+        """Set labels on the current query, or on what follows in this context."""
+        self.scopes.label(self._checked(labels))
+
+    def status(self) -> Status:
+        """What is patched and how it goes."""
+        wanted = self.settings.integrations
+        unpriced = self.accounting.unpriced.most_common()
+        return Status(
+            version=version("ragmeter"),
+            active=True,
+            exporter=self.providers.description,
+            integrations=tuple(
+                integration_status(integrations.load(name), self.patching.patches, skipped=name not in wanted)
+                for name in integrations.names()
+            ),
+            foreign=foreign_instrumentations(),
+            unpriced=tuple(UnpricedModel(system, model, count) for (system, model), count in unpriced),
+            internal_errors=sum(self.guard.counts.values()),
+            overflowed=self.worker.overflowed,
+            waiting=self.worker.waiting,
+            full_labels=self.telemetry.caps.full,
+        )
+
+    def forked(self) -> None:
+        """In a forked child: counts begin at zero, and the parent's endpoint is the parent's."""
+        self.accounting.clear()
+
+    def _add(self, integration: Integration) -> None:
+        checked = threading.Lock()
+
+        def imported() -> None:
+            if checked.acquire(blocking=False):
+                _warn_if_untested(integration)
+
+        for target in integration.targets:
+            self.patching.wrap(
+                target.path, lambda original, target=target: self.observer.wrapper(target, original), imported
+            )
+
+    def _submit(self, record: Record) -> None:
+        self.worker.submit(record, record.request.size)
+
+    def _query_ended(self, handle: QueryHandle) -> None:
+        self.worker.submit(handle)
+
+    def _start_query_span(self, name: str | None, started: int) -> Any:
+        try:
+            return self.tracing.start_query(name, started)
+        except Exception as error:
+            self.guard.caught("starting a query", error)
+            return None
+
+    def _checked(self, labels: Mapping[str, Any]) -> dict[str, str]:
+        """Labels as short texts; one that was not declared, or cannot be written, is left out and said once."""
+        checked: dict[str, str] = {}
+        for name, value in labels.items():
+            if name not in self.settings.labels:
+                warnings.warn(
+                    f"ragmeter: label {name!r} is not declared and is ignored; declare it: instrument(labels=[{name!r}])",
+                    stacklevel=4,
+                )
+                continue
+            if value is None:
+                continue
+            try:
+                checked[name] = str(value)[:LONGEST_LABEL]
+            except Exception as error:
+                self.guard.caught("reading a label", error)
+        return checked
+
+    def _observe_internals(self) -> None:
+        self.telemetry.observe_internals(self.worker.overflowed)
+
+    def _drain_before(self, provider: Any, name: str) -> None:
+        """Drain the worker before the provider's own `name` runs, so that what it flushes is complete."""
+        if not hasattr(provider, name):
+            return
+
+        def drained(wrapped: Any, instance: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+            if self.observer.active:
+                try:
+                    if name == "shutdown":
+                        self.settle(EXIT_SECONDS)
+                    else:
+                        self.flush_worker()
+                except Exception as error:
+                    self.guard.caught("flushing", error)
+            return wrapped(*arguments, **keywords)
+
+        original = getattr(provider, name)
+        setattr(provider, name, wrapt.FunctionWrapper(original, drained))
+        self._unhook.append(lambda: _restore(provider, name))
+
+    def flush_worker(self) -> None:
+        """Drain without flushing the providers: they are what calls this."""
+        self.worker.drain(EXIT_SECONDS)
+        with self.worker.lock:
+            self.accounting.ledger.settle()
+            self._observe_internals()
+
+
+def _restore(provider: Any, name: str) -> None:
+    vars(provider).pop(name, None)
+
+
+def _warn_if_untested(integration: Integration) -> None:
+    installed = installed_version(integration.distribution)
+    if installed is not None and not is_in_range(installed, integration.tested):
+        first, last = integration.tested
+        logger.warning(
+            "ragmeter was tested with %s %s to %s, installed is %s: it is instrumented all the same; "
+            "`ragmeter doctor` shows whether it works.",
+            integration.distribution,
+            first,
+            last,
+            installed,
+        )
+
+
+_running: weakref.WeakSet[Runtime] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for runtime in list(_running):
+        runtime.forked()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

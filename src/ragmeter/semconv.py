@@ -1,0 +1,140 @@
+"""Every name, unit, bucket set and description on the wire. The only place where they are written.
+
+`gen_ai.*` as semantic-conventions v1.41.1 and the metrics it released; the constants package has all of them
+deprecated, so they are written here. `db.*`, `error.*` and `server.*` are stable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SCOPE = "ragmeter"
+
+OPERATION_NAME = "gen_ai.operation.name"
+PROVIDER_NAME = "gen_ai.provider.name"
+REQUEST_MODEL = "gen_ai.request.model"
+REQUEST_PARAMETER = "gen_ai.request."
+REQUEST_STREAM = "gen_ai.request.stream"
+RESPONSE_MODEL = "gen_ai.response.model"
+RESPONSE_ID = "gen_ai.response.id"
+FINISH_REASONS = "gen_ai.response.finish_reasons"
+TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
+INPUT_TOKENS = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+CACHE_READ_TOKENS = "gen_ai.usage.cache_read.input_tokens"
+CACHE_WRITE_TOKENS = "gen_ai.usage.cache_write.input_tokens"
+REASONING_TOKENS = "gen_ai.usage.reasoning.output_tokens"
+AUDIO_INPUT_TOKENS = "gen_ai.usage.audio.input_tokens"
+AUDIO_OUTPUT_TOKENS = "gen_ai.usage.audio.output_tokens"
+IMAGE_INPUT_TOKENS = "gen_ai.usage.image.input_tokens"
+INPUT_MESSAGES = "gen_ai.input.messages"
+OUTPUT_MESSAGES = "gen_ai.output.messages"
+TOKEN_TYPE = "gen_ai.token.type"
+TOKEN_MODALITY = "gen_ai.token.modality"
+
+ERROR_TYPE = "error.type"
+SERVER_ADDRESS = "server.address"
+SERVER_PORT = "server.port"
+DB_SYSTEM = "db.system.name"
+DB_COLLECTION = "db.collection.name"
+DB_OPERATION = "db.operation.name"
+DB_ROWS = "db.response.returned_rows"
+
+STRATEGY = "ragmeter.strategy"
+PART = "ragmeter.part"
+TOKEN_RATE = "ragmeter.token.rate"
+PRICE_STATE = "ragmeter.price.state"
+PLACE = "ragmeter.place"
+COST_AMOUNT = "ragmeter.cost.amount"
+COST_CURRENCY = "ragmeter.cost.currency"
+COST_SOURCE = "ragmeter.cost.source"
+PRICE_ROW = "ragmeter.price.row"
+TOKENS_ESTIMATED = "ragmeter.tokens.estimated"
+SERVICE_TIER = "ragmeter.service_tier"
+PART_TOKENS = "ragmeter.tokens."
+CONTEXT_CHUNKS = "ragmeter.context.chunks"
+BLOAT_FACTOR = "ragmeter.bloat_factor"
+TOP_K = "ragmeter.search.top_k"
+TOP_SCORE = "ragmeter.search.top_score"
+QUERY_OPERATIONS = "ragmeter.query.operations"
+QUERY_NAME = "ragmeter.query.name"
+
+SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+"""Buckets of the conventions' duration metrics (D14)."""
+DB_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
+TOKENS = tuple(float(4**power) for power in range(14))
+"""Buckets of the conventions' token metrics (T14)."""
+DOLLARS = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+"""One LLM call costs from a millionth of a dollar to some dollars."""
+FRACTIONS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
+COUNTS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+SCORES = (-1.0, -0.5, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+QUERY_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 34.0, 60.0, 120.0)
+"""Finer than the conventions' set: percentiles of an answer's time are read from these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One instrument; `buckets` makes it a histogram, without them it is a counter of totals."""
+
+    name: str
+    unit: str
+    description: str
+    buckets: tuple[float, ...] = ()
+
+
+QUERIES = Metric("ragmeter.queries", "{query}", "User queries answered, also those that failed for good")
+COST = Metric("ragmeter.cost.usd", "{USD}", "Cost of all operations by the part of the prompt or answer it went to")
+PART_TOKEN_COUNT = Metric("ragmeter.tokens", "{token}", "Tokens by the part of the prompt or answer they belong to")
+OPERATIONS = Metric("ragmeter.operations", "{operation}", "Calls to models and vector databases")
+SEARCH_EMPTY = Metric("ragmeter.search.empty", "{search}", "Searches that returned nothing")
+INTERNAL_ERRORS = Metric("ragmeter.internal.errors", "{error}", "Failures inside ragmeter, which the app does not see")
+OVERFLOWED = Metric("ragmeter.overflowed", "{operation}", "Operations recorded without anatomy because the queue was full")
+TOTALS = (QUERIES, COST, PART_TOKEN_COUNT, OPERATIONS, SEARCH_EMPTY, INTERNAL_ERRORS, OVERFLOWED)
+
+QUERY_DURATION = Metric("ragmeter.query.duration", "s", "Time from the start of a query to its end", QUERY_SECONDS)
+QUERY_COST = Metric("ragmeter.query.cost.usd", "{USD}", "Cost of one query, all its operations together", DOLLARS)
+PROMPT_TOKENS = Metric("ragmeter.prompt.tokens", "{token}", "Input tokens of one inference", TOKENS)
+CONTEXT_SHARE = Metric(
+    "ragmeter.context.share", "{fraction}", "Share of an inference's input tokens that is retrieved text", FRACTIONS
+)
+SEARCH_DURATION = Metric("ragmeter.search.duration", "s", "Time of one search in a vector database", DB_SECONDS)
+SEARCH_RESULTS = Metric("ragmeter.search.results", "{chunk}", "Chunks returned by one search", COUNTS)
+SEARCH_SCORE = Metric("ragmeter.search.score", "{score}", "Score or distance of a search's best chunk", SCORES)
+SEARCH_SHARE = Metric(
+    "ragmeter.search.share", "{fraction}", "Share of a query's duration that was spent searching", FRACTIONS
+)
+TOKEN_USAGE = Metric("gen_ai.client.token.usage", "{token}", "Tokens of one call as the provider reported them", TOKENS)
+DURATION = Metric("gen_ai.client.operation.duration", "s", "Duration of one call", SECONDS)
+FIRST_CHUNK = Metric(
+    "gen_ai.client.operation.time_to_first_chunk", "s", "Time until the first chunk of a streamed call", SECONDS
+)
+DB_DURATION = Metric("db.client.operation.duration", "s", "Duration of one database call", DB_SECONDS)
+INFERENCE_DURATION = Metric("gen_ai.client.inference.duration", "s", "Duration of one inference", SECONDS)
+INFERENCE_FIRST_CHUNK = Metric(
+    "gen_ai.client.inference.time_to_first_chunk", "s", "Time until the first chunk of a streamed inference", SECONDS
+)
+INFERENCE_INPUT = Metric("gen_ai.client.inference.usage.input_tokens", "{token}", "Input tokens, cached ones included")
+INFERENCE_OUTPUT = Metric("gen_ai.client.inference.usage.output_tokens", "{token}", "Output tokens, reasoning included")
+INFERENCE_CACHE_READ = Metric(
+    "gen_ai.client.inference.usage.cache_read.input_tokens", "{token}", "Input tokens read from a cache"
+)
+INFERENCE_CACHE_WRITE = Metric(
+    "gen_ai.client.inference.usage.cache_write.input_tokens", "{token}", "Input tokens written to a cache"
+)
+INFERENCE_REASONING = Metric(
+    "gen_ai.client.inference.usage.reasoning.output_tokens", "{token}", "Output tokens spent on reasoning"
+)
+DISTRIBUTIONS = (
+    QUERY_DURATION,
+    QUERY_COST,
+    PROMPT_TOKENS,
+    CONTEXT_SHARE,
+    SEARCH_DURATION,
+    SEARCH_RESULTS,
+    SEARCH_SCORE,
+    SEARCH_SHARE,
+)
+RELEASED = (TOKEN_USAGE, DURATION, FIRST_CHUNK, DB_DURATION)
+LATEST = (DURATION, INFERENCE_DURATION, INFERENCE_FIRST_CHUNK, DB_DURATION)
+LATEST_TOTALS = (INFERENCE_INPUT, INFERENCE_OUTPUT, INFERENCE_CACHE_READ, INFERENCE_CACHE_WRITE, INFERENCE_REASONING)

@@ -1,0 +1,194 @@
+"""Settings: arguments over environment over defaults, read once, checked at once.
+
+Each has an environment variable, named in `VARIABLES`; a value that cannot be used raises `SettingsError` and says
+what to write instead.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ragmeter import integrations
+from ragmeter.pricebook import PriceTable, PriceTableError, read_price_table
+
+PROFILES = ("released", "latest", "both")
+CAPTURE_VALUES = {
+    "no_content": False,
+    "false": False,
+    "0": False,
+    "": False,
+    "span_only": True,
+    "span_and_event": True,
+    "true": True,
+    "1": True,
+}
+
+VARIABLES = {
+    "labels": "RAGMETER_LABELS",
+    "prices": "RAGMETER_PRICES",
+    "builtin_prices": "RAGMETER_BUILTIN_PRICES",
+    "fine_tuned": "RAGMETER_FINE_TUNED",
+    "providers": "RAGMETER_PROVIDERS",
+    "only": "RAGMETER_ONLY",
+    "skip": "RAGMETER_SKIP",
+    "stream_usage": "RAGMETER_STREAM_USAGE",
+    "profile": "RAGMETER_PROFILE",
+    "max_label_values": "RAGMETER_MAX_LABEL_VALUES",
+    "prometheus_host": "RAGMETER_PROMETHEUS_HOST",
+    "prometheus_port": "RAGMETER_PROMETHEUS_PORT",
+    "service_name": "OTEL_SERVICE_NAME",
+    "capture_content": "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+}
+"""The environment variable of each setting. Lists are separated by commas, mappings are written `key=value,key=value`."""
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names it, its source and what would do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How ragmeter runs: see `ragmeter.instrument` for what each one means."""
+
+    service_name: str | None = None
+    labels: tuple[str, ...] = ()
+    prices: PriceTable = field(default_factory=dict)
+    builtin_prices: bool = True
+    fine_tuned: tuple[str, ...] = ()
+    capture_content: bool = False
+    only: tuple[str, ...] | None = None
+    skip: tuple[str, ...] = ()
+    providers: Mapping[str, str] = field(default_factory=dict)
+    stream_usage: bool = False
+    profile: str = "released"
+    max_label_values: int = 100
+    prometheus_host: str = "127.0.0.1"
+    prometheus_port: int = 9464
+
+    @property
+    def integrations(self) -> tuple[str, ...]:
+        """The names of the integrations to use."""
+        wanted = integrations.names() if self.only is None else self.only
+        return tuple(name for name in wanted if name not in self.skip)
+
+
+def read_settings(arguments: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from the given arguments, where they are not `None`, over the environment, over the defaults."""
+    found: dict[str, Any] = {}
+    for name, read in READERS.items():
+        value, source = arguments.get(name), f"{name}="
+        if value is None and environment.get(VARIABLES[name], "") != "":
+            value, source = environment[VARIABLES[name]], f"environment variable {VARIABLES[name]}"
+        if value is not None:
+            found[name] = read(value, source)
+    if "profile" not in found and "gen_ai_latest_experimental" in environment.get("OTEL_SEMCONV_STABILITY_OPT_IN", ""):
+        found["profile"] = "latest"
+    return Settings(**found)
+
+
+def _names(value: Any, source: str) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, Sequence) or not all(isinstance(name, str) and name for name in value):
+        raise SettingsError(f"{source}: expected a list of names, got {value!r}")
+    return tuple(value)
+
+
+def _label_names(value: Any, source: str) -> tuple[str, ...]:
+    names = _names(value, source)
+    for name in names:
+        if not name.replace("_", "").replace(".", "").isalnum() or name[0].isdigit():
+            raise SettingsError(f"{source}: {name!r} is no label name; use letters, digits, '_' and '.'")
+        if name.startswith(("ragmeter.", "gen_ai.", "db.")) or name == "error.type":
+            raise SettingsError(f"{source}: {name!r} is a name of the conventions; choose one of your own such as 'team'")
+    return names
+
+
+def _integration_names(value: Any, source: str) -> tuple[str, ...]:
+    names = _names(value, source)
+    unknown = sorted(set(names) - set(integrations.names()))
+    if unknown:
+        known = ", ".join(integrations.names())
+        raise SettingsError(f"{source}: no integration called {', '.join(unknown)}; there are {known}")
+    return names
+
+
+def _mapping(value: Any, source: str) -> dict[str, str]:
+    if isinstance(value, str):
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        value = {key.strip(): text.strip() for key, _, text in pairs}
+    if not isinstance(value, Mapping) or not all(isinstance(each, str) and each for pair in value.items() for each in pair):
+        raise SettingsError(f"{source}: expected host names and providers such as gateway.internal=openai, got {value!r}")
+    return dict(value)
+
+
+def _prices(value: Any, source: str) -> PriceTable:
+    if not isinstance(value, str | Path | Mapping):
+        raise SettingsError(f"{source}: expected a mapping of models or a file name, got {type(value).__name__}")
+    try:
+        return read_price_table(value)
+    except PriceTableError as error:
+        raise SettingsError(f"{source}: {error}") from error
+
+
+def _flag(value: Any, source: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    flag = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(str(value).lower())
+    if flag is None:
+        raise SettingsError(f"{source}: expected true or false, got {value!r}")
+    return flag
+
+
+def _capture(value: Any, source: str) -> bool:
+    flag = value if isinstance(value, bool) else CAPTURE_VALUES.get(str(value).lower())
+    if flag is None:
+        raise SettingsError(f"{source}: expected NO_CONTENT, SPAN_ONLY or SPAN_AND_EVENT, got {value!r}")
+    return flag
+
+
+def _text(value: Any, source: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise SettingsError(f"{source}: expected a text, got {value!r}")
+    return value
+
+
+def _profile(value: Any, source: str) -> str:
+    if value not in PROFILES:
+        raise SettingsError(f"{source}: expected one of {', '.join(PROFILES)}, got {value!r}")
+    return str(value)
+
+
+def _number(least: int, most: int) -> Callable[[Any, str], int]:
+    def read(value: Any, source: str) -> int:
+        try:
+            number = int(value)
+        except (TypeError, ValueError):
+            number = least - 1
+        if isinstance(value, bool) or not least <= number <= most:
+            raise SettingsError(f"{source}: expected a whole number from {least} to {most}, got {value!r}")
+        return number
+
+    return read
+
+
+READERS: dict[str, Callable[[Any, str], Any]] = {
+    "service_name": _text,
+    "labels": _label_names,
+    "prices": _prices,
+    "builtin_prices": _flag,
+    "fine_tuned": _names,
+    "capture_content": _capture,
+    "only": _integration_names,
+    "skip": _integration_names,
+    "providers": _mapping,
+    "stream_usage": _flag,
+    "profile": _profile,
+    "max_label_values": _number(1, 100_000),
+    "prometheus_host": _text,
+    "prometheus_port": _number(0, 65_535),
+}

@@ -1,0 +1,120 @@
+"""Anthropic's Messages API.
+
+`input_tokens` of its usage leaves out what was read from or written to the cache; here both are added, so that input
+means the same for every provider. Cache writes have two lifetimes with two prices: five minutes and one hour
+(https://docs.claude.com/en/docs/build-with-claude/prompt-caching).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ragmeter.integration import Reader
+from ragmeter.model import Prompt, PromptPart, Response, Role, Usage
+from ragmeter.shapes.fields import count, field, items, text_of
+from ragmeter.shapes.openai_chat import ROLES, tool_definitions
+
+
+def read_usage(usage: Any, earlier: Usage | None = None) -> Usage | None:
+    """The counts of a `usage` object, in which later events of a stream overwrite `earlier` ones."""
+    fresh, read = count(usage, "input_tokens"), count(usage, "cache_read_input_tokens")
+    written, output = count(usage, "cache_creation_input_tokens"), count(usage, "output_tokens")
+    if fresh is None and output is None:
+        return earlier
+    now = Usage(
+        input_tokens=None if fresh is None else fresh + (read or 0) + (written or 0),
+        output_tokens=output,
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+        cache_write_1h_tokens=count(usage, "cache_creation", "ephemeral_1h_input_tokens"),
+        reasoning_tokens=count(usage, "output_tokens_details", "thinking_tokens"),
+        web_searches=count(usage, "server_tool_use", "web_search_requests"),
+    )
+    return now if earlier is None else _overwrite(earlier, now)
+
+
+def _overwrite(earlier: Usage, now: Usage) -> Usage:
+    known = {name: value for name in Usage.__slots__ if (value := getattr(now, name)) is not None}
+    if "input_tokens" in known and now.cache_read_tokens is None and now.cache_write_tokens is None:
+        known["input_tokens"] += (earlier.cache_read_tokens or 0) + (earlier.cache_write_tokens or 0)
+    return replace(earlier, **known)
+
+
+def read_prompt(body: Any) -> Prompt:
+    """The prompt of a Messages request body: tools, then system blocks, then the turns."""
+    parts = tool_definitions(body)
+    texts, media = text_of(field(body, "system"))
+    parts += [PromptPart(Role.SYSTEM, text) for text in texts]
+    for message in items(field(body, "messages")):
+        role = ROLES.get(str(field(message, "role")), Role.USER)
+        content = field(message, "content")
+        if isinstance(content, str):
+            parts.append(PromptPart(role, content))
+        for block in items(content):
+            block_parts, block_media = _read_block(role, block)
+            parts += block_parts
+            media = media or block_media
+    return Prompt(tuple(parts), media)
+
+
+def _read_block(role: Role, block: Any) -> tuple[list[PromptPart], bool]:
+    kind = field(block, "type")
+    if kind == "tool_use":
+        arguments = json.dumps(field(block, "input", {}), default=str, ensure_ascii=False)
+        return [PromptPart(Role.ASSISTANT, f"{field(block, 'name', '')} {arguments}")], False
+    if kind == "thinking":
+        return [PromptPart(role, str(field(block, "thinking", "")))], False
+    if kind == "document" and field(field(block, "source"), "type") == "text":
+        return [PromptPart(role, str(field(field(block, "source"), "data", "")))], False
+    if kind == "tool_result":
+        texts, media = text_of(field(block, "content"))
+        return [PromptPart(Role.TOOL, text) for text in texts], media
+    texts, media = text_of([block])
+    return [PromptPart(role, text) for text in texts], media
+
+
+def read_response(result: Any) -> Response:
+    """A whole message."""
+    texts: list[str] = []
+    for block in items(field(result, "content")):
+        texts += [text for name in ("text", "thinking") if isinstance(text := field(block, name), str)]
+        if isinstance(arguments := field(block, "input"), dict):
+            texts.append(json.dumps(arguments, default=str, ensure_ascii=False))
+    reason = field(result, "stop_reason")
+    usage = field(result, "usage")
+    return Response(
+        model=field(result, "model"),
+        id=field(result, "id"),
+        finish_reasons=(str(reason),) if reason else (),
+        usage=read_usage(usage),
+        service_tier=field(usage, "service_tier"),
+        speed=field(usage, "speed"),
+        text=tuple(texts),
+    )
+
+
+def read_pieces(so_far: Response, pieces: Sequence[Any]) -> Response:
+    """The next events of a stream: input comes with the first one, output is cumulative in the later ones."""
+    response, text = so_far, list(so_far.text)
+    for piece in pieces:
+        kind = field(piece, "type")
+        if kind == "message_start":
+            response = read_response(field(piece, "message"))
+        elif kind == "message_delta":
+            reason = field(field(piece, "delta"), "stop_reason")
+            response = replace(
+                response,
+                usage=read_usage(field(piece, "usage"), response.usage),
+                finish_reasons=(str(reason),) if reason else response.finish_reasons,
+            )
+        elif kind == "content_block_delta":
+            delta = field(piece, "delta")
+            names = ("text", "thinking", "partial_json")
+            text += [value for name in names if isinstance(value := field(delta, name), str)]
+    return replace(response, text=tuple(text))
+
+
+MESSAGES = Reader(read_response, read_prompt, read_pieces)

@@ -1,0 +1,18 @@
+"""The endpoints of OpenAI's API, shared by every client and server that speaks it."""
+
+from __future__ import annotations
+
+from ragmeter.model import OperationKind
+from ragmeter.shapes.generated_client import Route
+from ragmeter.shapes.openai_chat import CHAT, TEXT_COMPLETION
+from ragmeter.shapes.openai_embeddings import EMBEDDINGS
+from ragmeter.shapes.openai_responses import RESPONSES
+
+ROUTES = (
+    Route("/chat/completions", OperationKind.CHAT, ("tools", "functions", "messages"), CHAT, usage_on_request=True),
+    Route("/responses", OperationKind.CHAT, ("tools", "instructions", "input"), RESPONSES),
+    Route("/responses/compact", OperationKind.CHAT, ("tools", "instructions", "input"), RESPONSES),
+    Route("/embeddings", OperationKind.EMBEDDINGS, ("input",), EMBEDDINGS),
+    Route("/completions", OperationKind.TEXT_COMPLETION, ("prompt",), TEXT_COMPLETION, usage_on_request=True),
+)
+"""Matched by the end of the path, in this order: `/chat/completions` stands before `/completions`."""

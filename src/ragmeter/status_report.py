@@ -1,0 +1,132 @@
+"""What is patched, skipped and foreign, as plain data: what `ragmeter.status()` returns and `ragmeter doctor` shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distributions, version
+
+from ragmeter.accounting import UnpricedModel
+from ragmeter.integration import Integration
+from ragmeter.patching import Patch, PatchState
+
+FOREIGN = (
+    "openlit",
+    "traceloop-sdk",
+    "langfuse",
+    "logfire",
+    "ddtrace",
+    "langsmith",
+    "opik",
+    "agentops",
+)
+"""Distributions that wrap the same clients; so do those whose name begins with one of `FOREIGN_PREFIXES`."""
+
+FOREIGN_PREFIXES = ("opentelemetry-instrumentation-", "openinference-instrumentation-")
+FOREIGN_SUBJECTS = ("openai", "anthropic", "groq", "together", "chroma", "qdrant")
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """One function to wrap, and its state: patched, waiting, absent or skipped."""
+
+    path: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class IntegrationStatus:
+    """One integration: the installed version, the tested range, and whether the one lies in the other."""
+
+    name: str
+    distribution: str
+    installed: str | None
+    tested: tuple[str, str]
+    in_range: bool | None
+    targets: tuple[TargetStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The state of ragmeter in this process."""
+
+    version: str
+    active: bool
+    exporter: str
+    integrations: tuple[IntegrationStatus, ...]
+    foreign: tuple[str, ...]
+    unpriced: tuple[UnpricedModel, ...]
+    internal_errors: int
+    overflowed: int
+    waiting: int = 0
+    full_labels: tuple[str, ...] = ()
+
+
+def installed_version(distribution: str) -> str | None:
+    """The installed version of a distribution, `None` where it is not installed."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def is_in_range(installed: str, tested: tuple[str, str]) -> bool:
+    """Whether a version lies in the tested range; its end counts with all its patch releases."""
+    have, first, last = (_numbers(text) for text in (installed, *tested))
+    return first <= have and have[: len(last)] <= last
+
+
+def integration_status(integration: Integration, patches: Mapping[str, Patch], *, skipped: bool) -> IntegrationStatus:
+    """Where one integration stands."""
+    installed = installed_version(integration.distribution)
+    targets = tuple(
+        TargetStatus(target.path, PatchState.SKIPPED if skipped else _state(patches, target.path))
+        for target in integration.targets
+    )
+    in_range = None if installed is None else is_in_range(installed, integration.tested)
+    return IntegrationStatus(
+        integration.name, integration.distribution, installed, integration.tested, in_range, targets
+    )
+
+
+def foreign_instrumentations() -> tuple[str, ...]:
+    """Installed distributions that wrap the same clients as we do."""
+    return tuple(sorted(name for name in _distribution_names() if _is_foreign(name)))
+
+
+def _state(patches: Mapping[str, Patch], path: str) -> str:
+    patch = patches.get(path)
+    return PatchState.WAITING.value if patch is None else patch.state.value
+
+
+def _distribution_names() -> Iterable[str]:
+    return {found.metadata["Name"].lower() for found in distributions() if found.metadata["Name"]}
+
+
+def _is_foreign(name: str) -> bool:
+    if name in FOREIGN:
+        return True
+    return name.startswith(FOREIGN_PREFIXES) and any(subject in name for subject in FOREIGN_SUBJECTS)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text.partition("+")[0])[:3])
+
+
+def inactive_status() -> Status:
+    """The status before `instrument()`: what is installed and would be wrapped."""
+    from ragmeter import integrations
+
+    return Status(
+        version=version("ragmeter"),
+        active=False,
+        exporter="not instrumented",
+        integrations=tuple(
+            integration_status(integrations.load(name), {}, skipped=False) for name in integrations.names()
+        ),
+        foreign=foreign_instrumentations(),
+        unpriced=(),
+        internal_errors=0,
+        overflowed=0,
+    )

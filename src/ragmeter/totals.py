@@ -1,0 +1,73 @@
+"""Our own totals: plain dictionaries that observable counters read, so that counting costs an addition.
+
+Label values are bounded: beyond the cap a value is counted under `other`, and no series is ever lost or made twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
+
+from ragmeter.semconv import Metric
+
+OTHER = "other"
+Attributes = tuple[tuple[str, str], ...]
+
+
+class LabelCaps:
+    """Keeps the number of values of each label bounded: the first `most` are kept, later ones become `other`."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._seen: dict[str, set[str]] = {}
+
+    def bound(self, label: str, value: str) -> str:
+        """`value`, or `other` when the label already has its number of values."""
+        seen = self._seen.setdefault(label, set())
+        if value in seen:
+            return value
+        if len(seen) >= self._most:
+            return OTHER
+        seen.add(value)
+        return value
+
+    @property
+    def full(self) -> tuple[str, ...]:
+        """The labels that have reached their cap."""
+        return tuple(sorted(label for label, seen in self._seen.items() if len(seen) >= self._most))
+
+
+class Totals:
+    """Counters by attributes, exported through one observable counter for each metric."""
+
+    def __init__(self, meter: Meter, metrics: Iterable[Metric]) -> None:
+        self._values: dict[str, dict[Attributes, float]] = {}
+        for metric in metrics:
+            self._values[metric.name] = {}
+            meter.create_observable_counter(
+                metric.name,
+                callbacks=[self._observer(metric.name)],
+                unit=metric.unit,
+                description=metric.description,
+            )
+
+    def add(self, metric: Metric, value: float, attributes: Attributes) -> None:
+        """Add `value` to the total of `attributes`; called under the worker's lock."""
+        values = self._values[metric.name]
+        values[attributes] = values.get(attributes, 0) + value
+
+    def replace(self, metric: Metric, values: Mapping[Attributes, float]) -> None:
+        """Set all totals of a metric that is counted elsewhere."""
+        self._values[metric.name] = dict(values)
+
+    def clear(self) -> None:
+        """Start from nothing: in a forked child the parent's totals are the parent's."""
+        for values in self._values.values():
+            values.clear()
+
+    def _observer(self, name: str):  # type: ignore[no-untyped-def]  # the SDK's callback type is a private union
+        def observe(options: CallbackOptions) -> list[Observation]:
+            return [Observation(value, dict(key)) for key, value in list(self._values[name].items())]
+
+        return observe

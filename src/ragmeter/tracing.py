@@ -1,0 +1,175 @@
+"""Spans: started on the caller's thread with what samplers read, filled and ended on the worker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
+
+from ragmeter import semconv
+from ragmeter.metering import Metered
+from ragmeter.model import Operation, OperationKind, Prompt, Request, Response
+
+Attributes = dict[str, Any]
+
+
+class Tracing:
+    """Starts, fills and ends the spans of operations and queries; `capture_content` adds the messages."""
+
+    def __init__(self, tracer: Tracer, *, capture_content: bool) -> None:
+        self._tracer = tracer
+        self._capture_content = capture_content
+
+    def start_span(self, request: Request, started: int, parent: Context) -> tuple[Span, Context]:
+        """The span of an operation and the context in which it is current."""
+        attributes = _search_start(request) if request.kind is OperationKind.SEARCH else _model_start(request)
+        span = self._tracer.start_span(
+            _span_name(request), parent, SpanKind.CLIENT, attributes=attributes, start_time=started
+        )
+        return span, trace.set_span_in_context(span, parent)
+
+    def start_query(self, name: str | None, started: int) -> Span:
+        """The span of a `ragmeter.query()` scope."""
+        attributes = {} if name is None else {semconv.QUERY_NAME: name}
+        return self._tracer.start_span(
+            "query" if name is None else f"query {name}",
+            otel_context.get_current(),
+            SpanKind.INTERNAL,
+            attributes=attributes,
+            start_time=started,
+        )
+
+    def end_span(self, span: Span, metered: Metered) -> None:
+        """Fill in what the operation turned out to be, and end its span at the time the call ended."""
+        operation = metered.operation
+        try:
+            if span.is_recording():
+                span.set_attributes(self._attributes(metered))
+                if operation.error_type is not None:
+                    span.set_status(StatusCode.ERROR)
+        finally:
+            span.end(operation.started + int(operation.duration * 1e9))
+
+    def end_query(self, span: Span, ended: int, attributes: Mapping[str, Any], error_type: str | None) -> None:
+        """End the span of a query scope with what the query cost."""
+        span.set_attributes({key: value for key, value in attributes.items() if value is not None})
+        if error_type is not None:
+            span.set_attribute(semconv.ERROR_TYPE, error_type)
+            span.set_status(StatusCode.ERROR)
+        span.end(ended)
+
+    def _attributes(self, metered: Metered) -> Attributes:
+        operation = metered.operation
+        if operation.request.kind is OperationKind.SEARCH:
+            found = _search_end(operation)
+        else:
+            found = _model_end(operation) | _usage(metered) | _cost(metered)
+        if operation.request.kind.is_inference:
+            found |= _anatomy(metered)
+            if self._capture_content:
+                found |= _content(operation.prompt, operation.response)
+        found[semconv.ERROR_TYPE] = operation.error_type
+        return {key: value for key, value in found.items() if value is not None}
+
+
+def _span_name(request: Request) -> str:
+    if request.kind is OperationKind.SEARCH:
+        return f"{request.method or 'search'} {request.collection or ''}".rstrip()
+    return f"{request.kind.value} {request.model or ''}".rstrip()
+
+
+def _model_start(request: Request) -> Attributes:
+    found: Attributes = {
+        semconv.OPERATION_NAME: request.kind.value,
+        semconv.PROVIDER_NAME: request.system,
+        semconv.REQUEST_MODEL: request.model,
+        semconv.SERVER_ADDRESS: request.server_address,
+        semconv.SERVER_PORT: request.server_port,
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _search_start(request: Request) -> Attributes:
+    found: Attributes = {
+        semconv.DB_SYSTEM: request.system,
+        semconv.DB_OPERATION: request.method,
+        semconv.DB_COLLECTION: request.collection,
+        semconv.TOP_K: request.top_k,
+        semconv.SERVER_ADDRESS: request.server_address,
+        semconv.SERVER_PORT: request.server_port,
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _search_end(operation: Operation) -> Attributes:
+    chunks = operation.response.chunks
+    scores = [chunk.score for chunk in chunks if chunk.score is not None]
+    rows = len(chunks) if operation.error_type is None else None
+    return {semconv.DB_ROWS: rows, semconv.TOP_SCORE: scores[0] if scores else None}
+
+
+def _model_end(operation: Operation) -> Attributes:
+    request, response = operation.request, operation.response
+    found: Attributes = {f"{semconv.REQUEST_PARAMETER}{name}": value for name, value in request.parameters.items()}
+    found |= {
+        semconv.REQUEST_STREAM: True if request.streams else None,
+        semconv.RESPONSE_MODEL: response.model,
+        semconv.RESPONSE_ID: response.id,
+        semconv.FINISH_REASONS: response.finish_reasons or None,
+        semconv.TIME_TO_FIRST_CHUNK: operation.time_to_first_chunk,
+        semconv.SERVICE_TIER: response.service_tier,
+    }
+    return found
+
+
+def _usage(metered: Metered) -> Attributes:
+    # Only what the provider reported goes under the standard names; an estimate never does.
+    usage = metered.operation.response.usage
+    if usage is None:
+        return {semconv.TOKENS_ESTIMATED: True if metered.estimated else None}
+    return {
+        semconv.INPUT_TOKENS: usage.input_tokens,
+        semconv.OUTPUT_TOKENS: usage.output_tokens,
+        semconv.CACHE_READ_TOKENS: usage.cache_read_tokens,
+        semconv.CACHE_WRITE_TOKENS: usage.cache_write_tokens,
+        semconv.REASONING_TOKENS: usage.reasoning_tokens,
+        semconv.AUDIO_INPUT_TOKENS: usage.audio_input_tokens,
+        semconv.AUDIO_OUTPUT_TOKENS: usage.audio_output_tokens,
+        semconv.IMAGE_INPUT_TOKENS: usage.image_input_tokens,
+        semconv.TOKENS_ESTIMATED: True if metered.estimated else None,
+    }
+
+
+def _cost(metered: Metered) -> Attributes:
+    cost = metered.cost
+    return {
+        semconv.COST_AMOUNT: cost.amount,
+        semconv.COST_CURRENCY: None if cost.amount is None else "USD",
+        semconv.COST_SOURCE: cost.source,
+        semconv.PRICE_ROW: cost.row,
+        semconv.PRICE_STATE: cost.state.value,
+    }
+
+
+def _anatomy(metered: Metered) -> Attributes:
+    found: Attributes = {semconv.STRATEGY: metered.strategy, semconv.CONTEXT_CHUNKS: len(metered.found) or None}
+    for part in metered.parts:
+        name = f"{semconv.PART_TOKENS}{part.part}"
+        found[name] = found.get(name, 0) + part.tokens
+    if metered.usage is not None and metered.question_tokens:
+        found[semconv.BLOAT_FACTOR] = (metered.usage.input_tokens or 0) / metered.question_tokens
+    return found
+
+
+def _content(prompt: Prompt, response: Response) -> Attributes:
+    given = [{"role": part.role.value, "parts": [{"type": "text", "content": part.text}]} for part in prompt.parts]
+    answer = [{"role": "assistant", "parts": [{"type": "text", "content": "".join(response.text)}]}]
+    return {
+        semconv.INPUT_MESSAGES: json.dumps(given, ensure_ascii=False),
+        semconv.OUTPUT_MESSAGES: json.dumps(answer, ensure_ascii=False),
+    }

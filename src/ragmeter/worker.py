@@ -1,0 +1,160 @@
+"""The one thread that does the work the app should not wait for, and the bounded queue in front of it.
+
+Full queue: the item is handled at once, without its texts, so that totals lose nothing. Fork: the child starts empty.
+Exit, `flush` and the providers' own flush drain it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+from ragmeter.guard import Guard
+
+Item = TypeVar("Item")
+
+MOST_ITEMS = 10_000
+MOST_CHARACTERS = 64 * 1024 * 1024
+"""Calls and characters of text referenced by them that may wait: both bounds hold."""
+
+
+class Worker(Generic[Item]):
+    """Handles items one by one on its own thread, started with the first item, and `tick`s when time is up.
+
+    `handle` and `tick` run under one lock, on whatever thread; `deadline` says on the monotonic clock when the next
+    tick is due, `None` for never.
+    """
+
+    def __init__(
+        self,
+        handle: Callable[[Item], None],
+        handle_overflow: Callable[[Item], None],
+        tick: Callable[[], None],
+        deadline: Callable[[], float | None],
+        guard: Guard,
+    ) -> None:
+        self._handle = handle
+        self._handle_overflow = handle_overflow
+        self._tick = tick
+        self._deadline = deadline
+        self._guard = guard
+        self.overflowed = 0
+        self.failures: list[Exception] = []
+        self._reset()
+        _workers.add(self)
+
+    def _reset(self) -> None:
+        self._queue: SimpleQueue[tuple[Item | threading.Event, int]] = SimpleQueue()
+        # Reentrant: a stream may be collected, and so finished, while its own thread is in here.
+        self._counting = threading.RLock()
+        self.lock = threading.RLock()
+        self._waiting = 0
+        self._characters = 0
+        self._thread: threading.Thread | None = None
+
+    def forked(self) -> None:
+        """In a forked child: what waits belongs to the parent, and no thread has survived."""
+        self._reset()
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait."""
+        return self._waiting
+
+    def submit(self, item: Item, characters: int = 0) -> None:
+        """Queue `item`, which keeps `characters` of text alive; handled at once and slimmer when the queue is full."""
+        with self._counting:
+            full = self._waiting >= MOST_ITEMS or self._characters + characters > MOST_CHARACTERS
+            if full:
+                self.overflowed += 1
+            else:
+                self._waiting += 1
+                self._characters += characters
+        if full:
+            self._run(self._handle_overflow, item)
+            return
+        self._queue.put((item, characters))
+        if self._thread is None:
+            self._start()
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until everything submitted so far is handled; false when `timeout` seconds were not enough."""
+        thread = self._thread
+        if threading.current_thread() is thread:
+            return True
+        if thread is None or not thread.is_alive():
+            return self._drain_here()
+        done = threading.Event()
+        self._queue.put((done, 0))
+        deadline = time.monotonic() + timeout
+        while not done.wait(min(0.2, max(0.0, deadline - time.monotonic()))):
+            if not thread.is_alive():
+                return self._drain_here()
+            if time.monotonic() >= deadline:
+                return False
+        return True
+
+    def _start(self) -> None:
+        with self._counting:
+            if self._thread is not None:
+                return
+            self._thread = threading.Thread(target=self._work, name="ragmeter", daemon=True)
+            try:
+                self._thread.start()
+            except RuntimeError:
+                # The interpreter is shutting down: `drain` at exit handles what waits.
+                self._thread = None
+
+    def _work(self) -> None:
+        queue = self._queue
+        while True:
+            deadline = self._deadline()
+            timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                self._take(queue.get(timeout=timeout))
+            except Empty:
+                self._run(lambda _: self._tick(), None)
+
+    def _drain_here(self) -> bool:
+        while True:
+            try:
+                self._take(self._queue.get_nowait())
+            except Empty:
+                return True
+
+    def _take(self, entry: tuple[Item | threading.Event, int]) -> None:
+        item, characters = entry
+        if isinstance(item, threading.Event):
+            item.set()
+            return
+        with self._counting:
+            self._waiting -= 1
+            self._characters -= characters
+        self._run(self._handle, item)
+
+    def _run(self, handle: Callable[..., None], item: Item | None) -> None:
+        try:
+            with self.lock:
+                handle(item)
+        except Exception as error:
+            try:
+                self._guard.caught("accounting", error)
+            except Exception as loud:
+                # Nobody stands above this thread: kept for `flush`, which raises it in tests.
+                self.failures.append(loud)
+
+
+_workers: weakref.WeakSet[Worker[object]] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for worker in list(_workers):
+        worker.forked()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
