@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["flush", "instrument", "label", "query", "status", "uninstrument"]
 
-_runtime: Runtime | None = None
+_running: list[Runtime] = []
+"""The one running ragmeter, or nothing."""
 _changing = threading.Lock()
 
 
@@ -56,7 +57,8 @@ def instrument(
     these. `builtin_prices=False` uses no others. `fine_tuned`: names of models that are fine-tuned though their id does
     not tell. `providers`: the provider behind a gateway's host name. `only`, `skip`: integrations by name.
     `stream_usage`: ask OpenAI-shaped servers for usage in streams, and hide the extra chunk from the app.
-    `capture_content`: put messages on spans. `profile`: generation of the standard metrics, `released`, `latest`, `both`.
+    `capture_content`: put messages on spans. `profile`: generation of the standard metrics, `released`, `latest` or
+    `both`.
     """
     from ragmeter.runtime import Runtime
     from ragmeter.settings import read_settings
@@ -79,21 +81,18 @@ def instrument(
             "prometheus_port": prometheus_port,
         }
     )
-    global _runtime
     with _changing:
-        if _runtime is None:
+        if not _running:
             runtime = Runtime(settings, tracer_provider, meter_provider)
             runtime.start()
-            _runtime = runtime
+            _running.append(runtime)
 
 
 def uninstrument() -> None:
     """Put the clients back as they were. What was measured so far is handed over."""
-    global _runtime
     with _changing:
-        if _runtime is not None:
-            _runtime.stop()
-            _runtime = None
+        if _running:
+            _running.pop().stop()
 
 
 def query(strategy: str | None = None, *, name: str | None = None, **labels: Any) -> QueryScope:
@@ -104,15 +103,13 @@ def query(strategy: str | None = None, *, name: str | None = None, **labels: Any
     """
     from ragmeter.scopes import QueryScope
 
-    if _runtime is None:
-        return QueryScope(None, lambda name, started: None, strategy, name, {})
-    return _runtime.query(strategy, name, labels)
+    return _running[0].query(strategy, name, labels) if _running else QueryScope(None, None, strategy, name, {})
 
 
 def label(**labels: Any) -> None:
     """Set declared labels on the current query, or where there is none on what follows in this context."""
-    if _runtime is not None:
-        _runtime.label(labels)
+    for runtime in _running:
+        runtime.label(labels)
 
 
 def flush(timeout: float = 5.0) -> bool:
@@ -120,14 +117,14 @@ def flush(timeout: float = 5.0) -> bool:
 
     For short-lived processes. A query that is still inside its scope or root span stays open.
     """
-    return True if _runtime is None else _runtime.flush(timeout)
+    return _running[0].flush(timeout) if _running else True
 
 
 def status() -> Status:
     """What is patched, in which versions, what is foreign and what has no price."""
     from ragmeter.status_report import inactive_status
 
-    return inactive_status() if _runtime is None else _runtime.status()
+    return _running[0].status() if _running else inactive_status()
 
 
 def _listed(names: Iterable[str] | None) -> Any:

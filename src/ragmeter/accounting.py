@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from opentelemetry import trace
 from opentelemetry.context import Context
 
 from ragmeter import anatomy, semconv, strategy
@@ -63,6 +64,10 @@ class Accounting:
     def tick(self) -> None:
         """Post the queries that have waited long enough."""
         self.ledger.expire(time.monotonic())
+
+    def next_deadline(self) -> float | None:
+        """When `tick` is due next, on the monotonic clock."""
+        return self.ledger.next_deadline()
 
     def clear(self) -> None:
         """In a forked child: what was collected is the parent's."""
@@ -145,8 +150,6 @@ class Accounting:
 
 
 def _context_of(report: QueryReport) -> Context | None:
-    from opentelemetry import trace
-
     return None if report.handle.span is None else trace.set_span_in_context(report.handle.span)
 
 

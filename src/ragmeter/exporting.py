@@ -151,8 +151,9 @@ def _prometheus_reader(reader: Any, registry: Any) -> Any:
         from prometheus_client import REGISTRY
 
         made = reader()
-        REGISTRY.unregister(made._collector)
-        registry.register(made._collector)
+        collector = made._collector  # noqa: SLF001
+        REGISTRY.unregister(collector)
+        registry.register(collector)
         return made
 
 

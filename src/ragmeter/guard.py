@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
+from pathlib import Path
 
 logger = logging.getLogger("ragmeter")
 
@@ -43,4 +44,4 @@ def _origin(error: Exception) -> str:
         frame = frame.tb_next
     if frame is None:
         return "unknown line"
-    return f"{os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno}"
+    return f"{Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}"

@@ -71,10 +71,10 @@ class Reader:
     """
 
     response: Callable[[Any], Response]
-    prompt: Callable[[Any], Prompt] = lambda held: Prompt()
+    prompt: Callable[[Any], Prompt] = lambda _: Prompt()
     pieces: Callable[[Response, Sequence[Any]], Response] | None = None
     hold: Callable[[Any], object] = lambda result: result
-    is_extra: Callable[[Any], bool] = lambda piece: False
+    is_extra: Callable[[Any], bool] = lambda _: False
 
 
 @dataclass(frozen=True, slots=True)

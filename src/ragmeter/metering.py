@@ -68,10 +68,13 @@ def meter_inference(
 
 
 def meter_other(operation: Operation, card: RateCard | None) -> Metered:
-    """Measure an embedding, a search or a rerank. A search that reports no usage costs what its service costs: not here."""
+    """Measure an embedding, a search or a rerank.
+
+    A search that reports no usage has no price of its own: a database is paid by the month.
+    """
     usage, estimated = tokens_of(operation)
     if operation.request.kind is OperationKind.SEARCH and usage is None:
-        return Metered(operation, None, False, Cost(0.0, PriceState.PRICED, {}), (), strategy.NONE)
+        return Metered(operation, None, estimated, Cost(0.0, PriceState.PRICED, {}), (), strategy.NONE)
     cost = cost_of(operation, usage, card, estimated=estimated)
     parts = () if usage is None else pricing.single(SINGLE_PART[operation.request.kind], usage, cost)
     return Metered(operation, usage, estimated, cost, parts, strategy.NONE)
@@ -110,4 +113,3 @@ def cost_of(operation: Operation, usage: Usage | None, card: RateCard | None, *,
     if usage is None and operation.error_type is not None and not operation.response.text:
         return Cost(0.0, PriceState.PRICED, {})
     return pricing.price(usage, card, estimated=estimated)
-

@@ -37,7 +37,7 @@ OTHER_EMBEDDING = "opentelemetry.genai.client.embedding.context"
 
 SUPPRESSED = (
     # The SDK's exporters and `suppress_instrumentation()` set this key; it has no public name.
-    otel_context._SUPPRESS_INSTRUMENTATION_KEY,
+    otel_context._SUPPRESS_INSTRUMENTATION_KEY,  # noqa: SLF001
     "suppress_instrumentation",
     "suppress_language_model_instrumentation",
 )
@@ -82,6 +82,7 @@ class Observer:
         spans: SpanStarter,
         scopes: Scopes,
         sink: Callable[[Record], None],
+        *,
         providers: Mapping[str, str],
         stream_usage: bool,
     ) -> None:
@@ -141,7 +142,7 @@ class Observer:
         return resume
 
     def _silencing(self) -> Wrapper:
-        def silence(wrapped: Any, instance: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        def silence(wrapped: Any, _: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
             if self.active and otel_context.get_value(IN_PROGRESS) is not None:
                 return None
             return wrapped(*arguments, **keywords)
@@ -162,7 +163,7 @@ class Observer:
             provider = self._providers.get(request.server_address or "")
             if provider is not None:
                 request = replace(request, system=provider)
-            return Observation(self, target, call, reading, request, parent)
+            return Observation(self, target, call, reading=reading, request=request, parent=parent)
         except Exception as error:
             self.guard.caught("reading a call", error)
             return None
@@ -182,7 +183,7 @@ class Observation:
     """One call from its start to its end, however that comes; a context manager around the client's own call."""
 
     def __init__(
-        self, observer: Observer, target: Target, call: Call, reading: Reading, request: Request, parent: Context
+        self, observer: Observer, target: Target, call: Call, *, reading: Reading, request: Request, parent: Context
     ) -> None:
         self._observer = observer
         self._target = target
@@ -244,7 +245,7 @@ class Observation:
         def finish(error: BaseException | None) -> None:
             self.finish(stream.fold, error, stream.first)
 
-        stream = StreamReading(reader, self._observer.guard, finish, self._asked_usage)
+        stream = StreamReading(reader, self._observer.guard, finish, hides_extra=self._asked_usage)
         read_on_the_way(outcome, stream)
 
     def _carry(self, outcome: Unread) -> None:

@@ -1,4 +1,4 @@
-"""Which price applies: the app's own table, then a small overlay, then genai-prices; resolved once, off the app's threads.
+"""Which price applies: the app's own table, then a small overlay, then genai-prices.
 
 The table of genai-prices takes about a second to load and 0.2 ms for each calculation: both happen on the worker, and
 what comes out are plain floats that are kept for a minute (some prices depend on the time of day).
@@ -161,7 +161,9 @@ def _read_file(path: Path) -> Any:
     try:
         return json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except ValueError as error:
-        raise PriceTableError(f"prices: {path} is not valid {'JSON' if path.suffix == '.json' else 'TOML'}: {error}") from error
+        raise PriceTableError(
+            f"prices: {path} is not valid {'JSON' if path.suffix == '.json' else 'TOML'}: {error}"
+        ) from error
 
 
 def _check_entry(model: Any, entry: Any) -> None:

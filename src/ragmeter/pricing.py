@@ -74,23 +74,21 @@ UNPRICED = Cost(None, PriceState.UNPRICED, {})
 
 def quantities(usage: Usage) -> dict[str, float]:
     """The counts of `usage` under the unit names of genai-prices, which user prices share."""
-    counts: dict[str, float] = {"requests": 1}
-    for unit, value in (
-        ("input_tokens", usage.input_tokens),
-        ("output_tokens", usage.output_tokens),
-        ("cache_read_tokens", usage.cache_read_tokens),
-        ("cache_write_tokens", usage.cache_write_tokens),
-        ("cache_write_1h_tokens", usage.cache_write_1h_tokens),
-        ("output_reasoning_tokens", usage.reasoning_tokens),
-        ("input_audio_tokens", usage.audio_input_tokens),
-        ("output_audio_tokens", usage.audio_output_tokens),
-        ("input_image_tokens", usage.image_input_tokens),
-        ("web_searches", usage.web_searches),
-        ("storage_searches", usage.file_searches),
-    ):
-        if value:
-            counts[unit] = value
-    return counts
+    counts = {
+        "requests": 1,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cache_read_tokens": usage.cache_read_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "cache_write_1h_tokens": usage.cache_write_1h_tokens,
+        "output_reasoning_tokens": usage.reasoning_tokens,
+        "input_audio_tokens": usage.audio_input_tokens,
+        "output_audio_tokens": usage.audio_output_tokens,
+        "input_image_tokens": usage.image_input_tokens,
+        "web_searches": usage.web_searches,
+        "storage_searches": usage.file_searches,
+    }
+    return {unit: value for unit, value in counts.items() if value}
 
 
 def price(usage: Usage | None, card: RateCard | None, *, estimated: bool = False) -> Cost:
@@ -163,8 +161,8 @@ def split(usage: Usage, shares: Sequence[Share], cost: Cost) -> tuple[Part, ...]
     output = usage.output_tokens or 0
     reasoning = min(usage.reasoning_tokens or 0, output)
     for part, tokens in (("output", output - reasoning), ("reasoning", reasoning)):
-        if tokens:
-            parts[part, "full"] = tokens
+        parts[part, "full"] = tokens
+    parts = {key: tokens for key, tokens in parts.items() if tokens}
     return _with_cost(parts, cost, {"cache_read": read, "cache_write": written, "full": full, "output": output})
 
 

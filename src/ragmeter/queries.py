@@ -167,14 +167,12 @@ class Ledger:
         for chunk in metered.operation.response.chunks:
             self._chunks[id(chunk)] = (chunk, owner)
             self._chunk_characters += len(chunk.text)
-        while self._chunks and (
-            len(self._chunks) > MOST_CHUNKS or self._chunk_characters > MOST_CHUNK_CHARACTERS
-        ):
+        while self._chunks and (len(self._chunks) > MOST_CHUNKS or self._chunk_characters > MOST_CHUNK_CHARACTERS):
             _, (oldest, _) = self._chunks.popitem(last=False)
             self._chunk_characters -= len(oldest.text)
 
     def _claim(self, query: OpenQuery, metered: Metered) -> None:
-        """Take over retrieval whose text this prompt holds and embeddings of its question, from queries without an answer."""
+        """Take over retrieval whose text this prompt holds, and embeddings of its question, if unanswered so far."""
         owners = {self._chunks[id(chunk)][1] for chunk in metered.found if id(chunk) in self._chunks}
         question = question_of(metered.operation.prompt)
         for other in list(self._open.values()):

@@ -9,6 +9,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -69,11 +70,16 @@ class Runtime:
             self.accounting.handle,
             self.accounting.handle_overflow,
             self.accounting.tick,
-            lambda: self.accounting.ledger.next_deadline(),
+            self.accounting.next_deadline,
             self.guard,
         )
         self.observer = Observer(
-            self.guard, self.tracing, self.scopes, self._submit, settings.providers, settings.stream_usage
+            self.guard,
+            self.tracing,
+            self.scopes,
+            self._submit,
+            providers=settings.providers,
+            stream_usage=settings.stream_usage,
         )
         self.patching = Patching(self.guard)
         self._unhook: list[Callable[[], None]] = []
@@ -170,9 +176,7 @@ class Runtime:
                 _warn_if_untested(integration)
 
         for target in integration.targets:
-            self.patching.wrap(
-                target.path, lambda original, target=target: self.observer.wrapper(target, original), imported
-            )
+            self.patching.wrap(target.path, partial(self.observer.wrapper, target), imported)
 
     def _submit(self, record: Record) -> None:
         self.worker.submit(record, record.request.size)
@@ -193,7 +197,7 @@ class Runtime:
         for name, value in labels.items():
             if name not in self.settings.labels:
                 warnings.warn(
-                    f"ragmeter: label {name!r} is not declared and is ignored; declare it: instrument(labels=[{name!r}])",
+                    f"ragmeter: label {name!r} is ignored, it is not declared: instrument(labels=[{name!r}])",
                     stacklevel=4,
                 )
                 continue
@@ -213,7 +217,7 @@ class Runtime:
         if not hasattr(provider, name):
             return
 
-        def drained(wrapped: Any, instance: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        def drained(wrapped: Any, _: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
             if self.observer.active:
                 try:
                     if name == "shutdown":

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from types import TracebackType
-from typing import Any
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -66,7 +66,7 @@ class Scopes:
         self.ended = ended
         self._traces: OrderedDict[int, QueryHandle] = OrderedDict()
         self._lock = threading.Lock()
-        self._labels: ContextVar[Mapping[str, str]] = ContextVar("ragmeter-labels", default={})
+        self._labels: ContextVar[Mapping[str, str]] = ContextVar("ragmeter-labels", default=MappingProxyType({}))
 
     def enter(self, context: Context) -> tuple[QueryHandle, Mapping[str, str]]:
         """The query a call made in `context` belongs to, and the labels set for it."""
@@ -117,7 +117,7 @@ class RootSpans(SpanProcessor):
         self._guard = guard
         self._ended = ended
 
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002
         """Give a root span a query, a child the one of its parent."""
         if not self.active:
             return
@@ -155,7 +155,7 @@ class QueryScope:
     def __init__(
         self,
         scopes: Scopes | None,
-        start_span: Callable[[str | None, int], trace.Span | None],
+        start_span: Callable[[str | None, int], trace.Span | None] | None,
         strategy: str | None,
         name: str | None,
         labels: Mapping[str, str],
@@ -167,7 +167,7 @@ class QueryScope:
         self._context: Context | None = None
         self._token: Any = None
 
-    def __enter__(self) -> QueryScope:
+    def __enter__(self) -> Self:
         if self._scopes is None:
             return self
         outer = otel_context.get_value(CURRENT_QUERY)
@@ -177,7 +177,7 @@ class QueryScope:
             return self
         handle = self._handle
         handle.started = time.time_ns()
-        handle.span = self._start_span(self._name, handle.started)
+        handle.span = self._start_span(self._name, handle.started) if self._start_span is not None else None
         context = otel_context.set_value(CURRENT_QUERY, handle)
         self._context = context if handle.span is None else trace.set_span_in_context(handle.span, context)
         self._token = otel_context.attach(self._context)
@@ -196,7 +196,7 @@ class QueryScope:
             self._handle.error_type = error_type_of(error)
         self._scopes.ended(self._handle)
 
-    async def __aenter__(self) -> QueryScope:
+    async def __aenter__(self) -> Self:
         return self.__enter__()
 
     async def __aexit__(

@@ -43,7 +43,7 @@ VARIABLES = {
     "service_name": "OTEL_SERVICE_NAME",
     "capture_content": "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
 }
-"""The environment variable of each setting. Lists are separated by commas, mappings are written `key=value,key=value`."""
+"""The environment variable of each setting; lists are separated by commas, mappings written `key=value,key=value`."""
 
 
 class SettingsError(ValueError):
@@ -104,7 +104,9 @@ def _label_names(value: Any, source: str) -> tuple[str, ...]:
         if not name.replace("_", "").replace(".", "").isalnum() or name[0].isdigit():
             raise SettingsError(f"{source}: {name!r} is no label name; use letters, digits, '_' and '.'")
         if name.startswith(("ragmeter.", "gen_ai.", "db.")) or name == "error.type":
-            raise SettingsError(f"{source}: {name!r} is a name of the conventions; choose one of your own such as 'team'")
+            raise SettingsError(
+                f"{source}: {name!r} is a name of the conventions; choose one of your own such as 'team'"
+            )
     return names
 
 
@@ -121,8 +123,12 @@ def _mapping(value: Any, source: str) -> dict[str, str]:
     if isinstance(value, str):
         pairs = [part.partition("=") for part in value.split(",") if part.strip()]
         value = {key.strip(): text.strip() for key, _, text in pairs}
-    if not isinstance(value, Mapping) or not all(isinstance(each, str) and each for pair in value.items() for each in pair):
-        raise SettingsError(f"{source}: expected host names and providers such as gateway.internal=openai, got {value!r}")
+    if not isinstance(value, Mapping) or not all(
+        isinstance(each, str) and each for pair in value.items() for each in pair
+    ):
+        raise SettingsError(
+            f"{source}: expected host names and providers such as gateway.internal=openai, got {value!r}"
+        )
     return dict(value)
 
 

@@ -30,7 +30,7 @@ class StreamReading:
     __slots__ = ("_finish", "_guard", "_hides_extra", "_reader", "advancing", "first", "pieces", "so_far")
 
     def __init__(
-        self, reader: Reader, guard: Guard, finish: Callable[[BaseException | None], None], hides_extra: bool
+        self, reader: Reader, guard: Guard, finish: Callable[[BaseException | None], None], *, hides_extra: bool
     ) -> None:
         self.pieces: list[Any] = []
         self.so_far = Response()
@@ -166,7 +166,9 @@ def hear_close(connection: Any, listener: Callable[[], None]) -> None:
     hear(connection, ("close", "aclose"), after=listener)
 
 
-def hear(instance: Any, names: tuple[str, ...], *, after: Callable[[], None], before: Callable[[], None] = _nothing) -> None:
+def hear(
+    instance: Any, names: tuple[str, ...], *, after: Callable[[], None], before: Callable[[], None] = _nothing
+) -> None:
     """Call `before` and `after` around each call of the named methods of this one instance, those that it has."""
     for name in names:
         method = getattr(instance, name, None)

@@ -78,7 +78,9 @@ class Telemetry:
 
     def observe_internals(self, overflowed: int) -> None:
         """Bring the counts of our own failures into the totals."""
-        errors = {((semconv.PLACE, place),): float(count) for place, count in self._guard.counts.items()}
+        errors: dict[Attributes, float] = {
+            ((semconv.PLACE, place),): float(count) for place, count in self._guard.counts.items()
+        }
         self.totals.replace(semconv.INTERNAL_ERRORS, errors)
         self.totals.replace(semconv.OVERFLOWED, {(): float(overflowed)} if overflowed else {})
 

@@ -5,7 +5,7 @@ Label values are bounded: beyond the cap a value is counted under `other`, and n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
@@ -66,8 +66,8 @@ class Totals:
         for values in self._values.values():
             values.clear()
 
-    def _observer(self, name: str):  # type: ignore[no-untyped-def]  # the SDK's callback type is a private union
-        def observe(options: CallbackOptions) -> list[Observation]:
+    def _observer(self, name: str) -> Callable[[CallbackOptions], list[Observation]]:
+        def observe(_: CallbackOptions) -> list[Observation]:
             return [Observation(value, dict(key)) for key, value in list(self._values[name].items())]
 
         return observe

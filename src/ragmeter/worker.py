@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ragmeter.guard import Guard
 
@@ -149,7 +149,7 @@ class Worker(Generic[Item]):
                 self.failures.append(loud)
 
 
-_workers: weakref.WeakSet[Worker[object]] = weakref.WeakSet()
+_workers: weakref.WeakSet[Worker[Any]] = weakref.WeakSet()
 
 
 def _after_fork_in_child() -> None:

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from ragmeter.providers import provider_of_host
 from ragmeter.shapes.generated_client import generated_client
 from ragmeter.shapes.openai_routes import ROUTES
 
-INTEGRATION = generated_client(
-    "groq",
-    tested=("0.9", "1.7"),
-    routes=ROUTES,
-    provider_of=lambda host, client_class: provider_of_host(host),
-)
+INTEGRATION = generated_client("groq", tested=("0.9", "1.7"), routes=ROUTES)

@@ -7,8 +7,9 @@ retries inside, and share the kinds of results: a model, a stream, or a raw resp
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from ragmeter.integration import (
     Unread,
 )
 from ragmeter.model import OperationKind, Request
+from ragmeter.providers import provider_of_host
 from ragmeter.shapes.fields import items, size_of
 
 PARAMETERS = ("temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "max_tokens", "seed")
@@ -35,7 +37,7 @@ UNSET_TYPES = ("Omit", "NotGiven")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An endpoint that is an operation: the end of its path, its kind, the body keys that hold the prompt, its reader."""
+    """An endpoint that is an operation: the end of its path, its kind, the body keys of its prompt, its reader."""
 
     path: str
     kind: OperationKind
@@ -49,17 +51,17 @@ def generated_client(
     *,
     tested: tuple[str, str],
     routes: tuple[Route, ...],
-    provider_of: Callable[[str, str], str],
+    client_providers: Mapping[str, str] = MappingProxyType({}),
     silences: tuple[str, ...] = (),
 ) -> Integration:
     """The integration of a client library made from the template.
 
-    `provider_of(host, client_class)` names the provider behind a base URL; `silences` are functions of the library
-    that would record the same call again.
+    The provider is told by the host of the client's base URL, unless the name of its class contains a key of
+    `client_providers` ("Azure" in "AsyncAzureOpenAI"); `silences` are functions that would record the same call again.
     """
 
     def read(call: Call) -> Reading | None:
-        return read_call(call, routes, provider_of)
+        return read_call(call, routes, client_providers)
 
     return Integration(
         name=package,
@@ -75,7 +77,7 @@ def generated_client(
     )
 
 
-def read_call(call: Call, routes: tuple[Route, ...], provider_of: Callable[[str, str], str]) -> Reading | None:
+def read_call(call: Call, routes: tuple[Route, ...], client_providers: Mapping[str, str]) -> Reading | None:
     """Read a call of `request(cast_to, options, …)`; `None` where its path is no operation."""
     options = call.argument(1, "options")
     if options.method.lower() != "post":
@@ -91,7 +93,7 @@ def read_call(call: Call, routes: tuple[Route, ...], provider_of: Callable[[str,
     return Reading(
         Request(
             kind=route.kind,
-            system=provider_of(base.hostname or "", type(call.instance).__name__),
+            system=_provider(base.hostname or "", type(call.instance).__name__, client_providers),
             model=_text(body.get("model")),
             streams=streams,
             server_address=base.hostname,
@@ -136,6 +138,13 @@ class _Body:
             parsed = self._http_response.json()
             self._fields = parsed if isinstance(parsed, dict) else {}
         return self._fields.get(name)
+
+
+def _provider(host: str, client_class: str, client_providers: Mapping[str, str]) -> str:
+    for name, provider in client_providers.items():
+        if name in client_class:
+            return provider
+    return provider_of_host(host)
 
 
 def _held(value: Any) -> Any:

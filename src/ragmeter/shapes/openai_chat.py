@@ -85,7 +85,9 @@ def read_completion(result: Any) -> Response:
     return Response(
         model=field(result, "model"),
         id=field(result, "id"),
-        finish_reasons=tuple(str(field(choice, "finish_reason")) for choice in choices if field(choice, "finish_reason")),
+        finish_reasons=tuple(
+            str(field(choice, "finish_reason")) for choice in choices if field(choice, "finish_reason")
+        ),
         usage=read_usage(field(result, "usage")),
         service_tier=field(result, "service_tier"),
         text=tuple(text for choice in choices for text in _choice_texts(choice, "message")),
@@ -119,7 +121,9 @@ def _choice_texts(choice: Any, holder: str) -> list[str]:
     if message is None:
         text = field(choice, "text")
         return [text] if isinstance(text, str) else []
-    texts = [text for name in ("content", "refusal", "reasoning_content") if isinstance(text := field(message, name), str)]
+    texts = [
+        text for name in ("content", "refusal", "reasoning_content") if isinstance(text := field(message, name), str)
+    ]
     for call in items(field(message, "tool_calls")):
         function = field(call, "function")
         texts += [text for name in ("name", "arguments") if isinstance(text := field(function, name), str)]

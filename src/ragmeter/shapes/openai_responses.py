@@ -1,4 +1,4 @@
-"""OpenAI's Responses API: `input` items and `instructions` in, `output` items out, usage in the last event of a stream."""
+"""OpenAI's Responses API: `input` items and `instructions` in, `output` items out, usage in a stream's last event."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def read_usage(result: Any) -> Usage | None:
         cache_read_tokens=count(usage, "input_tokens_details", "cached_tokens"),
         cache_write_tokens=count(usage, "input_tokens_details", "cache_write_tokens"),
         reasoning_tokens=count(usage, "output_tokens_details", "reasoning_tokens"),
-        web_searches=count(result, "tool_usage", "web_search", "num_requests") or calls.count("web_search_call") or None,
+        web_searches=count(result, "tool_usage", "web_search", "num_requests")
+        or calls.count("web_search_call")
+        or None,
         file_searches=calls.count("file_search_call") or None,
         total_tokens=count(usage, "total_tokens"),
         reported_cost=amount(usage, "cost"),
