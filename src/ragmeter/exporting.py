@@ -39,6 +39,14 @@ class Providers:
     own: tuple[Any, ...] = ()
     server: Any = None
 
+    def leave_server(self) -> bool:
+        """In a forked child: close our copy of the parent's socket; whether there was one."""
+        if self.server is None:
+            return False
+        self.server.server_close()
+        self.server = None
+        return True
+
     def shutdown(self) -> None:
         """Flush and close what is ours."""
         for provider in self.own:

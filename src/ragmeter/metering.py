@@ -83,7 +83,7 @@ def meter_other(operation: Operation, card: RateCard | None) -> Metered:
 def tokens_of(operation: Operation) -> tuple[Usage | None, bool]:
     """The operation's usage, with what nobody reported estimated from its texts, and whether anything was."""
     usage, response = operation.response.usage, operation.response
-    if usage is not None and not _was_cut(operation):
+    if usage is not None and not response.usage_is_early:
         return usage, False
     if operation.request.kind in (OperationKind.SEARCH, OperationKind.RERANK) or response.pending:
         return usage, False
@@ -100,12 +100,6 @@ def tokens_of(operation: Operation) -> tuple[Usage | None, bool]:
     output = max(usage.output_tokens or 0, estimate.output_tokens or 0)
     known_input = estimate.input_tokens if usage.input_tokens is None else usage.input_tokens
     return replace(usage, input_tokens=known_input, output_tokens=output), True
-
-
-def _was_cut(operation: Operation) -> bool:
-    """Whether a stream ended before the provider said why, so that its output count is not the last one."""
-    response = operation.response
-    return operation.request.streams and not response.finish_reasons and operation.request.kind.is_inference
 
 
 def cost_of(operation: Operation, usage: Usage | None, card: RateCard | None, *, estimated: bool) -> Cost:

@@ -129,17 +129,18 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a call gave: `text` is the answer's pieces in order, `chunks` what a search returned, one list a question.
+    """What a call gave: `text` is the answer's pieces in order, `chunks` what a search returned, in order of rank.
 
-    `retrieved` says that the provider itself put documents into the prompt (file search, knowledge bases);
-    `service_tier` and `speed` are what was served, which is what is billed, not what was asked for;
-    `pending` says that the answer is still being made in the background, so that its usage is not known yet.
+    `service_tier` and `speed` are what was served, which is what is billed, not what was asked for. `usage_is_early`
+    says that the counts were given before the answer was complete; `pending` that it is still being made in the
+    background, so that its usage is not known yet; `retrieved` that the provider itself put documents into the prompt.
     """
 
     model: str | None = None
     id: str | None = None
     finish_reasons: tuple[str, ...] = ()
     usage: Usage | None = None
+    usage_is_early: bool = False
     service_tier: str | None = None
     speed: str | None = None
     text: tuple[str, ...] = ()

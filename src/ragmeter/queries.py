@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from ragmeter import strategy
 from ragmeter.metering import Metered
@@ -19,9 +20,18 @@ from ragmeter.scopes import Ending, QueryHandle
 WAIT_SECONDS = 30.0
 """A query whose end nobody tells is posted this long after its first operation."""
 
+MOST_OPEN = 10_000
+"""Queries that collect at once: beyond it the oldest is posted as it stands."""
+
 MOST_CHUNKS = 1_024
 MOST_CHUNK_CHARACTERS = 8_000_000
 """Retrieved texts remembered for linking by content: both bounds hold, the oldest go first."""
+
+MOST_UNANSWERED = 256
+"""Retrievals without an answer that are looked at for a prompt, the latest first."""
+
+LONGEST_QUESTION = 4_000
+"""Characters of an embedded text that are kept to find its question again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +52,16 @@ class QueryReport:
     handle: QueryHandle
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class OpenQuery:
-    """A query that is still collecting."""
+    """A query that is still collecting; `chunks` are the keys of what was retrieved for it."""
 
     handle: QueryHandle
     deadline: float
     operations: list[Metered] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
-
-    def has_inference(self) -> bool:
-        """Whether a model was asked: only then it is a query."""
-        return any(metered.operation.request.kind.is_inference for metered in self.operations)
+    chunks: list[int] = field(default_factory=list)
+    has_inference: bool = False
 
 
 class Ledger:
@@ -62,15 +70,17 @@ class Ledger:
     def __init__(self, post: Callable[[QueryReport], None], forget: Callable[[QueryHandle], None]) -> None:
         self._post = post
         self._forget = forget
-        self._open: dict[int, OpenQuery] = {}
+        # Both in the order of their deadlines: a query that gets a later one is entered again.
+        self._open: dict[QueryHandle, OpenQuery] = {}
+        self._unanswered: OrderedDict[QueryHandle, OpenQuery] = OrderedDict()
         self._chunks: OrderedDict[int, tuple[Chunk, QueryHandle]] = OrderedDict()
         self._chunk_characters = 0
 
     def own_chunks(self, handle: QueryHandle) -> tuple[Chunk, ...]:
         """What was retrieved for this query so far."""
-        query = self._open.get(id(handle))
-        operations = query.operations if query else ()
-        return tuple(chunk for metered in operations for chunk in metered.operation.response.chunks)
+        query = self._open.get(handle)
+        keys = query.chunks if query is not None else ()
+        return tuple(self._chunks[key][0] for key in keys if key in self._chunks)
 
     def known_chunks(self) -> tuple[Chunk, ...]:
         """Every retrieved text that is remembered, whatever it was retrieved for."""
@@ -78,14 +88,14 @@ class Ledger:
 
     def add(self, handle: QueryHandle, metered: Metered, labels: Mapping[str, str]) -> None:
         """Enter a finished operation under its query, and post the query if this was all it waited for."""
-        query = self._open.get(id(handle))
-        if query is None:
-            query = self._open[id(handle)] = OpenQuery(handle, time.monotonic() + WAIT_SECONDS)
         handle.finished += 1
+        query = self._open.get(handle) or self._start(handle)
         query.labels.update(labels)
-        self._remember(metered, handle)
-        query.operations.append(metered)
+        self._remember(query, metered)
+        query.operations.append(_slim(metered))
         if metered.operation.request.kind.is_inference:
+            query.has_inference = True
+            self._unanswered.pop(handle, None)
             self._claim(query, metered)
             if handle.ending is Ending.OPERATION or handle.posted:
                 self._post_query(query)
@@ -94,80 +104,69 @@ class Ledger:
 
     def end(self, handle: QueryHandle) -> None:
         """The app has left the query: post it, unless calls made in it are still going on or nobody asked a model."""
-        query = self._open.get(id(handle))
+        query = self._open.get(handle)
         if query is not None and handle.finished >= len(handle.begun):
-            if query.has_inference():
+            if query.has_inference:
                 self._post_query(query)
             if handle.posted:
                 self._close(query)
 
     def expire(self, now: float) -> None:
         """Post what has waited long enough, and charge retrieval that no answer came for."""
-        for query in [query for query in self._open.values() if query.deadline <= now]:
+        while self._open:
+            query = next(iter(self._open.values()))
+            if query.deadline > now:
+                return
             self._give_up(query)
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do next, on the monotonic clock."""
-        return min((query.deadline for query in self._open.values()), default=None)
+        return next((query.deadline for query in self._open.values()), None)
 
     def settle(self, *, everything: bool = False) -> None:
         """Post the queries whose end nothing will tell; with `everything` also those that are still open."""
         for query in list(self._open.values()):
-            if everything or (query.handle.ending is Ending.TIME and query.has_inference()):
+            if everything or (query.handle.ending is Ending.TIME and query.has_inference):
                 self._give_up(query)
+
+    def _start(self, handle: QueryHandle) -> OpenQuery:
+        if len(self._open) >= MOST_OPEN:
+            oldest = next(iter(self._open.values()))
+            self._post_query(oldest)
+            self._close(oldest)
+        query = OpenQuery(handle, time.monotonic() + WAIT_SECONDS)
+        self._open[handle] = self._unanswered[handle] = query
+        return query
 
     def _give_up(self, query: OpenQuery) -> None:
         had_operations = bool(query.operations)
         self._post_query(query)
-        if had_operations and query.handle.ending in (Ending.SCOPE, Ending.ROOT_SPAN) and query.handle.ended is None:
+        self._close(query)
+        handle = query.handle
+        if had_operations and handle.ending in (Ending.SCOPE, Ending.ROOT_SPAN) and handle.ended is None:
             # Still open in the app: what comes later is charged when it comes, and counts as no second query.
             query.deadline = time.monotonic() + WAIT_SECONDS
-            return
-        self._close(query)
+            self._open[handle] = query
 
     def _close(self, query: OpenQuery) -> None:
-        self._open.pop(id(query.handle), None)
+        self._open.pop(query.handle, None)
+        self._unanswered.pop(query.handle, None)
         if query.handle.ending is Ending.TIME:
             self._forget(query.handle)
 
     def _post_query(self, query: OpenQuery) -> None:
         operations, query.operations = tuple(query.operations), []
-        if not operations:
-            return
-        inferences = [metered for metered in operations if metered.operation.request.kind.is_inference]
-        counts = bool(inferences) and not query.handle.posted
-        handle = query.handle
-        if inferences:
-            derived = strategy.highest(metered.strategy for metered in inferences)
-            handle.strategy = handle.strategy or derived
-        costs = [metered.cost.amount for metered in operations if metered.cost.amount is not None]
-        last_error = inferences[-1].operation.error_type if inferences else None
-        handle.posted = handle.posted or counts
-        self._post(
-            QueryReport(
-                strategy=handle.strategy if handle.strategy and (inferences or handle.posted) else strategy.NONE,
-                labels={**query.labels, **handle.labels},
-                operations=operations,
-                counts=counts,
-                duration=_duration(handle, operations),
-                search_duration=sum(
-                    metered.operation.duration
-                    for metered in operations
-                    if metered.operation.request.kind is OperationKind.SEARCH
-                ),
-                cost=sum(costs) if costs else None,
-                error_type=handle.error_type or last_error,
-                handle=handle,
-            )
-        )
-        if handle.ending is Ending.OPERATION:
+        if operations:
+            self._post(_report(query, operations))
+        if query.handle.ending is Ending.OPERATION:
             self._close(query)
 
-    def _remember(self, metered: Metered, owner: QueryHandle) -> None:
+    def _remember(self, query: OpenQuery, metered: Metered) -> None:
         for chunk in metered.operation.response.chunks:
-            self._chunks[id(chunk)] = (chunk, owner)
+            self._chunks[id(chunk)] = (chunk, query.handle)
             self._chunk_characters += len(chunk.text)
-        while self._chunks and (len(self._chunks) > MOST_CHUNKS or self._chunk_characters > MOST_CHUNK_CHARACTERS):
+            query.chunks.append(id(chunk))
+        while len(self._chunks) > MOST_CHUNKS or self._chunk_characters > MOST_CHUNK_CHARACTERS:
             _, (oldest, _) = self._chunks.popitem(last=False)
             self._chunk_characters -= len(oldest.text)
 
@@ -175,11 +174,11 @@ class Ledger:
         """Take over retrieval whose text this prompt holds, and embeddings of its question, if unanswered so far."""
         owners = {self._chunks[id(chunk)][1] for chunk in metered.found if id(chunk) in self._chunks}
         question = question_of(metered.operation.prompt)
-        for other in list(self._open.values()):
-            if other is query or other.has_inference():
-                continue
+        for other in list(islice(reversed(self._unanswered.values()), MOST_UNANSWERED)):
             searched = other.handle in owners
             taken = [each for each in other.operations if searched or _embeds(each, question)]
+            if not taken:
+                continue
             query.operations[:0] = taken
             other.operations = [each for each in other.operations if each not in taken]
             if not other.operations and other.handle.ending is Ending.OPERATION:
@@ -188,22 +187,74 @@ class Ledger:
 
 def question_of(prompt: Prompt) -> str:
     """The last text of the user."""
-    texts = [part.text for part in prompt.parts if part.role is Role.USER]
-    return texts[-1] if texts else ""
+    return next((part.text for part in reversed(prompt.parts) if part.role is Role.USER), "")
+
+
+def _report(query: OpenQuery, operations: tuple[Metered, ...]) -> QueryReport:
+    handle = query.handle
+    inferences = [metered for metered in operations if metered.operation.request.kind.is_inference]
+    counts = bool(inferences) and not handle.posted
+    handle.posted = handle.posted or counts
+    if inferences:
+        handle.strategy = handle.strategy or strategy.highest(metered.strategy for metered in inferences)
+    last_error = inferences[-1].operation.error_type if inferences else None
+    return QueryReport(
+        strategy=handle.strategy if handle.strategy and handle.posted else strategy.NONE,
+        labels={**query.labels, **handle.labels},
+        operations=operations,
+        counts=counts,
+        duration=_duration(handle, operations),
+        search_duration=_covered(
+            metered for metered in operations if metered.operation.request.kind is OperationKind.SEARCH
+        ),
+        cost=_total(operations),
+        error_type=handle.error_type or last_error,
+        handle=handle,
+    )
+
+
+def _total(operations: Iterable[Metered]) -> float | None:
+    known = [metered.cost.amount for metered in operations if metered.cost.amount is not None]
+    return sum(known) if known else None
+
+
+def _slim(metered: Metered) -> Metered:
+    """What the ledger keeps: no texts, but that of a single embedding, by which its question is found."""
+    operation = metered.operation
+    parts = operation.prompt.parts
+    keeps_text = operation.request.kind is OperationKind.EMBEDDINGS and len(parts) == 1
+    prompt = Prompt((replace(parts[0], text=parts[0].text[:LONGEST_QUESTION]),)) if keeps_text else Prompt()
+    request = replace(operation.request, held=None)
+    response = replace(operation.response, text=(), chunks=())
+    return replace(metered, operation=replace(operation, request=request, response=response, prompt=prompt), found=())
 
 
 def _embeds(metered: Metered, question: str) -> bool:
     """Whether this is the embedding of a single text that stands in `question`: not an ingestion, which has many."""
     if metered.operation.request.kind is not OperationKind.EMBEDDINGS:
         return False
-    parts = metered.operation.prompt.parts
-    return len(parts) == 1 and bool(parts[0].text.strip()) and parts[0].text.strip() in question
+    text = "".join(part.text for part in metered.operation.prompt.parts).strip()
+    return bool(text) and text in question
+
+
+def _span_of(metered: Metered) -> tuple[int, int]:
+    started = metered.operation.started
+    return started, started + int(metered.operation.duration * 1e9)
 
 
 def _duration(handle: QueryHandle, operations: tuple[Metered, ...]) -> float:
     """From the start of the scope or of the first operation to the end of the last, in seconds."""
-    first = min(metered.operation.started for metered in operations)
-    last = max(metered.operation.started + int(metered.operation.duration * 1e9) for metered in operations)
+    times = [_span_of(metered) for metered in operations]
+    first, last = min(start for start, _ in times), max(end for _, end in times)
     started = first if handle.started is None else min(handle.started, first)
     ended = last if handle.ended is None else max(handle.ended, last)
     return (ended - started) / 1e9
+
+
+def _covered(operations: Iterable[Metered]) -> float:
+    """The time during which at least one of the operations ran, in seconds: searches in parallel are not added up."""
+    total, reached = 0, 0
+    for start, end in sorted(_span_of(metered) for metered in operations):
+        total += max(0, end - max(start, reached))
+        reached = max(reached, end)
+    return total / 1e9

@@ -15,12 +15,13 @@ from typing import Any
 
 import wrapt
 from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import TracerProvider
+from opentelemetry.trace import ProxyTracerProvider, TracerProvider, get_tracer_provider
 
 from ragmeter import integrations, semconv
 from ragmeter.accounting import Accounting, UnpricedModel
 from ragmeter.exporting import Providers, choose_providers
 from ragmeter.guard import Guard
+from ragmeter.instruments import instruments_of
 from ragmeter.integration import Integration
 from ragmeter.observing import Observer, Record
 from ragmeter.patching import Patching
@@ -55,10 +56,9 @@ class Runtime:
         self.guard = Guard()
         self.providers: Providers = choose_providers(settings, tracer_provider, meter_provider)
         tracer = self.providers.tracer_provider.get_tracer(semconv.SCOPE, version("ragmeter"))
-        meter = self.providers.meter_provider.get_meter(semconv.SCOPE, version("ragmeter"))
         self.tracing = Tracing(tracer, capture_content=settings.capture_content)
         self.telemetry = Telemetry(
-            meter,
+            instruments_of(self.providers.meter_provider),
             labels=settings.labels,
             most_values=settings.max_label_values,
             profile=settings.profile,
@@ -67,7 +67,7 @@ class Runtime:
         self.scopes = Scopes(self.guard, self._query_ended)
         self.accounting = Accounting(settings, self.guard, self.tracing, self.telemetry, self.scopes)
         self.worker: Worker[Record | QueryHandle] = Worker(
-            self.accounting.handle,
+            self._handle,
             self.accounting.handle_overflow,
             self.accounting.tick,
             self.accounting.next_deadline,
@@ -83,6 +83,8 @@ class Runtime:
         )
         self.patching = Patching(self.guard)
         self._unhook: list[Callable[[], None]] = []
+        self._followed: Any = None
+        self._unserved = False
         _running.add(self)
 
     def start(self) -> None:
@@ -93,12 +95,8 @@ class Runtime:
             except Exception as error:
                 # One integration that cannot be loaded must not cost the others.
                 self.guard.caught(f"loading {name}", error)
-        add_span_processor = getattr(self.providers.tracer_provider, "add_span_processor", None)
-        if add_span_processor is not None:
-            add_span_processor(self.scopes.roots)
-        for provider in (self.providers.tracer_provider, self.providers.meter_provider):
-            self._drain_before(provider, "force_flush")
-            self._drain_before(provider, "shutdown")
+        self._follow_tracer_provider()
+        self._drain_before_flush(self.providers.meter_provider)
         atexit.register(self.exit)
 
     def stop(self) -> None:
@@ -166,7 +164,33 @@ class Runtime:
 
     def forked(self) -> None:
         """In a forked child: counts begin at zero, and the parent's endpoint is the parent's."""
+        self.scopes.forked()
         self.accounting.clear()
+        if self.providers.leave_server():
+            self._unserved = True
+
+    def _handle(self, item: Record | QueryHandle) -> None:
+        self._follow_tracer_provider()
+        if self._unserved:
+            self._unserved = False
+            logger.warning(
+                "ragmeter: this process was forked from one that serves its metrics over HTTP and cannot serve its own. "
+                "Push them with OTLP (set OTEL_EXPORTER_OTLP_ENDPOINT), or call instrument() in each worker."
+            )
+        self.accounting.handle(item)
+
+    def _follow_tracer_provider(self) -> None:
+        """Hear of local root spans from the tracer provider, also from one that the app sets after us."""
+        provider = self.providers.tracer_provider
+        if isinstance(provider, ProxyTracerProvider):
+            provider = get_tracer_provider()
+        if provider is self._followed:
+            return
+        self._followed = provider
+        add_span_processor = getattr(provider, "add_span_processor", None)
+        if add_span_processor is not None:
+            add_span_processor(self.scopes.roots)
+        self._drain_before_flush(provider)
 
     def _add(self, integration: Integration) -> None:
         checked = threading.Lock()
@@ -211,6 +235,10 @@ class Runtime:
 
     def _observe_internals(self) -> None:
         self.telemetry.observe_internals(self.worker.overflowed)
+
+    def _drain_before_flush(self, provider: Any) -> None:
+        for name in ("force_flush", "shutdown"):
+            self._drain_before(provider, name)
 
     def _drain_before(self, provider: Any, name: str) -> None:
         """Drain the worker before the provider's own `name` runs, so that what it flushes is complete."""

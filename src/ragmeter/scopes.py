@@ -89,6 +89,10 @@ class Scopes:
         else:
             self._labels.set({**self._labels.get(), **labels})
 
+    def forked(self) -> None:
+        """In a forked child: a lock may have been held by a thread that is not there."""
+        self._lock = threading.Lock()
+
     def forget(self, handle: QueryHandle) -> None:
         """A query known by its trace is over: later calls in that trace start a new one."""
         with self._lock:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from opentelemetry.context import Context
-from opentelemetry.metrics import Histogram, Meter
 
 from ragmeter import semconv
 from ragmeter.guard import Guard
+from ragmeter.instruments import Instruments
 from ragmeter.metering import Metered
 from ragmeter.model import Operation, OperationKind
 from ragmeter.queries import QueryReport
 from ragmeter.semconv import Metric
-from ragmeter.totals import Attributes, LabelCaps, Totals
+from ragmeter.totals import Attributes, LabelCaps
 
 UNSET = "unset"
 """Value of a declared label that nobody has set: a lost label is seen, not hidden."""
@@ -22,23 +22,26 @@ UNKNOWN = "unknown"
 
 
 class Telemetry:
-    """Records metric points on the given meter. Used under the worker's lock.
+    """Records metric points on the given instruments. Used under the worker's lock.
 
     `labels` are the names the app has declared; `profile` chooses the generation of standard metrics: `released`,
     `latest` or `both`.
     """
 
-    def __init__(self, meter: Meter, *, labels: tuple[str, ...], most_values: int, profile: str, guard: Guard) -> None:
+    def __init__(
+        self, instruments: Instruments, *, labels: tuple[str, ...], most_values: int, profile: str, guard: Guard
+    ) -> None:
         self.caps = LabelCaps(most_values)
         self._labels = labels
         self._guard = guard
         self._released = profile in ("released", "both")
         self._latest = profile in ("latest", "both")
-        chosen = {metric.name: metric for metric in semconv.DISTRIBUTIONS}
-        chosen |= {metric.name: metric for metric in semconv.RELEASED if self._released}
-        chosen |= {metric.name: metric for metric in semconv.LATEST if self._latest}
-        self._distributions = {name: _histogram(meter, metric) for name, metric in chosen.items()}
-        self.totals = Totals(meter, (*semconv.TOTALS, *(semconv.LATEST_TOTALS if self._latest else ())))
+        standard = (*(semconv.RELEASED if self._released else ()), *(semconv.LATEST if self._latest else ()))
+        self._histograms = {
+            metric.name: instruments.histogram(metric) for metric in (*semconv.DISTRIBUTIONS, *standard)
+        }
+        self.totals = instruments.totals
+        self.totals.expose((*semconv.TOTALS, *(semconv.LATEST_TOTALS if self._latest else ())))
 
     def count_operation(self, metered: Metered, context: Context, labels: Mapping[str, str], *, standard: bool) -> None:
         """Record the distributions of one finished operation; `standard` is false where others record them already."""
@@ -182,16 +185,7 @@ class Telemetry:
     def _record(
         self, metric: Metric, value: float, attributes: Mapping[str, str | int], context: Context | None
     ) -> None:
-        self._distributions[metric.name].record(value, attributes, context)
-
-
-def _histogram(meter: Meter, metric: Metric) -> Histogram:
-    return meter.create_histogram(
-        metric.name,
-        unit=metric.unit,
-        description=metric.description,
-        explicit_bucket_boundaries_advisory=list(metric.buckets),
-    )
+        self._histograms[metric.name].record(value, attributes, context)
 
 
 def _failed(attributes: Mapping[str, str | int], operation: Operation) -> dict[str, str | int]:

@@ -41,16 +41,21 @@ class LabelCaps:
 class Totals:
     """Counters by attributes, exported through one observable counter for each metric."""
 
-    def __init__(self, meter: Meter, metrics: Iterable[Metric]) -> None:
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
         self._values: dict[str, dict[Attributes, float]] = {}
+
+    def expose(self, metrics: Iterable[Metric]) -> None:
+        """Make the counters of `metrics`, those that are not there yet."""
         for metric in metrics:
-            self._values[metric.name] = {}
-            meter.create_observable_counter(
-                metric.name,
-                callbacks=[self._observer(metric.name)],
-                unit=metric.unit,
-                description=metric.description,
-            )
+            if metric.name not in self._values:
+                self._values[metric.name] = {}
+                self._meter.create_observable_counter(
+                    metric.name,
+                    callbacks=[self._observer(metric.name)],
+                    unit=metric.unit,
+                    description=metric.description,
+                )
 
     def add(self, metric: Metric, value: float, attributes: Attributes) -> None:
         """Add `value` to the total of `attributes`; called under the worker's lock."""

@@ -102,12 +102,13 @@ def read_pieces(so_far: Response, pieces: Sequence[Any]) -> Response:
     for piece in pieces:
         kind = field(piece, "type")
         if kind == "message_start":
-            response = read_response(field(piece, "message"))
+            response = replace(read_response(field(piece, "message")), usage_is_early=True)
         elif kind == "message_delta":
             reason = field(field(piece, "delta"), "stop_reason")
             response = replace(
                 response,
                 usage=read_usage(field(piece, "usage"), response.usage),
+                usage_is_early=False,
                 finish_reasons=(str(reason),) if reason else response.finish_reasons,
             )
         elif kind == "content_block_delta":

@@ -108,7 +108,7 @@ def read_completion_pieces(so_far: Response, pieces: Sequence[Any]) -> Response:
             text += _choice_texts(choice, "delta")
             if field(choice, "finish_reason"):
                 reasons.append(str(field(choice, "finish_reason")))
-    return Response(model, identifier, tuple(reasons), usage, tier, text=tuple(text))
+    return Response(model, identifier, tuple(reasons), usage, service_tier=tier, text=tuple(text))
 
 
 def is_usage_piece(piece: Any) -> bool:

@@ -1,0 +1,45 @@
+"""The instruments of one meter provider: made once, also when the app instruments, uninstruments and instruments again.
+
+The SDK keeps an instrument as long as its provider lives. A second set beside the first would report the same series
+twice; counters go on from where they were instead.
+"""
+
+from __future__ import annotations
+
+import weakref
+from importlib.metadata import version
+
+from opentelemetry.metrics import Histogram, MeterProvider
+
+from ragmeter.semconv import SCOPE, Metric
+from ragmeter.totals import Totals
+
+
+class Instruments:
+    """Totals and histograms on a provider's meter."""
+
+    def __init__(self, provider: MeterProvider) -> None:
+        self._meter = provider.get_meter(SCOPE, version("ragmeter"))
+        self._histograms: dict[str, Histogram] = {}
+        self.totals = Totals(self._meter)
+
+    def histogram(self, metric: Metric) -> Histogram:
+        """The histogram of `metric`, with its buckets as advice to the SDK."""
+        if metric.name not in self._histograms:
+            self._histograms[metric.name] = self._meter.create_histogram(
+                metric.name,
+                unit=metric.unit,
+                description=metric.description,
+                explicit_bucket_boundaries_advisory=list(metric.buckets),
+            )
+        return self._histograms[metric.name]
+
+
+_of_provider: weakref.WeakKeyDictionary[MeterProvider, Instruments] = weakref.WeakKeyDictionary()
+
+
+def instruments_of(provider: MeterProvider) -> Instruments:
+    """The one set of instruments of `provider`."""
+    if provider not in _of_provider:
+        _of_provider[provider] = Instruments(provider)
+    return _of_provider[provider]
