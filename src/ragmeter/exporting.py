@@ -5,6 +5,7 @@ The app may set providers of its own later, which the API allows only once: ours
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 METRICS_ENDPOINT = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"
 TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
+
+MOST_SERIES = 100_000
 
 
 @dataclass(slots=True)
@@ -122,17 +125,18 @@ def _pushing_provider(settings: Settings) -> MeterProvider:
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (  # type: ignore[assignment]
             OTLPMetricExporter,
         )
-    reader = PeriodicExportingMetricReader(OTLPMetricExporter())
+    reader = _made(PeriodicExportingMetricReader, OTLPMetricExporter(), **_limits())
     return MeterProvider([reader], resource=_resource(settings), shutdown_on_exit=False)
 
 
 def _pulled_provider(settings: Settings) -> tuple[MeterProvider, Any, str]:
     from opentelemetry.exporter.prometheus import PrometheusMetricReader
-    from prometheus_client import CollectorRegistry, start_http_server
+    from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 
-    # A registry of our own: the app's default one may already be served, or cleared, by the app.
-    registry = CollectorRegistry()
-    reader = _prometheus_reader(PrometheusMetricReader, registry)
+    # A registry of our own, where the exporter can have one: the default one is the app's, to serve or to clear.
+    own = "registry" in inspect.signature(PrometheusMetricReader).parameters
+    registry = CollectorRegistry() if own else REGISTRY
+    reader = _made(PrometheusMetricReader, registry=registry, **_limits())
     provider = MeterProvider([reader], resource=_resource(settings), shutdown_on_exit=False)
     host, port = settings.prometheus_host, settings.prometheus_port
     try:
@@ -151,18 +155,17 @@ def _pulled_provider(settings: Settings) -> tuple[MeterProvider, Any, str]:
     return provider, server, f"Prometheus on http://{host}:{server.server_port}/metrics"
 
 
-def _prometheus_reader(reader: Any, registry: Any) -> Any:
-    try:
-        return reader(registry=registry)
-    except TypeError:
-        # Releases before the `registry` argument collect into the default registry only.
-        from prometheus_client import REGISTRY
+def _limits() -> dict[str, Any]:
+    """More series than the SDK's 2,000 an instrument: our labels are bounded, and an overflow would hide them all."""
+    from opentelemetry.sdk.metrics import Histogram, ObservableCounter
 
-        made = reader()
-        collector = made._collector  # noqa: SLF001
-        REGISTRY.unregister(collector)
-        registry.register(collector)
-        return made
+    return {"cardinality_limits": {ObservableCounter: MOST_SERIES, Histogram: MOST_SERIES}}
+
+
+def _made(reader: Any, *arguments: Any, **keywords: Any) -> Any:
+    """A metric reader; releases of the SDK that lack one of the keywords are made without it."""
+    known = inspect.signature(reader).parameters
+    return reader(*arguments, **{name: value for name, value in keywords.items() if name in known})
 
 
 def _speaks_http(specific: str) -> bool:
