@@ -1,0 +1,86 @@
+"""Settings: arguments over environment over defaults, and clear words for a wrong one."""
+
+from __future__ import annotations
+
+import pytest
+
+import ragmeter
+from ragmeter.settings import VARIABLES, SettingsError, read_settings
+
+
+def test_defaults_need_no_environment():
+    """Without arguments and environment every integration is used, content stays private, metrics are on loopback."""
+    found = read_settings({}, {})
+    assert set(found.integrations) >= {"openai", "anthropic", "groq", "together"}
+    assert found.capture_content is False
+    assert (found.prometheus_host, found.prometheus_port) == ("127.0.0.1", 9464)
+
+
+def test_each_setting_has_an_environment_variable():
+    """What can be given as an argument can be given by the environment."""
+    environment = {
+        "RAGMETER_LABELS": "team, feature",
+        "RAGMETER_FINE_TUNED": "support-*",
+        "RAGMETER_PROVIDERS": "gateway.internal=openai",
+        "RAGMETER_ONLY": "openai",
+        "RAGMETER_SKIP": "groq",
+        "RAGMETER_STREAM_USAGE": "true",
+        "RAGMETER_PROFILE": "both",
+        "RAGMETER_MAX_LABEL_VALUES": "7",
+        "RAGMETER_BUILTIN_PRICES": "no",
+        "RAGMETER_PROMETHEUS_HOST": "0.0.0.0",
+        "RAGMETER_PROMETHEUS_PORT": "9999",
+        "OTEL_SERVICE_NAME": "shop",
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY",
+    }
+    found = read_settings({}, environment)
+    assert found.labels == ("team", "feature")
+    assert found.providers == {"gateway.internal": "openai"}
+    assert found.integrations == ("openai",)
+    assert (found.stream_usage, found.profile, found.max_label_values, found.builtin_prices) == (True, "both", 7, False)
+    assert (found.prometheus_host, found.prometheus_port) == ("0.0.0.0", 9999)
+    assert (found.service_name, found.capture_content, found.fine_tuned) == ("shop", True, ("support-*",))
+    assert set(environment) | {"RAGMETER_PRICES"} == set(VARIABLES.values())
+
+
+def test_an_argument_stands_above_the_environment():
+    """The app's own argument wins, also when it is false."""
+    found = read_settings(
+        {"stream_usage": False, "labels": ["a"]}, {"RAGMETER_STREAM_USAGE": "1", "RAGMETER_LABELS": "b"}
+    )
+    assert found.stream_usage is False
+    assert found.labels == ("a",)
+
+
+def test_the_conventions_opt_in_chooses_the_latest_profile():
+    """`OTEL_SEMCONV_STABILITY_OPT_IN` switches the standard metrics to their latest names."""
+    assert read_settings({}, {"OTEL_SEMCONV_STABILITY_OPT_IN": "http,gen_ai_latest_experimental"}).profile == "latest"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "message"),
+    [
+        ({"only": ["opnai"]}, {}, "no integration called opnai; there are anthropic"),
+        ({"labels": ["gen_ai.team"]}, {}, "choose one of your own"),
+        ({"labels": ["team name"]}, {}, "no label name"),
+        ({"profile": "newest"}, {}, "released, latest, both"),
+        ({"prometheus_port": 70_000}, {}, "whole number from 0 to 65535"),
+        ({"prices": {"gpt-4o": {"inputs": 1}}}, {}, "unknown unit 'inputs'"),
+        ({"prices": 3}, {}, "a mapping of models or a file name"),
+        ({"providers": {"host": 1}}, {}, "gateway.internal=openai"),
+        ({}, {"RAGMETER_PROMETHEUS_PORT": "many"}, "environment variable RAGMETER_PROMETHEUS_PORT"),
+        ({}, {"RAGMETER_STREAM_USAGE": "perhaps"}, "expected true or false, got 'perhaps'"),
+        ({}, {"OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "all"}, "expected NO_CONTENT, SPAN_ONLY"),
+    ],
+)
+def test_a_wrong_value_says_which_and_what_would_do(arguments, environment, message):
+    """Each unusable value is refused at once, with its source and what to write instead."""
+    with pytest.raises(SettingsError, match=message):
+        read_settings(arguments, environment)
+
+
+def test_instrument_refuses_a_wrong_value_and_changes_nothing():
+    """A wrong setting raises from `instrument()` before anything is wrapped."""
+    with pytest.raises(SettingsError, match="no integration called"):
+        ragmeter.instrument(only=["nothing-like-it"])
+    assert ragmeter.status().active is False
