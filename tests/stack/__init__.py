@@ -1,0 +1,1 @@
+"""What ragmeter exports, read back from a real Prometheus: by scrape, and by OTLP through vmagent."""

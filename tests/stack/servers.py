@@ -1,0 +1,149 @@
+"""Starts Debian's Prometheus and vmagent on free loopback ports, in a folder of the test, and stops them.
+
+The programs come from ``scripts/get-prometheus`` or from the PATH.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[2]
+FETCHED = PROJECT / ".cache" / "prometheus" / "usr" / "bin"
+PROGRAMS = ("prometheus", "promtool", "vmagent")
+READY_SECONDS = 30.0
+
+# Prometheus' own OTLP receiver makes job and instance of the resource and leaves the rest of it, and the
+# scope, off the series. vmagent keeps them all: this does the same to what it sends on.
+RELABEL = [
+    {
+        "source_labels": ["service_namespace", "service_name"],
+        "separator": "/",
+        "regex": "/?(.+)",
+        "target_label": "job",
+    },
+    {"source_labels": ["service_instance_id"], "regex": "(.+)", "target_label": "instance"},
+    {"action": "labeldrop", "regex": "service_.*|telemetry_.*|scope_.*|process_.*|host_.*|os_.*"},
+]
+
+
+class ServerError(RuntimeError):
+    """A program did not start, or ended early; the message holds the end of its log."""
+
+
+def find_program(name: str) -> Path | None:
+    """The path of a program, the fetched one before one on the PATH; None if there is neither."""
+    fetched = FETCHED / name
+    if fetched.exists():
+        return fetched
+    found = shutil.which(name)
+    return Path(found) if found else None
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nothing listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Return when ``url`` answers 200; raise ServerError if the process ends or time is up first."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    ending = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+    raise ServerError(f"{process.args!r} does not answer at {url} (exit code {process.poll()}):\n{ending}")
+
+
+@contextmanager
+def running(
+    command: Sequence[str | Path], *, log: Path, ready: str, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command while the block runs, which starts when the URL ``ready`` answers; ``log`` is its output."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [str(part) for part in command], stdout=output, stderr=subprocess.STDOUT, env=environment
+        )
+    try:
+        wait_until_ready(ready, process, log)
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def prometheus(folder: Path, *, targets: Sequence[str] = ()) -> Iterator[str]:
+    """Run a Prometheus that scrapes ``targets`` ("host:port") twice a second; yields its base URL."""
+    address = f"127.0.0.1:{free_port()}"
+    config = folder / "prometheus.yml"
+    jobs = [{"job_name": "ragmeter", "static_configs": [{"targets": list(targets)}]}] if targets else []
+    config.write_text(
+        yaml.safe_dump(
+            {
+                "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms"},
+                "storage": {"tsdb": {"out_of_order_time_window": "1h"}},
+                "scrape_configs": jobs,
+            }
+        )
+    )
+    command: list[str | Path] = [
+        _required("prometheus"),
+        f"--config.file={config}",
+        f"--storage.tsdb.path={folder / 'prometheus-data'}",
+        f"--web.listen-address={address}",
+        "--web.enable-remote-write-receiver",
+    ]
+    with running(command, log=folder / "prometheus.log", ready=f"http://{address}/-/ready"):
+        yield f"http://{address}"
+
+
+@contextmanager
+def otlp_gateway(folder: Path, *, prometheus_url: str) -> Iterator[str]:
+    """Run a vmagent that hands OTLP metrics on to a Prometheus; yields the URL that an exporter posts to.
+
+    Debian builds Prometheus without its OTLP receiver; vmagent names series as that receiver does.
+    """
+    address = f"127.0.0.1:{free_port()}"
+    relabel = folder / "relabel.yml"
+    relabel.write_text(yaml.safe_dump(RELABEL))
+    command: list[str | Path] = [
+        _required("vmagent"),
+        f"-httpListenAddr={address}",
+        f"-remoteWrite.url={prometheus_url}/api/v1/write",
+        "-remoteWrite.forcePromProto",
+        f"-remoteWrite.tmpDataPath={folder / 'vmagent-data'}",
+        "-remoteWrite.flushInterval=200ms",
+        "-opentelemetry.usePrometheusNaming",
+        f"-remoteWrite.relabelConfig={relabel}",
+    ]
+    with running(command, log=folder / "vmagent.log", ready=f"http://{address}/health"):
+        yield f"http://{address}/opentelemetry/v1/metrics"
+
+
+def _required(name: str) -> Path:
+    path = find_program(name)
+    if path is None:
+        raise ServerError(f"{name} is missing: run scripts/get-prometheus")
+    return path
