@@ -13,7 +13,7 @@ from opentelemetry.context import Context
 from ragmeter import anatomy, semconv, strategy
 from ragmeter.guard import Guard
 from ragmeter.metering import Metered, meter_inference, meter_other
-from ragmeter.model import Operation, PriceState, Prompt, Response
+from ragmeter.model import Operation, Parameter, PriceState, Prompt, Response
 from ragmeter.observing import Record
 from ragmeter.pricebook import PriceBook
 from ragmeter.queries import Ledger, QueryReport
@@ -21,6 +21,9 @@ from ragmeter.scopes import QueryHandle, Scopes, error_type_of
 from ragmeter.settings import Settings
 from ragmeter.telemetry import Telemetry
 from ragmeter.tracing import Tracing
+
+MOST_MODELS = 4_096
+"""Model names remembered at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Accounting:
         self._tracing = tracing
         self._telemetry = telemetry
         self._fine_tuned = settings.fine_tuned
+        self._known_fine_tuned: dict[tuple[str | None, str | None], bool] = {}
         self._prices = PriceBook(settings.prices, builtin=settings.builtin_prices)
         self._scopes = scopes
         self.ledger = Ledger(self._post, scopes.forget)
@@ -94,13 +98,16 @@ class Accounting:
     def _operation(self, record: Record, *, complete: bool) -> Operation:
         reader = record.reading.reader
         response, prompt = Response(), Prompt()
+        parameters: Mapping[str, Parameter] = {}
         # Reading is the integration's code: when it fails, time, error and span of the call are still worth having.
         try:
             response = record.answer()
         except Exception as error:
             self._guard.caught(f"reading the answer of {record.request.kind.value}", error)
         try:
-            prompt = reader.prompt(record.request.held) if complete else Prompt()
+            if complete:
+                prompt = reader.prompt(record.request.held)
+                parameters = reader.parameters(record.request.held)
         except Exception as error:
             self._guard.caught(f"reading the prompt of {record.request.kind.value}", error)
         return Operation(
@@ -109,6 +116,7 @@ class Accounting:
             prompt=prompt,
             started=record.started,
             duration=record.duration,
+            parameters=parameters,
             time_to_first_chunk=record.time_to_first_chunk,
             error_type=None if record.error is None else error_type_of(record.error),
         )
@@ -125,9 +133,15 @@ class Accounting:
         return meter_inference(operation, places, card, fine_tuned=self._is_fine_tuned(operation))
 
     def _is_fine_tuned(self, operation: Operation) -> bool:
-        names = {operation.request.model, operation.response.model}
-        names |= {self._prices.canonical(name) for name in names}
-        return any(strategy.is_fine_tuned(name, self._fine_tuned) for name in names)
+        names = (operation.request.model, operation.response.model)
+        known = self._known_fine_tuned.get(names)
+        if known is None:
+            if len(self._known_fine_tuned) >= MOST_MODELS:
+                self._known_fine_tuned.clear()
+            aliases = {*names, *(self._prices.canonical(name) for name in names)}
+            known = any(strategy.is_fine_tuned(name, self._fine_tuned) for name in aliases)
+            self._known_fine_tuned[names] = known
+        return known
 
     def _end_span(self, record: Record, metered: Metered | None) -> None:
         if record.span is None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ragmeter.model import Prompt, Request, Response
+from ragmeter.model import Parameter, Prompt, Request, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,9 @@ Outcome = Complete | Streamed | Unread
 class Reader:
     """How one kind of operation is read. All of it but `hold` and `is_extra` runs off the caller's thread.
 
-    `hold` copies what the app might change before it is read; `pieces` folds the next pieces of a stream into what
-    the earlier ones gave; `is_extra` knows the piece that only exists because usage was asked for.
+    `prompt` and `parameters` read what the request has `held`; `response` reads a whole answer, `pieces` folds the next
+    pieces of a stream into what the earlier ones gave. `hold` copies what the app might change before it is read;
+    `is_extra` knows the piece that only exists because usage was asked for.
     """
 
     response: Callable[[Any], Response]
@@ -75,6 +76,7 @@ class Reader:
     pieces: Callable[[Response, Sequence[Any]], Response] | None = None
     hold: Callable[[Any], object] = lambda result: result
     is_extra: Callable[[Any], bool] = lambda _: False
+    parameters: Callable[[Any], Mapping[str, Parameter]] = lambda _: {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,10 @@ class OperationKind(StrEnum):
     @property
     def is_inference(self) -> bool:
         """Whether a model writes an answer: only these make a query."""
-        return self in (OperationKind.CHAT, OperationKind.TEXT_COMPLETION)
+        return self in INFERENCES
+
+
+INFERENCES = frozenset((OperationKind.CHAT, OperationKind.TEXT_COMPLETION))
 
 
 class Origin(StrEnum):
@@ -122,7 +125,6 @@ class Request:
     streams: bool = False
     server_address: str | None = None
     server_port: int | None = None
-    parameters: Mapping[str, str | int | float | bool | tuple[str, ...]] = field(default_factory=dict)
     held: object = None
     size: int = 0
 
@@ -149,6 +151,10 @@ class Response:
     pending: bool = False
 
 
+Parameter = str | int | float | bool | tuple[str, ...]
+"""The value of a request parameter, as spans can hold it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One finished call: `started` in nanoseconds since the epoch, durations in seconds."""
@@ -158,6 +164,7 @@ class Operation:
     prompt: Prompt
     started: int
     duration: float
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
     time_to_first_chunk: float | None = None
     error_type: str | None = None
 

@@ -35,6 +35,9 @@ OTHER_INFERENCE = "opentelemetry.genai.client.inference.context"
 OTHER_EMBEDDING = "opentelemetry.genai.client.embedding.context"
 """Context keys of the official GenAI instrumentations: set while they record the call we are inside of."""
 
+FAMILIES = {kind: "inference" if kind.is_inference else kind.value for kind in OperationKind}
+"""Operations of one family inside each other are one request: `parse` calls `create`."""
+
 SUPPRESSED = (
     # The SDK's exporters and `suppress_instrumentation()` set this key; it has no public name.
     otel_context._SUPPRESS_INSTRUMENTATION_KEY,  # noqa: SLF001
@@ -154,10 +157,10 @@ class Observer:
             return None
         try:
             parent = otel_context.get_current()
-            if any(parent.get(key) for key in SUPPRESSED):
+            if parent and _is_suppressed(parent):
                 return None
             reading = target.read(call)
-            if reading is None or parent.get(IN_PROGRESS) == _family(reading.request.kind):
+            if reading is None or parent.get(IN_PROGRESS) == FAMILIES[reading.request.kind]:
                 return None
             request = reading.request
             provider = self._providers.get(request.server_address or "")
@@ -196,7 +199,7 @@ class Observation:
         self._clock = time.perf_counter()
         self._span, context = observer.start_span(request, self._started, parent)
         self._standard = self._span is not None
-        self._context = otel_context.set_value(IN_PROGRESS, _family(request.kind), context)
+        self._context = otel_context.set_value(IN_PROGRESS, FAMILIES[request.kind], context)
         self._token: Any = None
         # A list with one element: `pop` is atomic, so whoever comes first finishes the call.
         self._unfinished = [True]
@@ -298,5 +301,5 @@ class Observation:
             self._observer.guard.caught("handing over a call", failure)
 
 
-def _family(kind: OperationKind) -> str:
-    return "inference" if kind.is_inference else kind.value
+def _is_suppressed(context: Context) -> bool:
+    return any(context.get(key) for key in SUPPRESSED)

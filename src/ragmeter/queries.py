@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 
 from ragmeter import strategy
 from ragmeter.metering import Metered
 from ragmeter.model import Chunk, OperationKind, Prompt, Role
+from ragmeter.pricing import Cost, Part
 from ragmeter.scopes import Ending, QueryHandle
 
 WAIT_SECONDS = 30.0
@@ -35,6 +36,22 @@ LONGEST_QUESTION = 4_000
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """What the ledger keeps of an operation: no text but that of a single embedding, by which its question is found."""
+
+    kind: OperationKind
+    system: str
+    model: str | None
+    started: int
+    ended: int
+    error_type: str | None
+    cost: Cost
+    parts: tuple[Part, ...]
+    strategy: str
+    question: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class QueryReport:
     """One query as it is posted: `counts` is false for what came in after its query had been posted.
 
@@ -43,7 +60,7 @@ class QueryReport:
 
     strategy: str
     labels: Mapping[str, str]
-    operations: tuple[Metered, ...]
+    operations: tuple[Entry, ...]
     counts: bool
     duration: float
     search_duration: float
@@ -58,7 +75,7 @@ class OpenQuery:
 
     handle: QueryHandle
     deadline: float
-    operations: list[Metered] = field(default_factory=list)
+    operations: list[Entry] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
     chunks: list[int] = field(default_factory=list)
     has_inference: bool = False
@@ -92,7 +109,7 @@ class Ledger:
         query = self._open.get(handle) or self._start(handle)
         query.labels.update(labels)
         self._remember(query, metered)
-        query.operations.append(_slim(metered))
+        query.operations.append(_entry(metered))
         if metered.operation.request.kind.is_inference:
             query.has_inference = True
             self._unanswered.pop(handle, None)
@@ -176,7 +193,7 @@ class Ledger:
         question = question_of(metered.operation.prompt)
         for other in list(islice(reversed(self._unanswered.values()), MOST_UNANSWERED)):
             searched = other.handle in owners
-            taken = [each for each in other.operations if searched or _embeds(each, question)]
+            taken = [each for each in other.operations if searched or (each.question and each.question in question)]
             if not taken:
                 continue
             query.operations[:0] = taken
@@ -190,71 +207,57 @@ def question_of(prompt: Prompt) -> str:
     return next((part.text for part in reversed(prompt.parts) if part.role is Role.USER), "")
 
 
-def _report(query: OpenQuery, operations: tuple[Metered, ...]) -> QueryReport:
+def _report(query: OpenQuery, operations: tuple[Entry, ...]) -> QueryReport:
     handle = query.handle
-    inferences = [metered for metered in operations if metered.operation.request.kind.is_inference]
+    inferences = [entry for entry in operations if entry.kind.is_inference]
     counts = bool(inferences) and not handle.posted
     handle.posted = handle.posted or counts
     if inferences:
-        handle.strategy = handle.strategy or strategy.highest(metered.strategy for metered in inferences)
-    last_error = inferences[-1].operation.error_type if inferences else None
+        handle.strategy = handle.strategy or strategy.highest(entry.strategy for entry in inferences)
+    known = [entry.cost.amount for entry in operations if entry.cost.amount is not None]
     return QueryReport(
         strategy=handle.strategy if handle.strategy and handle.posted else strategy.NONE,
         labels={**query.labels, **handle.labels},
         operations=operations,
         counts=counts,
         duration=_duration(handle, operations),
-        search_duration=_covered(
-            metered for metered in operations if metered.operation.request.kind is OperationKind.SEARCH
-        ),
-        cost=_total(operations),
-        error_type=handle.error_type or last_error,
+        search_duration=_covered(entry for entry in operations if entry.kind is OperationKind.SEARCH),
+        cost=sum(known) if known else None,
+        error_type=handle.error_type or (inferences[-1].error_type if inferences else None),
         handle=handle,
     )
 
 
-def _total(operations: Iterable[Metered]) -> float | None:
-    known = [metered.cost.amount for metered in operations if metered.cost.amount is not None]
-    return sum(known) if known else None
-
-
-def _slim(metered: Metered) -> Metered:
-    """What the ledger keeps: no texts, but that of a single embedding, by which its question is found."""
+def _entry(metered: Metered) -> Entry:
     operation = metered.operation
     parts = operation.prompt.parts
-    keeps_text = operation.request.kind is OperationKind.EMBEDDINGS and len(parts) == 1
-    prompt = Prompt((replace(parts[0], text=parts[0].text[:LONGEST_QUESTION]),)) if keeps_text else Prompt()
-    request = replace(operation.request, held=None)
-    response = replace(operation.response, text=(), chunks=())
-    return replace(metered, operation=replace(operation, request=request, response=response, prompt=prompt), found=())
+    embeds_one = operation.request.kind is OperationKind.EMBEDDINGS and len(parts) == 1
+    return Entry(
+        kind=operation.request.kind,
+        system=operation.request.system,
+        model=operation.model,
+        started=operation.started,
+        ended=operation.started + int(operation.duration * 1e9),
+        error_type=operation.error_type,
+        cost=metered.cost,
+        parts=metered.parts,
+        strategy=metered.strategy,
+        question=parts[0].text.strip()[:LONGEST_QUESTION] if embeds_one else None,
+    )
 
 
-def _embeds(metered: Metered, question: str) -> bool:
-    """Whether this is the embedding of a single text that stands in `question`: not an ingestion, which has many."""
-    if metered.operation.request.kind is not OperationKind.EMBEDDINGS:
-        return False
-    text = "".join(part.text for part in metered.operation.prompt.parts).strip()
-    return bool(text) and text in question
-
-
-def _span_of(metered: Metered) -> tuple[int, int]:
-    started = metered.operation.started
-    return started, started + int(metered.operation.duration * 1e9)
-
-
-def _duration(handle: QueryHandle, operations: tuple[Metered, ...]) -> float:
+def _duration(handle: QueryHandle, entries: tuple[Entry, ...]) -> float:
     """From the start of the scope or of the first operation to the end of the last, in seconds."""
-    times = [_span_of(metered) for metered in operations]
-    first, last = min(start for start, _ in times), max(end for _, end in times)
+    first, last = min(entry.started for entry in entries), max(entry.ended for entry in entries)
     started = first if handle.started is None else min(handle.started, first)
     ended = last if handle.ended is None else max(handle.ended, last)
     return (ended - started) / 1e9
 
 
-def _covered(operations: Iterable[Metered]) -> float:
+def _covered(entries: Iterable[Entry]) -> float:
     """The time during which at least one of the operations ran, in seconds: searches in parallel are not added up."""
     total, reached = 0, 0
-    for start, end in sorted(_span_of(metered) for metered in operations):
+    for start, end in sorted((entry.started, entry.ended) for entry in entries):
         total += max(0, end - max(start, reached))
         reached = max(reached, end)
     return total / 1e9

@@ -11,7 +11,7 @@ from ragmeter.guard import Guard
 from ragmeter.instruments import Instruments
 from ragmeter.metering import Metered
 from ragmeter.model import Operation, OperationKind
-from ragmeter.queries import QueryReport
+from ragmeter.queries import Entry, QueryReport
 from ragmeter.semconv import Metric
 from ragmeter.totals import Attributes, LabelCaps
 
@@ -49,7 +49,7 @@ class Telemetry:
         if operation.request.kind is OperationKind.SEARCH:
             self._count_search(operation, context, labels)
             return
-        model = self._model(operation)
+        model = self._model(operation.model)
         if standard:
             self._count_standard(operation, context, model)
         if not operation.request.kind.is_inference or metered.usage is None or not metered.usage.input_tokens:
@@ -64,8 +64,8 @@ class Telemetry:
         """Post a query: its operations, tokens and money under its strategy, and the query itself if it counts."""
         app = self._app(report.labels)
         common: Attributes = ((semconv.STRATEGY, self.caps.bound(semconv.STRATEGY, report.strategy)), *app.items())
-        for metered in report.operations:
-            self._count_parts(metered, common)
+        for entry in report.operations:
+            self._count_parts(entry, common)
         if not report.counts:
             return
         attributes = dict(common)
@@ -87,14 +87,13 @@ class Telemetry:
         self.totals.replace(semconv.INTERNAL_ERRORS, errors)
         self.totals.replace(semconv.OVERFLOWED, {(): float(overflowed)} if overflowed else {})
 
-    def _count_parts(self, metered: Metered, common: Attributes) -> None:
-        operation = metered.operation
-        state = (semconv.PRICE_STATE, metered.cost.state.value)
-        provider = (semconv.PROVIDER_NAME, self.caps.bound(semconv.PROVIDER_NAME, operation.request.system))
-        model = (semconv.RESPONSE_MODEL, self._model(operation))
-        kind = (semconv.OPERATION_NAME, operation.request.kind.value)
+    def _count_parts(self, entry: Entry, common: Attributes) -> None:
+        state = (semconv.PRICE_STATE, entry.cost.state.value)
+        provider = (semconv.PROVIDER_NAME, self.caps.bound(semconv.PROVIDER_NAME, entry.system))
+        model = (semconv.RESPONSE_MODEL, self._model(entry.model))
+        kind = (semconv.OPERATION_NAME, entry.kind.value)
         self.totals.add(semconv.OPERATIONS, 1, (*common, kind, state, provider, model))
-        for part in metered.parts:
+        for part in entry.parts:
             key = (semconv.PART, part.part)
             if part.tokens:
                 rate = (semconv.TOKEN_RATE, part.rate)
@@ -166,8 +165,8 @@ class Telemetry:
     def _app(self, labels: Mapping[str, str]) -> dict[str, str]:
         return {name: self.caps.bound(name, labels.get(name, UNSET)) for name in self._labels}
 
-    def _model(self, operation: Operation) -> str:
-        return self.caps.bound(semconv.RESPONSE_MODEL, operation.model or UNKNOWN)
+    def _model(self, model: str | None) -> str:
+        return self.caps.bound(semconv.RESPONSE_MODEL, model or UNKNOWN)
 
     def _standard_attributes(self, operation: Operation, model: str) -> dict[str, str | int]:
         request = operation.request

@@ -115,7 +115,7 @@ def _search_end(operation: Operation) -> Attributes:
 
 def _model_end(operation: Operation) -> Attributes:
     request, response = operation.request, operation.response
-    found: Attributes = {f"{semconv.REQUEST_PARAMETER}{name}": value for name, value in request.parameters.items()}
+    found: Attributes = {f"{semconv.REQUEST_PARAMETER}{name}": value for name, value in operation.parameters.items()}
     found |= {
         semconv.REQUEST_STREAM: True if request.streams else None,
         semconv.RESPONSE_MODEL: response.model,

@@ -32,8 +32,26 @@ SAMPLE_ABOVE = 6_000
 SAMPLE = 1_024
 
 
+MOST_REMEMBERED = 16_384
+_remembered: dict[tuple[int, int], float] = {}
+
+
 def weigh(text: str) -> float:
-    """The approximate number of tokens of `text`."""
+    """The approximate number of tokens of `text`.
+
+    Remembered by hash and length, not by text: system prompts and histories come again with every call. Python's string
+    hash is keyed for each process.
+    """
+    key = (hash(text), len(text))
+    weight = _remembered.get(key)
+    if weight is None:
+        if len(_remembered) >= MOST_REMEMBERED:
+            _remembered.clear()
+        weight = _remembered[key] = _weigh(text)
+    return weight
+
+
+def _weigh(text: str) -> float:
     if len(text) <= SAMPLE_ABOVE:
         return _weigh_all(text)
     step = (len(text) - SAMPLE) // 3

@@ -22,6 +22,10 @@ MOST_ITEMS = 10_000
 MOST_CHARACTERS = 64 * 1024 * 1024
 """Calls and characters of text referenced by them that may wait: both bounds hold."""
 
+GATHER_SECONDS = 0.02
+"""How long the worker lets calls gather before it handles them all: it wakes up, and takes the interpreter's lock from
+the app, fifty times a second at the most instead of once a call."""
+
 
 class Worker(Generic[Item]):
     """Handles items one by one on its own thread, started with the first item, and `tick`s when time is up.
@@ -52,6 +56,7 @@ class Worker(Generic[Item]):
         self._queue: SimpleQueue[tuple[Item | threading.Event, int]] = SimpleQueue()
         # Reentrant: a stream may be collected, and so finished, while its own thread is in here.
         self._counting = threading.RLock()
+        self._hurry = threading.Event()
         self.lock = threading.RLock()
         self._waiting = 0
         self._characters = 0
@@ -91,6 +96,7 @@ class Worker(Generic[Item]):
             return self._drain_here()
         done = threading.Event()
         self._queue.put((done, 0))
+        self._hurry.set()
         deadline = time.monotonic() + timeout
         while not done.wait(min(0.2, max(0.0, deadline - time.monotonic()))):
             if not thread.is_alive():
@@ -116,9 +122,14 @@ class Worker(Generic[Item]):
             deadline = self._deadline()
             timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
-                self._take(queue.get(timeout=timeout))
+                entry = queue.get(timeout=timeout)
             except Empty:
                 self._run(lambda _: self._tick(), None)
+                continue
+            if not isinstance(entry[0], threading.Event):
+                self._hurry.wait(GATHER_SECONDS)
+            self._take(entry)
+            self._drain_here()
 
     def _drain_here(self) -> bool:
         while True:
@@ -130,6 +141,7 @@ class Worker(Generic[Item]):
     def _take(self, entry: tuple[Item | threading.Event, int]) -> None:
         item, characters = entry
         if isinstance(item, threading.Event):
+            self._hurry.clear()
             item.set()
             return
         with self._counting:

@@ -163,7 +163,9 @@ def test_a_deployment_name_is_priced_as_the_model_it_stands_for():
 
 def test_the_providers_own_cost_stands_above_the_table():
     """A cost reported in the answer is passed through to the cent, and its source is named."""
-    cost = cost_of("anthropic/claude-sonnet-4.5", Usage(input_tokens=43, output_tokens=51, reported_cost=0.000894), "openrouter")
+    cost = cost_of(
+        "anthropic/claude-sonnet-4.5", Usage(input_tokens=43, output_tokens=51, reported_cost=0.000894), "openrouter"
+    )
     assert cost.amount == 0.000894
     assert cost.source == "provider"
 

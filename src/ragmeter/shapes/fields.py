@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 
 def field(value: Any, name: str, default: Any = None) -> Any:
     """The attribute or key `name` of `value`; `default` where it is missing or `None`."""
-    found = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+    found = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
     return default if found is None else found
 
 
@@ -19,6 +19,8 @@ def items(value: Any) -> Iterable[Any]:
 
 def count(value: Any, *names: str) -> int | None:
     """The whole number under the path `names`, `None` where any step is missing."""
+    if value is None:
+        return None
     for name in names:
         value = field(value, name)
         if value is None:

@@ -7,8 +7,10 @@ retries inside, and share the kinds of results: a model, a stream, or a raw resp
 from __future__ import annotations
 
 import copy
+import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,13 +28,11 @@ from ragmeter.integration import (
     Target,
     Unread,
 )
-from ragmeter.model import OperationKind, Request
+from ragmeter.model import OperationKind, Parameter, Request
 from ragmeter.providers import provider_of_host
 from ragmeter.shapes.fields import items, size_of
 
 PARAMETERS = ("temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "max_tokens", "seed")
-UNSET_TYPES = ("Omit", "NotGiven")
-"""Types whose instances stand for arguments the app did not give (anthropic 2 leaves them in the body)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ def generated_client(
     The provider is told by the host of the client's base URL, unless the name of its class contains a key of
     `client_providers` ("Azure" in "AsyncAzureOpenAI"); `silences` are functions that would record the same call again.
     """
+    routes = tuple(replace(route, reader=replace(route.reader, parameters=read_parameters)) for route in routes)
 
     def read(call: Call) -> Reading | None:
         return read_call(call, routes, client_providers)
@@ -85,38 +86,71 @@ def read_call(call: Call, routes: tuple[Route, ...], client_providers: Mapping[s
     path = options.url.partition("?")[0].rstrip("/")
     route = next((route for route in routes if path.endswith(route.path)), None)
     body = options.json_data
-    if route is None or not isinstance(body, Mapping):
+    if route is None or not isinstance(body, dict):
         return None
-    base = urlsplit(str(call.instance.base_url))
-    held = {key: _held(body[key]) for key in route.prompt_keys if key in body and _is_set(body[key])}
+    server = _server_of(call.instance, client_providers)
+    held = {key: tuple(value) if isinstance(value, list) else value for key, value in body.items()}
     streams = body.get("stream") is True
+    model = body.get("model")
     return Reading(
         Request(
             kind=route.kind,
-            system=_provider(base.hostname or "", type(call.instance).__name__, client_providers),
-            model=_text(body.get("model")),
+            system=server.provider,
+            model=model if isinstance(model, str) else None,
             streams=streams,
-            server_address=base.hostname,
-            server_port=base.port or (80 if base.scheme == "http" else 443),
-            parameters=_parameters(body),
+            server_address=server.address,
+            server_port=server.port,
             held=held,
-            size=sum(size_of(value) for value in held.values()),
+            size=sum(size_of(held[key]) for key in route.prompt_keys if key in held),
         ),
         route.reader,
         _with_usage if streams and route.usage_on_request and not _asks_for_usage(body) else None,
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """Where a client sends its requests; `url` is the client's own object, by which a change is seen."""
+
+    url: Any
+    provider: str
+    address: str | None
+    port: int
+
+
+_servers: weakref.WeakKeyDictionary[Any, _Server] = weakref.WeakKeyDictionary()
+
+
+def _server_of(client: Any, client_providers: Mapping[str, str]) -> _Server:
+    url = client.base_url
+    server = _servers.get(client)
+    if server is None or server.url is not url:
+        base = urlsplit(str(url))
+        provider = _provider(base.hostname or "", type(client).__name__, client_providers)
+        port = base.port or (80 if base.scheme == "http" else 443)
+        server = _servers[client] = _Server(url, provider, base.hostname, port)
+    return server
+
+
 def outcome(result: Any) -> Outcome:
     """Which of the template's kinds of result this is."""
-    if hasattr(result, "_iterator") and hasattr(result, "response"):
+    kind = _kind(type(result))
+    if kind == "stream":
         return Streamed(result, "_iterator", result.response)
-    http_response = getattr(result, "http_response", None)
-    if http_response is None:
+    if kind == "whole":
         return Complete(result)
+    http_response = result.http_response
     if http_response.is_closed:
         return Complete(_Body(http_response))
     return Unread(http_response, lambda: _Body(http_response) if hasattr(http_response, "_content") else None)
+
+
+@cache
+def _kind(result_class: type) -> str:
+    """The kind of a class of results: asking an answer's model for attributes it lacks is slow."""
+    if hasattr(result_class, "__stream__"):
+        return "stream"
+    return "raw" if hasattr(result_class, "http_request") and hasattr(result_class, "parse") else "whole"
 
 
 def carrier_of(stream: Any) -> Any:
@@ -147,20 +181,9 @@ def _provider(host: str, client_class: str, client_providers: Mapping[str, str])
     return provider_of_host(host)
 
 
-def _held(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _is_set(value: Any) -> bool:
-    return value is not None and type(value).__name__ not in UNSET_TYPES
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _parameters(body: Mapping[str, Any]) -> dict[str, str | int | float | bool | tuple[str, ...]]:
-    found: dict[str, str | int | float | bool | tuple[str, ...]] = {}
+def read_parameters(body: Mapping[str, Any]) -> dict[str, Parameter]:
+    """The parameters of a request body that spans show, under their names in the conventions."""
+    found: dict[str, Parameter] = {}
     for name in PARAMETERS:
         value = body.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):

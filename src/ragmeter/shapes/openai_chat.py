@@ -29,16 +29,16 @@ def read_usage(usage: Any) -> Usage | None:
     prompt, completion = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
     if prompt is None and completion is None:
         return None
-    prompt_details, completion_details = "prompt_tokens_details", "completion_tokens_details"
+    given, made = field(usage, "prompt_tokens_details"), field(usage, "completion_tokens_details")
     return Usage(
         input_tokens=prompt,
         output_tokens=completion,
-        cache_read_tokens=count(usage, prompt_details, "cached_tokens"),
-        cache_write_tokens=count(usage, prompt_details, "cache_write_tokens"),
-        reasoning_tokens=count(usage, completion_details, "reasoning_tokens"),
-        audio_input_tokens=count(usage, prompt_details, "audio_tokens"),
-        audio_output_tokens=count(usage, completion_details, "audio_tokens"),
-        image_input_tokens=count(usage, prompt_details, "image_tokens"),
+        cache_read_tokens=count(given, "cached_tokens"),
+        cache_write_tokens=count(given, "cache_write_tokens"),
+        reasoning_tokens=count(made, "reasoning_tokens"),
+        audio_input_tokens=count(given, "audio_tokens"),
+        audio_output_tokens=count(made, "audio_tokens"),
+        image_input_tokens=count(given, "image_tokens"),
         total_tokens=count(usage, "total_tokens"),
         reported_cost=amount(usage, "cost"),
     )

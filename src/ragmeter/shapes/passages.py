@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 TEXT_KEYS = ("text", "document", "page_content", "content", "chunk", "chunk_text", "body", "passage")
-"""Names under which the text is stored: LangChain writes `page_content`, Haystack `content`, qdrant's own `document`."""
+"""Names under which the text is stored: LangChain writes `page_content`, Haystack `content`, qdrant `document`."""
 
 NODE_KEY = "_node_content"
 """LlamaIndex stores the whole node as JSON under this name."""
 
 
 def text_in(payload: Any) -> str:
-    """The text of a payload: under a usual name, one level deeper, or else the longest of its strings; "" without one."""
+    """The text of a payload: under a usual name, or else the longest of its strings, nested ones too; "" without any."""
     if isinstance(payload, str):
         return payload
     if not isinstance(payload, Mapping):
