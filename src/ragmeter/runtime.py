@@ -174,7 +174,7 @@ class Runtime:
         if self._unserved:
             self._unserved = False
             logger.warning(
-                "ragmeter: this process was forked from one that serves its metrics over HTTP and cannot serve its own. "
+                "ragmeter: this process was forked from one that serves metrics over HTTP, and cannot serve its own. "
                 "Push them with OTLP (set OTEL_EXPORTER_OTLP_ENDPOINT), or call instrument() in each worker."
             )
         self.accounting.handle(item)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
@@ -134,7 +134,8 @@ def _server_of(client: Any, client_providers: Mapping[str, str]) -> _Server:
 
 def outcome(result: Any) -> Outcome:
     """Which of the template's kinds of result this is."""
-    kind = _kind(type(result))
+    result_class: Hashable = type(result)
+    kind = _kind(result_class)
     if kind == "stream":
         return Streamed(result, "_iterator", result.response)
     if kind == "whole":
@@ -146,7 +147,7 @@ def outcome(result: Any) -> Outcome:
 
 
 @cache
-def _kind(result_class: type) -> str:
+def _kind(result_class: Hashable) -> str:
     """The kind of a class of results: asking an answer's model for attributes it lacks is slow."""
     if hasattr(result_class, "__stream__"):
         return "stream"

@@ -14,7 +14,7 @@ NODE_KEY = "_node_content"
 
 
 def text_in(payload: Any) -> str:
-    """The text of a payload: under a usual name, or else the longest of its strings, nested ones too; "" without any."""
+    """The text of a payload: under a usual name, else the longest of its strings, nested ones too; "" without any."""
     if isinstance(payload, str):
         return payload
     if not isinstance(payload, Mapping):
