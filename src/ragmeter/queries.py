@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from itertools import islice
 
 from ragmeter import strategy
@@ -33,6 +34,14 @@ MOST_UNANSWERED = 256
 
 LONGEST_QUESTION = 4_000
 """Characters of an embedded text that are kept to find its question again."""
+
+
+class Until(Enum):
+    """How far to post what is open: answers whose end nothing tells, also retrieval without an answer, everything."""
+
+    ANSWERED = auto()
+    UNANSWERED = auto()
+    EVERYTHING = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +119,10 @@ class Ledger:
         query.labels.update(labels)
         self._remember(query, metered)
         query.operations.append(_entry(metered))
-        if metered.operation.request.kind.is_inference:
+        if handle.ending is Ending.OPERATION and _has_many_texts(metered):
+            # Documents on their way into a database: no answer will ever claim them.
+            self._post_query(query)
+        elif metered.operation.request.kind.is_inference:
             query.has_inference = True
             self._unanswered.pop(handle, None)
             self._claim(query, metered)
@@ -140,10 +152,15 @@ class Ledger:
         """When `expire` has something to do next, on the monotonic clock."""
         return next((query.deadline for query in self._open.values()), None)
 
-    def settle(self, *, everything: bool = False) -> None:
-        """Post the queries whose end nothing will tell; with `everything` also those that are still open."""
+    def settle(self, until: Until) -> None:
+        """Post what is open without waiting for its end."""
         for query in list(self._open.values()):
-            if everything or (query.handle.ending is Ending.TIME and query.has_inference):
+            ending = query.handle.ending
+            if (
+                until is Until.EVERYTHING
+                or (ending is Ending.TIME and query.has_inference)
+                or (until is Until.UNANSWERED and ending in (Ending.TIME, Ending.OPERATION))
+            ):
                 self._give_up(query)
 
     def _start(self, handle: QueryHandle) -> OpenQuery:
@@ -192,6 +209,8 @@ class Ledger:
         owners = {self._chunks[id(chunk)][1] for chunk in metered.found if id(chunk) in self._chunks}
         question = question_of(metered.operation.prompt)
         for other in list(islice(reversed(self._unanswered.values()), MOST_UNANSWERED)):
+            if not _may_be_claimed(other.handle):
+                continue
             searched = other.handle in owners
             taken = [each for each in other.operations if searched or (each.question and each.question in question)]
             if not taken:
@@ -205,6 +224,16 @@ class Ledger:
 def question_of(prompt: Prompt) -> str:
     """The last text of the user."""
     return next((part.text for part in reversed(prompt.parts) if part.role is Role.USER), "")
+
+
+def _may_be_claimed(handle: QueryHandle) -> bool:
+    """Whether retrieval may belong to another query than its own: not while the app may still answer there."""
+    return handle.ending is Ending.OPERATION or handle.ended is not None
+
+
+def _has_many_texts(metered: Metered) -> bool:
+    operation = metered.operation
+    return operation.request.kind is OperationKind.EMBEDDINGS and len(operation.prompt.parts) > 1
 
 
 def _report(query: OpenQuery, operations: tuple[Entry, ...]) -> QueryReport:

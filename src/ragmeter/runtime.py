@@ -25,6 +25,7 @@ from ragmeter.instruments import instruments_of
 from ragmeter.integration import Integration
 from ragmeter.observing import Observer, Record
 from ragmeter.patching import Patching
+from ragmeter.queries import Until
 from ragmeter.scopes import QueryHandle, QueryScope, Scopes
 from ragmeter.settings import Settings
 from ragmeter.status_report import (
@@ -119,14 +120,14 @@ class Runtime:
         """Account for everything collected so far, also for queries that are still open."""
         self.worker.drain(timeout)
         with self.worker.lock:
-            self.accounting.ledger.settle(everything=True)
+            self.accounting.ledger.settle(Until.EVERYTHING)
             self._observe_internals()
 
     def flush(self, timeout: float) -> bool:
-        """Account for every finished call; queries end that nothing else would end."""
+        """Account for every finished call; only queries still inside their scope or root span stay open."""
         drained = self.worker.drain(timeout)
         with self.worker.lock:
-            self.accounting.ledger.settle()
+            self.accounting.ledger.settle(Until.UNANSWERED)
             self._observe_internals()
         for provider in self.providers.own:
             provider.force_flush(int(timeout * 1000))
@@ -264,7 +265,7 @@ class Runtime:
         """Drain without flushing the providers: they are what calls this."""
         self.worker.drain(EXIT_SECONDS)
         with self.worker.lock:
-            self.accounting.ledger.settle()
+            self.accounting.ledger.settle(Until.ANSWERED)
             self._observe_internals()
 
 

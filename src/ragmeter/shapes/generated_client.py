@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
@@ -134,8 +133,8 @@ def _server_of(client: Any, client_providers: Mapping[str, str]) -> _Server:
 
 def outcome(result: Any) -> Outcome:
     """Which of the template's kinds of result this is."""
-    result_class: Hashable = type(result)
-    kind = _kind(result_class)
+    result_class = type(result)
+    kind = _kinds.get(result_class) or _learn(result_class)
     if kind == "stream":
         return Streamed(result, "_iterator", result.response)
     if kind == "whole":
@@ -146,12 +145,16 @@ def outcome(result: Any) -> Outcome:
     return Unread(http_response, lambda: _Body(http_response) if hasattr(http_response, "_content") else None)
 
 
-@cache
-def _kind(result_class: Hashable) -> str:
-    """The kind of a class of results: asking an answer's model for attributes it lacks is slow."""
+_kinds: dict[type, str] = {}
+"""Kinds by class of result: asking an answer's model for attributes it lacks is slow."""
+
+
+def _learn(result_class: type) -> str:
     if hasattr(result_class, "__stream__"):
-        return "stream"
-    return "raw" if hasattr(result_class, "http_request") and hasattr(result_class, "parse") else "whole"
+        kind = "stream"
+    else:
+        kind = "raw" if hasattr(result_class, "http_request") and hasattr(result_class, "parse") else "whole"
+    return _kinds.setdefault(result_class, kind)
 
 
 def carrier_of(stream: Any) -> Any:

@@ -33,7 +33,8 @@ def read_usage(usage: Any) -> Usage | None:
     return Usage(
         input_tokens=prompt,
         output_tokens=completion,
-        cache_read_tokens=count(given, "cached_tokens"),
+        # together puts the cached tokens beside the totals.
+        cache_read_tokens=count(usage, "cached_tokens") if given is None else count(given, "cached_tokens"),
         cache_write_tokens=count(given, "cache_write_tokens"),
         reasoning_tokens=count(made, "reasoning_tokens"),
         audio_input_tokens=count(given, "audio_tokens"),

@@ -1,0 +1,126 @@
+"""qdrant-client: embedded, sync and async, in every form of search the installed version has."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from qdrant_client import AsyncQdrantClient, QdrantClient, models
+
+from databases_contract import SECRET, DatabaseContract
+from ragmeter.integrations.qdrant import METHODS
+from ragmeter.shapes.passages import text_in
+
+SIZE = models.VectorParams(size=2, distance=models.Distance.COSINE)
+POINTS = [
+    models.PointStruct(id=1, vector=[1.0, 0.0], payload={"text": SECRET, "kind": "a"}),
+    models.PointStruct(id=2, vector=[0.9, 0.1], payload={"text": "Returned goods are refunded soon.", "kind": "b"}),
+    models.PointStruct(id=3, vector=[0.0, 1.0], payload={"text": "Express delivery is offered.", "kind": "b"}),
+]
+NEW = hasattr(QdrantClient, "query_points")
+OLD = hasattr(QdrantClient, "search")
+
+
+class TestQdrant(DatabaseContract):
+    integration = "qdrant"
+    system = "qdrant"
+    nearest_score = 1.0
+
+    def database(self):
+        client = QdrantClient(":memory:")
+        client.create_collection("shop", vectors_config=SIZE)
+        client.upsert("shop", POINTS)
+        return client
+
+    def search(self, database, limit=2):
+        if NEW:
+            return database.query_points("shop", query=[1.0, 0.0], limit=limit)
+        return database.search("shop", [1.0, 0.0], limit=limit)
+
+    def search_nothing(self, database):
+        nobody = models.Filter(must=[models.FieldCondition(key="kind", match=models.MatchValue(value="none"))])
+        if NEW:
+            return database.query_points("shop", query=[1.0, 0.0], query_filter=nobody)
+        return database.search("shop", [1.0, 0.0], query_filter=nobody)
+
+    def search_wrongly(self, database):
+        return database.query_points("gone", query=[1.0, 0.0]) if NEW else database.search("gone", [1.0, 0.0])
+
+    def forms(self):
+        only_b = models.Filter(must=[models.FieldCondition(key="kind", match=models.MatchValue(value="b"))])
+        found = {}
+        if NEW:
+            request = models.QueryRequest(query=[1.0, 0.0], limit=2, with_payload=True)
+            found |= {
+                "query_points": (lambda db: db.query_points("shop", [1.0, 0.0], limit=2), 2),
+                "by keyword": (lambda db: db.query_points(collection_name="shop", query=[1.0, 0.0], limit=2), 2),
+                "by id": (lambda db: db.query_points("shop", query=1), 2),
+                "filtered": (lambda db: db.query_points("shop", query=[1.0, 0.0], query_filter=only_b), 2),
+                "no payload": (lambda db: db.query_points("shop", query=[1.0, 0.0], with_payload=False), 3),
+                "batch": (lambda db: db.query_batch_points("shop", [request, request]), 4),
+                "groups": (lambda db: db.query_points_groups("shop", group_by="kind", query=[1.0, 0.0]), 3),
+                "async": (lambda db: asyncio.run(search_async()), 2),
+            }
+        if OLD:
+            request = models.SearchRequest(vector=[1.0, 0.0], limit=2, with_payload=True)
+            alike = models.RecommendRequest(positive=[1], limit=2)
+            found |= {
+                "search": (lambda db: db.search("shop", [1.0, 0.0], limit=2), 2),
+                "search_batch": (lambda db: db.search_batch("shop", [request, request]), 4),
+                "search_groups": (lambda db: db.search_groups("shop", [1.0, 0.0], group_by="kind"), 2),
+                "recommend": (lambda db: db.recommend("shop", positive=[1]), 2),
+                "recommend_batch": (lambda db: db.recommend_batch("shop", [alike]), 2),
+                "recommend_groups": (lambda db: db.recommend_groups("shop", group_by="kind", positive=[1]), 1),
+                "discover": (lambda db: db.discover("shop", target=1), 2),
+                "async search": (lambda db: asyncio.run(search_async()), 2),
+            }
+        return found
+
+    def originals(self):
+        classes = (QdrantClient, AsyncQdrantClient)
+        return [vars(owner)[name] for owner in classes for name in METHODS if name in vars(owner)]
+
+    def spoil(self, result):
+        (result.points if NEW else result).clear()
+
+
+async def search_async():
+    client = AsyncQdrantClient(":memory:")
+    await client.create_collection("shop", vectors_config=SIZE)
+    await client.upsert("shop", POINTS)
+    if NEW:
+        return await client.query_points("shop", query=[1.0, 0.0], limit=2)
+    return await client.search("shop", [1.0, 0.0], limit=2)
+
+
+def test_reading_points_is_no_search(watch):
+    """`scroll` and `retrieve` rank nothing and are not counted as searches."""
+    client = TestQdrant().database()
+    seen = watch(only=["qdrant"])
+    client.scroll("shop")
+    client.retrieve("shop", [1])
+    assert seen.spans() == ()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"text": SECRET},
+        {"page_content": SECRET, "metadata": {"source": "a file"}},
+        {"content": SECRET, "meta": {}},
+        {"_node_content": json.dumps({"text": SECRET, "id_": "x"}), "doc_id": "1"},
+        {"our_own_key": SECRET, "n": 1},
+        {"metadata": {"title": "kettle", "document": SECRET}},
+    ],
+    ids=["plain", "langchain", "haystack", "llamaindex", "own key", "nested"],
+)
+def test_the_text_is_found_in_any_payload(payload):
+    """Frameworks and apps store the text under names of their own; it is found all the same."""
+    assert text_in(payload) == SECRET
+
+
+@pytest.mark.parametrize("payload", [None, {}, {"n": 1}, {"_node_content": "not json"}, 7])
+def test_a_payload_without_text_has_none(payload):
+    """Without a text there is none, and nothing fails."""
+    assert text_in(payload) in ("", "not json")
