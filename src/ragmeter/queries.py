@@ -80,7 +80,10 @@ class QueryReport:
 
 @dataclass(eq=False, slots=True)
 class OpenQuery:
-    """A query that is still collecting; `chunks` are the keys of what was retrieved for it."""
+    """A query that is still collecting; `chunks` are the keys of what was retrieved for it.
+
+    `is_over` says that no call of it is still to come: only then may its retrieval belong to another answer.
+    """
 
     handle: QueryHandle
     deadline: float
@@ -88,6 +91,7 @@ class OpenQuery:
     labels: dict[str, str] = field(default_factory=dict)
     chunks: list[int] = field(default_factory=list)
     has_inference: bool = False
+    is_over: bool = False
 
 
 class Ledger:
@@ -135,6 +139,7 @@ class Ledger:
         """The app has left the query: post it, unless calls made in it are still going on or nobody asked a model."""
         query = self._open.get(handle)
         if query is not None and handle.finished >= len(handle.begun):
+            query.is_over = True
             if query.has_inference:
                 self._post_query(query)
             if handle.posted:
@@ -168,7 +173,8 @@ class Ledger:
             oldest = next(iter(self._open.values()))
             self._post_query(oldest)
             self._close(oldest)
-        query = OpenQuery(handle, time.monotonic() + WAIT_SECONDS)
+        is_over = handle.ending is Ending.OPERATION
+        query = OpenQuery(handle, time.monotonic() + WAIT_SECONDS, is_over=is_over)
         self._open[handle] = self._unanswered[handle] = query
         return query
 
@@ -209,7 +215,7 @@ class Ledger:
         owners = {self._chunks[id(chunk)][1] for chunk in metered.found if id(chunk) in self._chunks}
         question = question_of(metered.operation.prompt)
         for other in list(islice(reversed(self._unanswered.values()), MOST_UNANSWERED)):
-            if not _may_be_claimed(other.handle):
+            if not other.is_over:
                 continue
             searched = other.handle in owners
             taken = [each for each in other.operations if searched or (each.question and each.question in question)]
@@ -224,11 +230,6 @@ class Ledger:
 def question_of(prompt: Prompt) -> str:
     """The last text of the user."""
     return next((part.text for part in reversed(prompt.parts) if part.role is Role.USER), "")
-
-
-def _may_be_claimed(handle: QueryHandle) -> bool:
-    """Whether retrieval may belong to another query than its own: not while the app may still answer there."""
-    return handle.ending is Ending.OPERATION or handle.ended is not None
 
 
 def _has_many_texts(metered: Metered) -> bool:

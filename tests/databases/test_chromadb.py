@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import chromadb
 import pytest
-
 from databases_contract import SECRET, DatabaseContract
 
 TEXTS = [SECRET, "Returned goods are refunded soon.", "Express delivery is offered."]
@@ -139,7 +138,7 @@ class served:  # noqa: N801 - reads as a phrase
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         program = Path(sys.executable).parent / "chroma"
-        self.process = subprocess.Popen(
+        self.process = subprocess.Popen(  # noqa: ASYNC220 - started once, before anything is awaited
             [program, "run", "--path", self.folder, "--port", str(port), "--host", "127.0.0.1"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -18,7 +18,7 @@ from ragmeter.pricing import price
 STARTED = int(datetime(2026, 11, 20, 12, 0, tzinfo=UTC).timestamp() * 1e9)
 
 
-def operation(model, provider="openai", usage=None, tier=None, speed=None, asked=None):
+def operation(model, provider="openai", usage=None, *, tier=None, speed=None, asked=None):
     return Operation(
         request=Request(OperationKind.CHAT, provider, model=asked or model),
         response=Response(model=model, usage=usage, service_tier=tier, speed=speed),
