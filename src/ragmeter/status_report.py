@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distributions, version
+from importlib.metadata import PackageNotFoundError, entry_points, version
 
 from ragmeter.accounting import UnpricedModel
 from ragmeter.integration import Integration
@@ -21,9 +21,8 @@ FOREIGN = (
     "opik",
     "agentops",
 )
-"""Distributions that wrap the same clients; so do those whose name begins with one of `FOREIGN_PREFIXES`."""
+"""Distributions that wrap the same clients; so do registered instrumentations of one of the `FOREIGN_SUBJECTS`."""
 
-FOREIGN_PREFIXES = ("opentelemetry-instrumentation-", "openinference-instrumentation-")
 FOREIGN_SUBJECTS = ("openai", "anthropic", "groq", "together", "chroma", "qdrant")
 
 
@@ -92,22 +91,18 @@ def integration_status(integration: Integration, patches: Mapping[str, Patch], *
 
 def foreign_instrumentations() -> tuple[str, ...]:
     """Installed distributions that wrap the same clients as we do."""
-    return tuple(sorted(name for name in _distribution_names() if _is_foreign(name)))
+    registered = {entry.dist.name for entry in entry_points(group="opentelemetry_instrumentor") if entry.dist}
+    doubling = {name for name in registered if _wraps_the_same(name)}
+    return tuple(sorted(doubling | {name for name in FOREIGN if installed_version(name) is not None}))
+
+
+def _wraps_the_same(name: str) -> bool:
+    return name != "ragmeter" and any(subject in name.lower() for subject in FOREIGN_SUBJECTS)
 
 
 def _state(patches: Mapping[str, Patch], path: str) -> str:
     patch = patches.get(path)
     return PatchState.WAITING.value if patch is None else patch.state.value
-
-
-def _distribution_names() -> Iterable[str]:
-    return {found.metadata["Name"].lower() for found in distributions() if found.metadata["Name"]}
-
-
-def _is_foreign(name: str) -> bool:
-    if name in FOREIGN:
-        return True
-    return name.startswith(FOREIGN_PREFIXES) and any(subject in name for subject in FOREIGN_SUBJECTS)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -1,0 +1,217 @@
+"""`ragmeter doctor`: what is patched here, in which versions, what is foreign, and what a running app cannot price."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import ragmeter
+from ragmeter import semconv
+from ragmeter.exporting import ENDPOINT, METRICS_ENDPOINT
+from ragmeter.patching import PatchState
+from ragmeter.settings import Settings, SettingsError, read_settings
+from ragmeter.status_report import IntegrationStatus, Status
+
+PAGE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class PageReport:
+    """What the `/metrics` page of a running app says about its health: calls without a price, and failures of ours."""
+
+    unpriced: Mapping[str, int]
+    internal_errors: Mapping[str, int]
+    overflowed: int
+
+
+class PageError(RuntimeError):
+    """A page that cannot be read; the message says why."""
+
+
+def doctor(
+    *,
+    metrics: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The /metrics page of a running app, to see what it has no price for."),
+    ] = None,
+) -> None:
+    """Say which clients are installed here and would be measured, and what stands in the way.
+
+    Imports the installed clients, as an application would; exits with status 1 when one of them is not measured at all.
+    """
+    screen, notes = Console(highlight=False), Console(stderr=True, highlight=False)
+    try:
+        settings = read_settings({})
+        with notes.status("Importing the installed clients …"):
+            status, failures = examine()
+        page = None if metrics is None else read_page(metrics)
+    except (SettingsError, PageError) as error:
+        notes.print("[red]Error:[/]", Text(str(error)))
+        raise typer.Exit(1) from error
+    _show_versions(screen, status, settings)
+    screen.print(_clients(status))
+    _show_absent(screen, status, failures)
+    _show_foreign(screen, status)
+    if page is not None:
+        _show_page(screen, page)
+    else:
+        screen.print("\nUnpriced models of a running app: see them with --metrics and the URL of its page.")
+    if any(_is_broken(integration) for integration in status.integrations):
+        raise typer.Exit(1)
+
+
+def examine() -> tuple[Status, dict[str, str]]:
+    """The status with all installed clients imported, and the modules whose import failed with the reason why.
+
+    Nothing is exported meanwhile, and the clients are put back afterwards.
+    """
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.trace import TracerProvider
+
+    ragmeter.instrument(
+        tracer_provider=TracerProvider(shutdown_on_exit=False), meter_provider=MeterProvider(shutdown_on_exit=False)
+    )
+    try:
+        failures = _import_all(ragmeter.status().integrations)
+        return ragmeter.status(), failures
+    finally:
+        ragmeter.uninstrument()
+
+
+def read_page(url: str) -> PageReport:
+    """What the `/metrics` page at `url` tells; raises `PageError` when it cannot be read."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    if not url.startswith(("http://", "https://")):
+        raise PageError(f"--metrics: expected the address of a page, such as http://127.0.0.1:9464/metrics, got {url}")
+    try:
+        with urllib.request.urlopen(url, timeout=PAGE_SECONDS) as page:  # noqa: S310 - the scheme is checked above
+            text = page.read().decode("utf-8")
+        samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    except (OSError, ValueError) as error:
+        raise PageError(f"--metrics: {url} cannot be read: {error}") from error
+    unpriced: dict[str, int] = {}
+    errors: dict[str, int] = {}
+    overflowed = 0
+    for sample in samples:
+        if sample.name == _total(semconv.OPERATIONS) and sample.labels.get(_label(semconv.PRICE_STATE)) == "unpriced":
+            labels = (sample.labels.get(_label(name), "") for name in (semconv.PROVIDER_NAME, semconv.RESPONSE_MODEL))
+            model = " ".join(labels)
+            unpriced[model] = unpriced.get(model, 0) + int(sample.value)
+        elif sample.name == _total(semconv.INTERNAL_ERRORS):
+            errors[sample.labels.get(_label(semconv.PLACE), "")] = int(sample.value)
+        elif sample.name == _total(semconv.OVERFLOWED):
+            overflowed = int(sample.value)
+    return PageReport(unpriced, errors, overflowed)
+
+
+def _import_all(integrations: Iterable[IntegrationStatus]) -> dict[str, str]:
+    """Import the modules of the installed clients; one that this version does not have is simply absent."""
+    failures: dict[str, str] = {}
+    for integration in integrations:
+        if integration.installed is None:
+            continue
+        for module in dict.fromkeys(target.path.partition(":")[0] for target in integration.targets):
+            try:
+                importlib.import_module(module)
+            except ModuleNotFoundError as error:
+                if not module.startswith(str(error.name)):
+                    failures[module] = str(error)
+            except Exception as error:
+                # A client that cannot be imported is what is to be shown.
+                failures[module] = f"{type(error).__name__}: {error}"
+    return failures
+
+
+def _show_versions(screen: Console, status: Status, settings: Settings) -> None:
+    screen.print(
+        f"ragmeter {status.version} · Python {platform.python_version()} · "
+        f"OpenTelemetry {version('opentelemetry-sdk')} · prices {version('genai-prices')}"
+    )
+    endpoint = os.environ.get(METRICS_ENDPOINT) or os.environ.get(ENDPOINT)
+    page = f"http://{settings.prometheus_host}:{settings.prometheus_port}/metrics, for Prometheus"
+    screen.print(f"Metrics of an app without providers of its own: {endpoint or page}\n", soft_wrap=True)
+
+
+def _clients(status: Status) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for heading in ("client", "installed", "tested", "", "functions patched"):
+        table.add_column(heading)
+    for integration in status.integrations:
+        first, last = integration.tested
+        row = (integration.installed or "-", f"{first} to {last}", _verdict(integration), _patched(integration))
+        table.add_row(integration.name, *row)
+    return table
+
+
+def _verdict(integration: IntegrationStatus) -> str:
+    if integration.in_range is None:
+        return "not installed"
+    return "[green]in range[/]" if integration.in_range else "[yellow]out of range[/]"
+
+
+def _patched(integration: IntegrationStatus) -> str:
+    if integration.installed is None:
+        return "-"
+    states = [target.state for target in integration.targets]
+    if PatchState.SKIPPED in states:
+        return "skipped by the settings"
+    count = f"{states.count(PatchState.PATCHED)} of {len(states)}"
+    return f"[red]{count}: nothing is measured[/]" if _is_broken(integration) else count
+
+
+def _is_broken(integration: IntegrationStatus) -> bool:
+    """Whether a client is installed of which nothing would be measured, against the user's will."""
+    states = {target.state for target in integration.targets}
+    return integration.installed is not None and not states & {PatchState.PATCHED, PatchState.SKIPPED}
+
+
+def _show_absent(screen: Console, status: Status, failures: Mapping[str, str]) -> None:
+    """List what this version of a client does not have: older and newer ones may."""
+    for integration in status.integrations:
+        absent = [
+            target.path.partition(":")[2]
+            for target in integration.targets
+            if target.state in (PatchState.ABSENT, PatchState.WAITING) and integration.installed is not None
+        ]
+        if absent:
+            screen.print(f"\n{integration.name} {integration.installed} does not have: {', '.join(absent)}")
+    for module, reason in failures.items():
+        screen.print(f"\n[red]{module} cannot be imported:[/]", Text(reason))
+
+
+def _show_foreign(screen: Console, status: Status) -> None:
+    screen.print(f"\nForeign tools that wrap the same clients: {', '.join(status.foreign) or 'none'}")
+    if status.foreign:
+        screen.print("Where one of them is active as well, a call may stand twice in the traces.")
+
+
+def _show_page(screen: Console, page: PageReport) -> None:
+    listed = ", ".join(f"{model} ({number} calls)" for model, number in page.unpriced.items())
+    screen.print(f"\nUnpriced models: {listed or 'none'}")
+    if listed:
+        screen.print("Give their prices with instrument(prices={…}) or in the file that RAGMETER_PRICES names.")
+    errors = ", ".join(f"{place} ({number})" for place, number in page.internal_errors.items())
+    screen.print(f"Failures inside ragmeter: {errors or 'none'}")
+    screen.print(f"Calls recorded without anatomy, as the queue was full: {page.overflowed}")
+
+
+def _label(name: str) -> str:
+    return name.replace(".", "_")
+
+
+def _total(metric: semconv.Metric) -> str:
+    return f"{_label(metric.name)}_total"

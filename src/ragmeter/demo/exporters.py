@@ -1,0 +1,78 @@
+"""Where the demo's metrics go: always into memory, for the table; beside it to Prometheus and by OTLP, as asked for."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricReader, MetricsData
+from opentelemetry.sdk.resources import Resource
+
+from ragmeter.exporting import ENDPOINT, METRICS_ENDPOINT, PROTOCOL
+
+SERVICE_NAME = "ragmeter-demo"
+HOST = "127.0.0.1"
+
+
+class PortTakenError(RuntimeError):
+    """The port for `/metrics` cannot be had; the message says what to do."""
+
+
+@dataclass(slots=True)
+class Exporters:
+    """The demo's meter provider and what reads from it; `pushes_to` is the OTLP endpoint, where there is one."""
+
+    provider: MeterProvider
+    memory: InMemoryMetricReader
+    pushes_to: str | None
+    server: Any = None
+
+    def collect(self) -> MetricsData | None:
+        """The metrics as they stand."""
+        return self.memory.get_metrics_data()
+
+    def serve(self, port: int) -> str:
+        """Serve `/metrics` on `port`, 0 for any free one; returns its URL."""
+        from prometheus_client import start_http_server
+
+        try:
+            self.server, _ = start_http_server(port, addr=HOST)
+        except OSError as error:
+            raise PortTakenError(
+                f"Cannot serve metrics on {HOST}:{port}: {error.strerror or error}. Choose another port with --port."
+            ) from error
+        return f"http://{HOST}:{self.server.server_port}/metrics"
+
+    def close(self) -> None:
+        """Push what is still to be pushed, and stop serving."""
+        self.provider.shutdown()
+        if self.server is not None:
+            self.server.shutdown()
+            self.server.server_close()
+
+
+def set_up(*, with_prometheus: bool) -> Exporters:
+    """A meter provider of our own, with a reader for each way out."""
+    memory = InMemoryMetricReader()
+    readers: list[MetricReader] = [memory]
+    endpoint = os.environ.get(METRICS_ENDPOINT) or os.environ.get(ENDPOINT)
+    if endpoint:
+        readers.append(_pushing_reader())
+    if with_prometheus:
+        from opentelemetry.exporter.prometheus import PrometheusMetricReader
+
+        readers.append(PrometheusMetricReader())
+    resource = Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME", SERVICE_NAME)})
+    return Exporters(MeterProvider(readers, resource=resource), memory, endpoint or None)
+
+
+def _pushing_reader() -> MetricReader:
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+    protocol = os.environ.get("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL") or os.environ.get(PROTOCOL) or "grpc"
+    name = "otlp_proto_http" if protocol.startswith("http") else "otlp_proto_grpc"
+    [exporter] = entry_points(group="opentelemetry_metrics_exporter", name=name)
+    return PeriodicExportingMetricReader(exporter.load()())
