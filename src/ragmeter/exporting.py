@@ -15,6 +15,7 @@ from typing import Any
 from opentelemetry.metrics import MeterProvider as ApiMeterProvider
 from opentelemetry.metrics import get_meter_provider
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import ProxyTracerProvider, get_tracer_provider
@@ -41,6 +42,7 @@ class Providers:
     description: str
     own: tuple[Any, ...] = ()
     server: Any = None
+    is_pulled: bool = False
 
     def leave_server(self) -> bool:
         """In a forked child: close our copy of the parent's socket; whether there was one."""
@@ -49,6 +51,12 @@ class Providers:
         self.server.server_close()
         self.server = None
         return True
+
+    def flush(self, timeout: float) -> None:
+        """Push what is ours now. A provider that is pulled is left alone: its exporter would show everything twice."""
+        for provider in self.own:
+            if not (self.is_pulled and provider is self.meter_provider):
+                provider.force_flush(int(timeout * 1000))
 
     def shutdown(self) -> None:
         """Flush and close what is ours."""
@@ -67,7 +75,7 @@ def choose_providers(
     server = None
     if tracer_provider is None:
         tracer_provider = get_tracer_provider()
-        if isinstance(tracer_provider, ProxyTracerProvider) and _endpoint(TRACES_ENDPOINT):
+        if isinstance(tracer_provider, ProxyTracerProvider) and otlp_endpoint(TRACES_ENDPOINT):
             tracer_provider = _own_tracer_provider(settings)
             own.append(tracer_provider)
     description = "the app's meter provider"
@@ -76,10 +84,12 @@ def choose_providers(
     if meter_provider is None:
         meter_provider, server, description = _own_meter_provider(settings)
         own.append(meter_provider)
-    return Providers(tracer_provider, meter_provider, description, tuple(own), server)
+    is_pulled = meter_provider in own and otlp_endpoint(METRICS_ENDPOINT) is None
+    return Providers(tracer_provider, meter_provider, description, tuple(own), server, is_pulled)
 
 
-def _endpoint(specific: str) -> str | None:
+def otlp_endpoint(specific: str) -> str | None:
+    """The OTLP endpoint that the environment names for one kind of telemetry, or for all."""
     return os.environ.get(specific) or os.environ.get(ENDPOINT)
 
 
@@ -111,12 +121,17 @@ def _own_tracer_provider(settings: Settings) -> TracerProvider:
 
 
 def _own_meter_provider(settings: Settings) -> tuple[MeterProvider, Any, str]:
-    if endpoint := _endpoint(METRICS_ENDPOINT):
-        return _pushing_provider(settings), None, f"OTLP to {endpoint}"
+    if endpoint := otlp_endpoint(METRICS_ENDPOINT):
+        return _meter_provider(push_reader(), settings), None, f"OTLP to {endpoint}"
     return _pulled_provider(settings)
 
 
-def _pushing_provider(settings: Settings) -> MeterProvider:
+def _meter_provider(reader: MetricReader, settings: Settings) -> MeterProvider:
+    return MeterProvider([reader], resource=_resource(settings), shutdown_on_exit=False)
+
+
+def push_reader() -> MetricReader:
+    """A metric reader that pushes to the configured OTLP endpoint, with the protocol the environment names."""
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
     if _speaks_http("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"):
@@ -125,8 +140,8 @@ def _pushing_provider(settings: Settings) -> MeterProvider:
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (  # type: ignore[assignment]
             OTLPMetricExporter,
         )
-    reader = _made(PeriodicExportingMetricReader, OTLPMetricExporter(), **_limits())
-    return MeterProvider([reader], resource=_resource(settings), shutdown_on_exit=False)
+    reader: MetricReader = _made(PeriodicExportingMetricReader, OTLPMetricExporter(), **_limits())
+    return reader
 
 
 def _pulled_provider(settings: Settings) -> tuple[MeterProvider, Any, str]:
@@ -136,8 +151,7 @@ def _pulled_provider(settings: Settings) -> tuple[MeterProvider, Any, str]:
     # A registry of our own, where the exporter can have one: the default one is the app's, to serve or to clear.
     own = "registry" in inspect.signature(PrometheusMetricReader).parameters
     registry = CollectorRegistry() if own else REGISTRY
-    reader = _made(PrometheusMetricReader, registry=registry, **_limits())
-    provider = MeterProvider([reader], resource=_resource(settings), shutdown_on_exit=False)
+    provider = _meter_provider(_made(PrometheusMetricReader, registry=registry, **_limits()), settings)
     host, port = settings.prometheus_host, settings.prometheus_port
     try:
         server, _ = start_http_server(port, addr=host, registry=registry)

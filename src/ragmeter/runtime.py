@@ -129,8 +129,7 @@ class Runtime:
         with self.worker.lock:
             self.accounting.ledger.settle(Until.UNANSWERED)
             self._observe_internals()
-        for provider in self.providers.own:
-            provider.force_flush(int(timeout * 1000))
+        self.providers.flush(timeout)
         if self.worker.failures:
             raise self.worker.failures.pop()
         return drained

@@ -70,7 +70,7 @@ class ModelServer(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def log_message(self, format: str, *arguments: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Keep quiet."""
 
     def do_POST(self) -> None:

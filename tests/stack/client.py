@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 COST_PER_1000_QUERIES = (
-    "sum by (ragmeter_strategy) (ragmeter_cost_usd_total) "
-    "/ sum by (ragmeter_strategy) (ragmeter_queries_total) * 1000"
+    "sum by (ragmeter_strategy) (ragmeter_cost_usd_total) / sum by (ragmeter_strategy) (ragmeter_queries_total) * 1000"
 )
 """US dollars per 1,000 queries by strategy: the query that the project publishes."""
 
@@ -53,16 +52,12 @@ class PrometheusClient:
         """The names of all stored series."""
         return frozenset(self._get("label/__name__/values"))
 
-    def wait_for(
-        self, holds: Callable[[PrometheusClient], bool], *, what: str, seconds: float = 30.0
-    ) -> None:
+    def wait_for(self, holds: Callable[[PrometheusClient], bool], *, what: str, seconds: float = 30.0) -> None:
         """Return when ``holds`` is true of this client; raise TimeoutError naming ``what`` if it never is."""
         deadline = time.monotonic() + seconds
         while not holds(self):
             if time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"{what} did not come about within {seconds:g} s; {self.url} has {self._counts()}"
-                )
+                raise TimeoutError(f"{what} did not come about within {seconds:g} s; {self.url} has {self._counts()}")
             time.sleep(0.1)
 
     def _counts(self) -> dict[str, float]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from ragmeter.semconv import DISTRIBUTIONS, LATEST, LATEST_TOTALS, RELEASED, TOTALS, Metric
 
-METRICS: tuple[Metric, ...] = tuple(
-    dict.fromkeys((*TOTALS, *DISTRIBUTIONS, *RELEASED, *LATEST, *LATEST_TOTALS))
-)
+METRICS: tuple[Metric, ...] = tuple(dict.fromkeys((*TOTALS, *DISTRIBUTIONS, *RELEASED, *LATEST, *LATEST_TOTALS)))
 """Every instrument of every profile, once."""
 
 PROMISED = {
@@ -49,6 +47,4 @@ PROMISED = {
 def series_names(metric: Metric) -> frozenset[str]:
     """The names of the series that one instrument becomes in Prometheus."""
     name = PROMISED[metric.name]
-    return frozenset(
-        f"{name}{ending}" for ending in (("_bucket", "_sum", "_count") if metric.buckets else ("",))
-    )
+    return frozenset(f"{name}{ending}" for ending in (("_bucket", "_sum", "_count") if metric.buckets else ("",)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import urllib.request
@@ -20,23 +19,13 @@ from . import app
 from .client import COST_PER_1000_QUERIES, PrometheusClient
 from .names import METRICS, series_names
 from .servers import free_port
+from .subprocesses import environment, push_variables
 
 APP = (sys.executable, "-m", app.__name__)
 APP_FOLDER = Path(__file__).parents[app.__name__.count(".")]
 APP_SECONDS = 60.0
 NEEDS_A_FAULT = (INTERNAL_ERRORS, OVERFLOWED)
 """Metrics that an app in good health never has."""
-
-
-def environment(**variables: str) -> dict[str, str]:
-    """This process' environment with ``variables`` for its telemetry settings, and loud about our errors."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "RAGMETER_"))}
-    return {**kept, "RAGMETER_LOUD": "1", **variables}
-
-
-def push_variables(endpoint: str) -> dict[str, str]:
-    """What an operator sets so that metrics are pushed to ``endpoint`` by OTLP over HTTP."""
-    return {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
 
 
 @contextmanager
@@ -70,9 +59,7 @@ def prometheus_of_app(request: pytest.FixtureRequest) -> Iterator[PrometheusClie
             yield client
         return
     client, endpoint = request.getfixturevalue("pushed_prometheus")
-    subprocess.run(
-        APP, cwd=APP_FOLDER, env=environment(**push_variables(endpoint)), check=True, timeout=APP_SECONDS
-    )
+    subprocess.run(APP, cwd=APP_FOLDER, env=environment(**push_variables(endpoint)), check=True, timeout=APP_SECONDS)
     wait_for_queries(client)
     yield client
 

@@ -31,7 +31,13 @@ def all_recorded(reader: MetricReader) -> Iterator[None]:
     meter = provider.get_meter(SCOPE)
     for metric in METRICS:
         if metric.buckets:
-            meter.create_histogram(metric.name, metric.unit, metric.description).record(1)
+            histogram = meter.create_histogram(
+                metric.name,
+                metric.unit,
+                metric.description,
+                explicit_bucket_boundaries_advisory=metric.buckets,
+            )
+            histogram.record(1)
         else:
             meter.create_counter(metric.name, metric.unit, metric.description).add(1)
     provider.force_flush()

@@ -83,7 +83,7 @@ def demo(
             outcome = _run(base_url, database=database, models=models, number=number, exporters=exporters, notes=notes)
         answered = _show(exporters, outcome, json_file, notes, live=live)
         if url is not None:
-            exporters.provider.force_flush()
+            exporters.push()
             _wait(url, notes)
     except (MissingPackageError, ModelError, SettingsError) as error:
         notes.print("[red]Error:[/]", Text(str(error)))
@@ -132,14 +132,15 @@ def _run(
         fine_tuned=[model for model in models if model != BASE_MODEL],
     )
     texts = passages()
-    with notes.status(f"Indexing {len(texts)} passages in {database} …"):
-        program = Program(connect(base_url, os.environ.get(KEY, "simulated")), STORES[database]())
-        program.index(texts)
-    tasks = list(plan(questions(), number, models))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=notes) as progress:
-        bar = progress.add_task("Asking questions", total=len(tasks))
-        return ask_all(program, tasks, lambda: progress.advance(bar))
+    with connect(base_url, os.environ.get(KEY, "simulated")) as client:
+        with notes.status(f"Indexing {len(texts)} passages in {database} …"):
+            program = Program(client, STORES[database]())
+            program.index(texts)
+        tasks = list(plan(questions(), number, models))
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=notes) as progress:
+            bar = progress.add_task("Asking questions", total=len(tasks))
+            return ask_all(program, tasks, lambda: progress.advance(bar))
 
 
 def _show(exporters: Exporters, outcome: Outcome, json_file: Path | None, notes: Console, *, live: bool) -> bool:

@@ -122,7 +122,7 @@ def _import_all(integrations: Iterable[IntegrationStatus]) -> dict[str, str]:
     """Import the modules of the installed clients; one that this version does not have is simply absent."""
     failures: dict[str, str] = {}
     for integration in integrations:
-        if integration.installed is None:
+        if integration.installed is None or _is_skipped(integration):
             continue
         for module in dict.fromkeys(target.path.partition(":")[0] for target in integration.targets):
             try:
@@ -166,11 +166,15 @@ def _verdict(integration: IntegrationStatus) -> str:
 def _patched(integration: IntegrationStatus) -> str:
     if integration.installed is None:
         return "-"
-    states = [target.state for target in integration.targets]
-    if PatchState.SKIPPED in states:
+    if _is_skipped(integration):
         return "skipped by the settings"
+    states = [target.state for target in integration.targets]
     count = f"{states.count(PatchState.PATCHED)} of {len(states)}"
     return f"[red]{count}: nothing is measured[/]" if _is_broken(integration) else count
+
+
+def _is_skipped(integration: IntegrationStatus) -> bool:
+    return any(target.state == PatchState.SKIPPED for target in integration.targets)
 
 
 def _is_broken(integration: IntegrationStatus) -> bool:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricReader, MetricsData
 from opentelemetry.sdk.resources import Resource
 
-from ragmeter.exporting import ENDPOINT, METRICS_ENDPOINT, PROTOCOL
+from ragmeter.exporting import METRICS_ENDPOINT, otlp_endpoint, push_reader
 
 SERVICE_NAME = "ragmeter-demo"
 HOST = "127.0.0.1"
@@ -28,6 +27,7 @@ class Exporters:
     provider: MeterProvider
     memory: InMemoryMetricReader
     pushes_to: str | None
+    pusher: MetricReader | None
     server: Any = None
 
     def collect(self) -> MetricsData | None:
@@ -46,6 +46,11 @@ class Exporters:
             ) from error
         return f"http://{HOST}:{self.server.server_port}/metrics"
 
+    def push(self) -> None:
+        """Push the metrics as they stand, where they are pushed."""
+        if self.pusher is not None:
+            self.pusher.force_flush()
+
     def close(self) -> None:
         """Push what is still to be pushed, and stop serving."""
         self.provider.shutdown()
@@ -58,21 +63,13 @@ def set_up(*, with_prometheus: bool) -> Exporters:
     """A meter provider of our own, with a reader for each way out."""
     memory = InMemoryMetricReader()
     readers: list[MetricReader] = [memory]
-    endpoint = os.environ.get(METRICS_ENDPOINT) or os.environ.get(ENDPOINT)
-    if endpoint:
-        readers.append(_pushing_reader())
+    endpoint = otlp_endpoint(METRICS_ENDPOINT)
+    pusher = push_reader() if endpoint else None
+    if pusher is not None:
+        readers.append(pusher)
     if with_prometheus:
         from opentelemetry.exporter.prometheus import PrometheusMetricReader
 
         readers.append(PrometheusMetricReader())
     resource = Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME", SERVICE_NAME)})
-    return Exporters(MeterProvider(readers, resource=resource), memory, endpoint or None)
-
-
-def _pushing_reader() -> MetricReader:
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-
-    protocol = os.environ.get("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL") or os.environ.get(PROTOCOL) or "grpc"
-    name = "otlp_proto_http" if protocol.startswith("http") else "otlp_proto_grpc"
-    [exporter] = entry_points(group="opentelemetry_metrics_exporter", name=name)
-    return PeriodicExportingMetricReader(exporter.load()())
+    return Exporters(MeterProvider(readers, resource=resource), memory, endpoint, pusher)

@@ -1,0 +1,120 @@
+"""Promise 2 of the contract: an error of ours leaves the app's call as it is, is logged once a place, and counted."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from clients.blanks import ClientBlanks, both_kinds, chunks_of, finished, our_lines, plain
+from ragmeter.integration import Call, Integration, Reading, Target
+
+
+class OurMistake(Exception):
+    """What a reader of ours raises in these tests; its message is the prompt, as it may be in reality."""
+
+
+def fail(*_: Any) -> Any:
+    raise OurMistake("SENTINEL-QUESTION")
+
+
+def _in_reader(part: str) -> Callable[[Target], Target]:
+    def broken(target: Target) -> Target:
+        def read(call: Call) -> Reading | None:
+            reading = target.read(call)
+            return reading and replace(reading, reader=replace(reading.reader, **{part: fail}))
+
+        return replace(target, read=read)
+
+    return broken
+
+
+BREAKS: dict[str, Callable[[Target], Target]] = {
+    "read": lambda target: replace(target, read=fail),
+    "read-nonsense": lambda target: replace(target, read=lambda call: object()),
+    "outcome": lambda target: replace(target, outcome=fail),
+    "outcome-nonsense": lambda target: replace(target, outcome=lambda result: None),
+    "response": _in_reader("response"),
+    "prompt": _in_reader("prompt"),
+    "pieces": _in_reader("pieces"),
+    "hold": _in_reader("hold"),
+    "is_extra": _in_reader("is_extra"),
+}
+"""How a reader can fail, by name."""
+
+
+def break_integration(monkeypatch: pytest.MonkeyPatch, name: str, broken: Callable[[Target], Target]) -> None:
+    """Let every target of an integration fail, until the test ends."""
+    module = importlib.import_module(f"ragmeter.integrations.{name}")
+    integration: Integration = module.INTEGRATION
+    targets = tuple(broken(target) if isinstance(target, Target) else target for target in integration.targets)
+    monkeypatch.setattr(module, "INTEGRATION", replace(integration, targets=targets))
+
+
+class Faults(ClientBlanks):
+    """Every part of an integration fails, and the app does not notice."""
+
+    @both_kinds
+    @pytest.mark.parametrize("name", BREAKS)
+    async def test_a_failing_reader_harms_no_call(self, watch, asynchronous, monkeypatch, caplog, name):
+        """Whatever part of a reader raises: answers, streams and raw responses are the same, said once, counted."""
+        break_integration(monkeypatch, self.library, BREAKS[name])
+
+        async def scenario(client: Any) -> Any:
+            answers = [plain(await self.ask(client))]
+            raw = await finished(self.method(client, "with_raw_response")(**self.question))
+            answers.append(plain(await finished(raw.parse())))
+            return answers, await chunks_of(await self.ask(client, stream=True))
+
+        answers = (self.whole(), self.whole(), self.stream())
+        seen, told = await self.compared(
+            watch, scenario, *answers, asynchronous=asynchronous, loud=False, stream_usage=name == "is_extra"
+        ) if name != "is_extra" else await self._compared_asking(watch, scenario, answers, asynchronous=asynchronous)
+        assert len(told) == 2
+        everything = seen.everything() + "".join(our_lines(caplog.records))
+        assert "SENTINEL-QUESTION" not in everything
+        if name == "is_extra" and not self.asks_for_usage:
+            return
+        lines = our_lines(caplog.records)
+        assert len(lines) == len(set(lines)) >= 1
+        assert all("ragmeter failed" in line for line in lines)
+        assert seen.total("ragmeter.internal.errors") >= 1
+
+    async def _compared_asking(self, watch: Any, scenario: Any, answers: Any, *, asynchronous: bool) -> Any:
+        """As `compared`, where ragmeter is told to ask for usage: then the requests differ, by that alone."""
+        from wire import Wire
+
+        with Wire(*answers) as wire:
+            bare = await self.told(scenario, wire.url, asynchronous=asynchronous)
+            wire.gives(*answers)
+            seen = self.watched(watch, loud=False, stream_usage=True)
+            told = await self.told(scenario, wire.url, asynchronous=asynchronous)
+        assert told == bare
+        return seen, told
+
+    @both_kinds
+    async def test_a_reader_that_fails_still_leaves_an_operation(self, watch, asynchronous, monkeypatch):
+        """When the answer cannot be read, the call still counts, with its time and without tokens."""
+        break_integration(monkeypatch, self.library, BREAKS["response"])
+
+        async def scenario(client: Any) -> Any:
+            return plain(await self.ask(client))
+
+        seen, _ = await self.compared(watch, scenario, self.whole(), asynchronous=asynchronous, loud=False)
+        assert seen.operations() == 1
+        assert seen.metric("gen_ai.client.token.usage") == {}
+
+    async def test_one_integration_that_cannot_be_loaded_costs_no_other(self, watch, monkeypatch, caplog):
+        """An integration that cannot even be loaded is said and counted; the others work."""
+        others = [name for name in ("openai", "groq", "together", "anthropic") if name != self.library]
+        module = importlib.import_module(f"ragmeter.integrations.{others[0]}")
+        monkeypatch.delattr(module, "INTEGRATION")
+
+        async def scenario(client: Any) -> Any:
+            return plain(await self.ask(client))
+
+        seen, _ = await self.compared(watch, scenario, self.whole(), asynchronous=False, loud=False)
+        assert seen.operations() == 1
+        assert len(our_lines(caplog.records)) == 1

@@ -1,0 +1,189 @@
+"""Promises 5 and 6 of the contract: on twice is once, off is as before, and an unknown version is said, not refused."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import ragmeter
+from clients.blanks import ClientBlanks, both_kinds, chunks_of, finished, first_of, our_lines, plain
+from ragmeter.integration import Integration
+from wire import Wire
+
+
+def originals(integration: Integration) -> dict[str, Any]:
+    """What stands at the targets of an integration now, for those that the installed version has."""
+    found = {}
+    for target in integration.targets:
+        module, _, path = target.path.partition(":")
+        *parents, attribute = path.split(".")
+        parent = importlib.import_module(module)
+        for name in parents:
+            parent = getattr(parent, name)
+        if attribute in vars(parent):
+            found[target.path] = vars(parent)[attribute]
+    return found
+
+
+class Switching(ClientBlanks):
+    """`instrument()` and `uninstrument()`, in every order."""
+
+    @property
+    def integration(self) -> Integration:
+        """What is declared for this client."""
+        return importlib.import_module(f"ragmeter.integrations.{self.library}").INTEGRATION  # type: ignore[no-any-return]
+
+    def test_off_is_as_before(self, watch):
+        """`instrument()` wraps, `uninstrument()` puts the very same functions back, as often as one likes."""
+        importlib.import_module(self.library)
+        before = originals(self.integration)
+        assert len(before) >= 4
+        for _ in range(2):
+            self.watched(watch)
+            during = originals(self.integration)
+            assert not [path for path in before if during[path] is before[path]]
+            ragmeter.uninstrument()
+            after = originals(self.integration)
+            assert not [path for path in before if after[path] is not before[path]]
+        ragmeter.uninstrument()
+
+    @both_kinds
+    async def test_on_twice_is_once(self, watch, asynchronous):
+        """A second `instrument()` changes nothing: each call is still counted once."""
+        seen = self.watched(watch)
+        second = self.watched(watch)
+        with Wire(self.whole()) as wire:
+            await self.told(self.ask, wire.url, asynchronous=asynchronous)
+        assert seen.operations() == 1
+        assert second.spans() == ()
+        assert second.metrics() == {}
+
+    @both_kinds
+    async def test_clients_and_methods_from_before_are_covered(self, watch, asynchronous):
+        """A client made, and a method taken from it, before `instrument()` are recorded afterwards."""
+        with Wire(self.whole()) as wire:
+            client = self.client(wire.url, asynchronous=asynchronous)
+            method = self.method(client)
+            raw = self.method(client, "with_raw_response")
+            seen = self.watched(watch)
+            await finished(method(**self.question))
+            await finished(raw(**self.question))
+            await finished(client.close())
+        assert seen.operations() == 2
+
+    @both_kinds
+    async def test_methods_kept_from_between_go_quiet(self, watch, asynchronous):
+        """After `uninstrument()` a wrapped function that something still holds passes calls on and records nothing."""
+        with Wire(self.whole()) as wire:
+            client = self.client(wire.url, asynchronous=asynchronous)
+            bare = plain(await self.ask(client))
+            seen = self.watched(watch)
+            # The instance now holds the wrapped function, as a cache would.
+            client.request = client.request
+            method = self.method(client)
+            assert plain(await self.ask(client)) == bare
+            assert seen.operations() == 1
+            ragmeter.uninstrument()
+            assert plain(await self.ask(client)) == bare
+            assert plain(await finished(method(**self.question))) == bare
+            await finished(client.close())
+        assert seen.operations() == 1
+        assert len(seen.spans()) == 1
+
+    @both_kinds
+    async def test_a_stream_survives_being_switched_off(self, watch, asynchronous, caplog):
+        """A stream begun before `uninstrument()` goes on to its last chunk afterwards."""
+        with Wire(self.stream()) as wire:
+            client = self.client(wire.url, asynchronous=asynchronous)
+            bare = await chunks_of(await self.ask(client, stream=True))
+            self.watched(watch)
+            stream = await self.ask(client, stream=True)
+            chunks = [plain(await first_of(stream))]
+            ragmeter.uninstrument()
+            chunks += await chunks_of(stream)
+            await finished(client.close())
+        assert chunks == bare
+        assert our_lines(caplog.records) == []
+
+    async def test_on_again_counts_again(self, watch):
+        """Off and on again with other providers: each has what was measured in its time."""
+        with Wire(self.whole()) as wire:
+            first = self.watched(watch)
+            await self.told(self.ask, wire.url, asynchronous=False)
+            ragmeter.uninstrument()
+            await self.told(self.ask, wire.url, asynchronous=False)
+            second = self.watched(watch)
+            await self.told(self.ask, wire.url, asynchronous=False)
+        assert second.operations() == 1
+        assert first.operations() == 1
+        assert (len(first.spans()), len(second.spans())) == (1, 1)
+
+    async def test_on_again_with_the_same_providers_goes_on(self, watch):
+        """Off and on again with the same providers: the totals go on, nothing is counted twice or forgotten."""
+        with Wire(self.whole()) as wire:
+            seen = self.watched(watch)
+            await self.told(self.ask, wire.url, asynchronous=False)
+            ragmeter.uninstrument()
+            ragmeter.instrument(
+                tracer_provider=seen.tracer_provider,
+                meter_provider=seen.meter_provider,
+                providers={"127.0.0.1": self.library},
+            )
+            await self.told(self.ask, wire.url, asynchronous=False)
+        assert seen.operations() == 2
+        assert seen.total("ragmeter.queries") == 2
+        assert seen.total("ragmeter.tokens") == 2 * sum(self.tokens)
+
+    async def test_no_thread_is_left(self, watch):
+        """After `uninstrument()` there are as many threads as before `instrument()`."""
+        with Wire(self.whole()) as wire:
+            await self.told(self.ask, wire.url, asynchronous=False)
+            before = sum(thread.name == "ragmeter" for thread in threading.enumerate())
+            self.watched(watch)
+            await self.told(self.ask, wire.url, asynchronous=False)
+            ragmeter.uninstrument()
+            ends = time.monotonic() + 5
+            while sum(thread.name == "ragmeter" for thread in threading.enumerate()) > before:
+                assert time.monotonic() < ends, "ragmeter's thread is still there"
+                await asyncio.sleep(0.01)
+
+    async def test_skipped_is_untouched(self, watch):
+        """A skipped integration is neither wrapped nor recorded, and the status says so."""
+        importlib.import_module(self.library)
+        before = originals(self.integration)
+        seen = self.watched(watch, skip=[self.library])
+        assert originals(self.integration) == before
+        with Wire(self.whole()) as wire:
+            await self.told(self.ask, wire.url, asynchronous=False)
+        assert seen.spans() == ()
+        (status,) = [each for each in ragmeter.status().integrations if each.name == self.library]
+        assert {target.state for target in status.targets} == {"skipped"}
+
+    def test_the_installed_version_is_a_tested_one(self, watch, caplog):
+        """With the installed version nothing is said, and the status shows it in range and wrapped."""
+        importlib.import_module(self.library)
+        self.watched(watch)
+        (status,) = [each for each in ragmeter.status().integrations if each.name == self.library]
+        assert status.in_range, f"{status.distribution} {status.installed} is not in {status.tested}: widen the range"
+        assert "patched" in {target.state for target in status.targets}
+        assert our_lines(caplog.records) == []
+
+    async def test_an_untested_version_is_said_once_and_used(self, watch, monkeypatch, caplog):
+        """A version outside the tested range is wrapped all the same, with one warning, and the status says so."""
+        module = importlib.import_module(f"ragmeter.integrations.{self.library}")
+        importlib.import_module(self.library)
+        monkeypatch.setattr(module, "INTEGRATION", replace(self.integration, tested=("0.0.1", "0.0.2")))
+        seen = self.watched(watch)
+        with Wire(self.whole()) as wire:
+            await self.told(self.ask, wire.url, asynchronous=False)
+            await self.told(self.ask, wire.url, asynchronous=False)
+        assert seen.operations() == 2
+        (line,) = our_lines(caplog.records)
+        assert self.integration.distribution in line
+        assert "0.0.2" in line
+        (status,) = [each for each in ragmeter.status().integrations if each.name == self.library]
+        assert status.in_range is False
