@@ -69,6 +69,9 @@ class Part:
     cost: float | None
 
 
+OUTPUTS = ("output", "reasoning")
+"""The parts of an answer."""
+
 UNPRICED = Cost(None, PriceState.UNPRICED, {})
 
 
@@ -142,28 +145,33 @@ def split(usage: Usage, shares: Sequence[Share], cost: Cost) -> tuple[Part, ...]
 
     `shares` sum to the input tokens. Tokens sum to the usage, costs to the cost's amount.
     """
-    read = min(usage.cache_read_tokens or 0, usage.input_tokens or 0)
-    written = min(usage.cache_write_tokens or 0, (usage.input_tokens or 0) - read)
-    full = (usage.input_tokens or 0) - read - written
-    stretches = [("cache_read", read), ("cache_write", written), ("full", full)]
-    parts: dict[tuple[str, str], int] = {}
-    for share in shares:
-        left = share.tokens
-        while left and stretches:
-            rate, room = stretches[0]
-            taken = min(left, room)
-            if taken:
-                parts[share.origin.value, rate] = parts.get((share.origin.value, rate), 0) + taken
-            left -= taken
-            stretches[0] = (rate, room - taken)
-            if not stretches[0][1]:
-                stretches.pop(0)
-    output = usage.output_tokens or 0
+    total, output = usage.input_tokens or 0, usage.output_tokens or 0
+    read = min(usage.cache_read_tokens or 0, total)
+    written = min(usage.cache_write_tokens or 0, total - read)
     reasoning = min(usage.reasoning_tokens or 0, output)
-    for part, tokens in (("output", output - reasoning), ("reasoning", reasoning)):
-        parts[part, "full"] = tokens
-    parts = {key: tokens for key, tokens in parts.items() if tokens}
-    return _with_cost(parts, cost, {"cache_read": read, "cache_write": written, "full": full, "output": output})
+    tokens: dict[tuple[str, str], int] = {}
+    position = 0
+    for share in shares:
+        end = position + share.tokens
+        for rate, start, stop in (
+            ("cache_read", 0, read),
+            ("cache_write", read, read + written),
+            ("full", read + written, total),
+        ):
+            covered = min(end, stop) - max(position, start)
+            if covered > 0:
+                key = (share.origin.value, rate)
+                tokens[key] = tokens.get(key, 0) + covered
+        position = end
+    if output > reasoning:
+        tokens["output", "full"] = output - reasoning
+    if reasoning:
+        tokens["reasoning", "full"] = reasoning
+    if cost.amount is None:
+        return tuple(Part(part, rate, count, None) for (part, rate), count in tokens.items())
+    return _with_cost(
+        tokens, cost, {"cache_read": read, "cache_write": written, "full": total - read - written}, output
+    )
 
 
 def single(part: str, usage: Usage, cost: Cost) -> tuple[Part, ...]:
@@ -171,20 +179,25 @@ def single(part: str, usage: Usage, cost: Cost) -> tuple[Part, ...]:
     return (Part(part, "full", usage.input_tokens or 0, cost.amount),)
 
 
-def _with_cost(parts: Mapping[tuple[str, str], int], cost: Cost, totals: Mapping[str, int]) -> tuple[Part, ...]:
-    if cost.amount is None:
-        return tuple(Part(part, rate, tokens, None) for (part, rate), tokens in parts.items())
-    lines = {"full": Line.INPUT, "cache_read": Line.CACHE_READ, "cache_write": Line.CACHE_WRITE}
-    written = cost.lines or {Line.INPUT: float(totals["full"]), Line.OUTPUT: float(totals["output"])}
-    raw: dict[tuple[str, str], float] = {}
-    for (part, rate), tokens in parts.items():
-        line = Line.OUTPUT if part in ("output", "reasoning") else lines[rate]
-        total = totals["output"] if line == Line.OUTPUT else totals[rate]
-        raw[part, rate] = written.get(line, 0.0) * tokens / total if total else 0.0
-    result = [Part(part, rate, parts[part, rate], value) for (part, rate), value in raw.items()]
-    if searches := written.get(Line.SEARCH, 0.0):
+LINES = {"full": Line.INPUT, "cache_read": Line.CACHE_READ, "cache_write": Line.CACHE_WRITE}
+"""The line of the bill that input tokens at a rate stand on."""
+
+
+def _with_cost(
+    tokens: Mapping[tuple[str, str], int], cost: Cost, inputs: Mapping[str, int], output: int
+) -> tuple[Part, ...]:
+    amount = cost.amount or 0.0
+    # A cost reported without a table to take it apart is shared out by tokens.
+    lines = cost.lines or {Line.INPUT: float(inputs["full"]), Line.OUTPUT: float(output)}
+    each = {rate: lines.get(line, 0.0) / (inputs[rate] or 1) for rate, line in LINES.items()}
+    each_output = lines.get(Line.OUTPUT, 0.0) / (output or 1)
+    result = [
+        Part(part, rate, count, count * (each_output if part in OUTPUTS else each[rate]))
+        for (part, rate), count in tokens.items()
+    ]
+    if searches := lines.get(Line.SEARCH, 0.0):
         result.append(Part("search", "full", 0, searches))
-    return _meet(result, cost.amount)
+    return _meet(result, amount)
 
 
 def _meet(parts: list[Part], amount: float) -> tuple[Part, ...]:

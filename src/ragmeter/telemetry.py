@@ -20,6 +20,9 @@ UNSET = "unset"
 
 UNKNOWN = "unknown"
 
+NO_EXEMPLAR = Context()
+"""Context of a point that needs no exemplar: durations and costs lead to a trace, a third of the price of a point."""
+
 
 class Telemetry:
     """Records metric points on the given instruments. Used under the worker's lock.
@@ -55,10 +58,9 @@ class Telemetry:
         if not operation.request.kind.is_inference or metered.usage is None or not metered.usage.input_tokens:
             return
         attributes = {semconv.STRATEGY: metered.strategy, semconv.RESPONSE_MODEL: model} | self._app(labels)
-        self._record(semconv.PROMPT_TOKENS, metered.usage.input_tokens, attributes, context)
-        if metered.context_tokens:
-            share = metered.context_tokens / metered.usage.input_tokens
-            self._record(semconv.CONTEXT_SHARE, share, attributes, context)
+        self._record(semconv.PROMPT_TOKENS, metered.usage.input_tokens, attributes, NO_EXEMPLAR)
+        if context_tokens := metered.context_tokens:
+            self._record(semconv.CONTEXT_SHARE, context_tokens / metered.usage.input_tokens, attributes, NO_EXEMPLAR)
 
     def count_query(self, report: QueryReport, context: Context | None = None) -> None:
         """Post a query: its operations, tokens and money under its strategy, and the query itself if it counts."""
@@ -122,7 +124,7 @@ class Telemetry:
             return
         for kind, tokens in (("input", usage.input_tokens), ("output", usage.output_tokens)):
             if tokens is not None:
-                self._record(semconv.TOKEN_USAGE, tokens, attributes | {semconv.TOKEN_TYPE: kind}, context)
+                self._record(semconv.TOKEN_USAGE, tokens, attributes | {semconv.TOKEN_TYPE: kind}, NO_EXEMPLAR)
 
     def _count_latest_tokens(self, operation: Operation, attributes: dict[str, str | int]) -> None:
         # The conventions ask for every inference to be counted, with 0 where no usage came back.

@@ -5,11 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+_ABSENT: Any = object()
+_NOTHING: dict[str, Any] = {}
+
 
 def field(value: Any, name: str, default: Any = None) -> Any:
     """The attribute or key `name` of `value`; `default` where it is missing or `None`."""
-    found = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+    if isinstance(value, dict):
+        found = value.get(name)
+    else:
+        own: dict[str, Any] = getattr(value, "__dict__", _NOTHING)
+        found = own.get(name, _ABSENT)
+        if found is _ABSENT:
+            found = _attribute(value, name)
     return default if found is None else found
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """An attribute that is not in the instance itself; asking a pydantic model for what it lacks takes microseconds."""
+    extra = getattr(value, "__pydantic_extra__", _ABSENT)
+    if extra is _ABSENT:
+        return getattr(value, name, None)
+    return None if extra is None else extra.get(name)
 
 
 def items(value: Any) -> Iterable[Any]:
