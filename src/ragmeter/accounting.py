@@ -17,7 +17,7 @@ from ragmeter.model import Operation, Parameter, PriceState, Prompt, Response
 from ragmeter.observing import Record
 from ragmeter.pricebook import PriceBook
 from ragmeter.queries import Ledger, QueryReport
-from ragmeter.scopes import QueryHandle, Scopes, error_type_of
+from ragmeter.scopes import QueryHandle, Scopes, error_type_of, is_refusal
 from ragmeter.settings import Settings
 from ragmeter.telemetry import Telemetry
 from ragmeter.tracing import Tracing
@@ -119,6 +119,7 @@ class Accounting:
             parameters=parameters,
             time_to_first_chunk=record.time_to_first_chunk,
             error_type=None if record.error is None else error_type_of(record.error),
+            is_refused=record.error is not None and is_refusal(record.error),
         )
 
     def _meter(self, operation: Operation, query: QueryHandle, *, complete: bool) -> Metered:

@@ -90,11 +90,16 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A function to wrap, as `module:Class.attribute`, and how a call of it is read (`None`: not ours to record)."""
+    """A function to wrap, as `module:Class.attribute`, and how a call of it is read (`None`: not ours to record).
+
+    `outcome` tells what kind of result it has returned; `answer_in` finds the answer in an exception that was raised
+    although one had come, `None` where there is none.
+    """
 
     path: str
     read: Callable[[Call], Reading | None]
     outcome: Callable[[Any], Outcome] = Complete
+    answer_in: Callable[[BaseException], Any] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)

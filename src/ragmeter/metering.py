@@ -103,7 +103,7 @@ def tokens_of(operation: Operation) -> tuple[Usage | None, bool]:
 
 
 def cost_of(operation: Operation, usage: Usage | None, card: RateCard | None, *, estimated: bool) -> Cost:
-    """The cost of an operation; one that failed before it gave anything costs nothing, by every provider's terms."""
-    if usage is None and operation.error_type is not None and not operation.response.text:
+    """The cost of an operation; one that the provider refused costs nothing, by every provider's terms."""
+    if usage is None and operation.is_refused:
         return Cost(0.0, PriceState.PRICED, {})
     return pricing.price(usage, card, estimated=estimated)

@@ -157,7 +157,10 @@ Parameter = str | int | float | bool | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One finished call: `started` in nanoseconds since the epoch, durations in seconds."""
+    """One finished call: `started` in nanoseconds since the epoch, durations in seconds.
+
+    `is_refused` says that it failed before anything was made that could be charged.
+    """
 
     request: Request
     response: Response
@@ -167,6 +170,7 @@ class Operation:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     time_to_first_chunk: float | None = None
     error_type: str | None = None
+    is_refused: bool = False
 
     @property
     def model(self) -> str | None:

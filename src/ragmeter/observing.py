@@ -11,6 +11,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -215,7 +216,17 @@ class Observation:
         if otel_context.get_current() is self._context:
             otel_context.detach(self._token)
         if error is not None:
-            self.finish(Response, error)
+            self._raised(error)
+
+    def _raised(self, error: BaseException) -> None:
+        answer: Callable[[], Response] = Response
+        try:
+            found = self._target.answer_in(error)
+            if found is not None:
+                answer = partial(self._reading.reader.response, found)
+        except Exception as failure:
+            self._observer.guard.caught("reading an error", failure)
+        self.finish(answer, error)
 
     def returned(self, result: Any) -> None:
         """The client's call has returned `result`, which goes on to the app unchanged."""

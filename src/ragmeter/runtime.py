@@ -106,6 +106,7 @@ class Runtime:
         self.scopes.roots.active = False
         self.patching.undo()
         self.settle(EXIT_SECONDS)
+        self.worker.stop()
         for unhook in self._unhook:
             unhook()
         self.providers.shutdown()

@@ -213,3 +213,9 @@ def error_type_of(error: BaseException) -> str:
     """The name under which an exception is counted: its class with module, built-in ones bare."""
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether an exception says that nothing was made: an HTTP error status, or no connection. A time-out does not."""
+    status = getattr(error, "status_code", None)
+    return (isinstance(status, int) and status >= 400) or type(error).__name__.endswith("ConnectionError")

@@ -27,6 +27,10 @@ GATHER_SECONDS = 0.02
 the app, fifty times a second at the most instead of once a call."""
 
 
+_STOP = threading.Event()
+"""The entry that ends the thread."""
+
+
 class Worker(Generic[Item]):
     """Handles items one by one on its own thread, started with the first item, and `tick`s when time is up.
 
@@ -93,17 +97,27 @@ class Worker(Generic[Item]):
         if threading.current_thread() is thread:
             return True
         if thread is None or not thread.is_alive():
-            return self._drain_here()
+            self._drain_here()
+            return True
         done = threading.Event()
         self._queue.put((done, 0))
         self._hurry.set()
         deadline = time.monotonic() + timeout
         while not done.wait(min(0.2, max(0.0, deadline - time.monotonic()))):
             if not thread.is_alive():
-                return self._drain_here()
+                self._drain_here()
+                return True
             if time.monotonic() >= deadline:
                 return False
         return True
+
+    def stop(self) -> None:
+        """Let the thread end once it has handled what waits. The next item would start another."""
+        with self._counting:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._queue.put((_STOP, 0))
+            self._hurry.set()
 
     def _start(self) -> None:
         with self._counting:
@@ -128,26 +142,30 @@ class Worker(Generic[Item]):
                 continue
             if not isinstance(entry[0], threading.Event):
                 self._hurry.wait(GATHER_SECONDS)
-            self._take(entry)
-            self._drain_here()
+            if self._take(entry) or not self._drain_here():
+                return
 
     def _drain_here(self) -> bool:
+        """Handle what waits now; false when the worker was told to stop."""
         while True:
             try:
-                self._take(self._queue.get_nowait())
+                if self._take(self._queue.get_nowait()):
+                    return False
             except Empty:
                 return True
 
-    def _take(self, entry: tuple[Item | threading.Event, int]) -> None:
+    def _take(self, entry: tuple[Item | threading.Event, int]) -> bool:
+        """Handle one entry; whether it was the word to stop."""
         item, characters = entry
         if isinstance(item, threading.Event):
             self._hurry.clear()
             item.set()
-            return
+            return item is _STOP
         with self._counting:
             self._waiting -= 1
             self._characters -= characters
         self._run(self._handle, item)
+        return False
 
     def _run(self, handle: Callable[..., None], item: Item | None) -> None:
         try:

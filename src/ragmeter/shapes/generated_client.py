@@ -68,8 +68,8 @@ def generated_client(
         distribution=package,
         tested=tested,
         targets=(
-            Target(f"{package}._base_client:SyncAPIClient.request", read, outcome),
-            Target(f"{package}._base_client:AsyncAPIClient.request", read, outcome),
+            Target(f"{package}._base_client:SyncAPIClient.request", read, outcome, answer_in),
+            Target(f"{package}._base_client:AsyncAPIClient.request", read, outcome, answer_in),
             Resumption(f"{package}._streaming:Stream.__init__", carrier_of, outcome),
             Resumption(f"{package}._streaming:AsyncStream.__init__", carrier_of, outcome),
             *(Silence(path) for path in silences),
@@ -84,9 +84,10 @@ def read_call(call: Call, routes: tuple[Route, ...], client_providers: Mapping[s
         return None
     path = options.url.partition("?")[0].rstrip("/")
     route = next((route for route in routes if path.endswith(route.path)), None)
-    body = options.json_data
-    if route is None or not isinstance(body, dict):
+    if route is None or not isinstance(options.json_data, dict):
         return None
+    # What the app gives as `extra_body` is merged over the rest when the request is built.
+    body = {**options.json_data, **(getattr(options, "extra_json", None) or {})}
     server = _server_of(call.instance, client_providers)
     held = {key: tuple(value) if isinstance(value, list) else value for key, value in body.items()}
     streams = body.get("stream") is True
@@ -157,6 +158,11 @@ def _learn(result_class: type) -> str:
     return _kinds.setdefault(result_class, kind)
 
 
+def answer_in(error: BaseException) -> Any:
+    """The answer that an exception brings along: openai's `parse` refuses one that was cut short, after it was paid."""
+    return getattr(error, "completion", None)
+
+
 def carrier_of(stream: Any) -> Any:
     """The response on which an unread call travels until a stream is made of it."""
     return stream.response
@@ -210,9 +216,12 @@ def _asks_for_usage(body: Mapping[str, Any]) -> bool:
 
 def _with_usage(call: Call) -> Call:
     options = copy.copy(call.argument(1, "options"))
-    given = options.json_data.get("stream_options")
+    extra = getattr(options, "extra_json", None) or {}
+    place = "extra_json" if "stream_options" in extra else "json_data"
+    body = getattr(options, place)
+    given = body.get("stream_options")
     stream_options = {**(given if isinstance(given, Mapping) else {}), "include_usage": True}
-    options.json_data = {**options.json_data, "stream_options": stream_options}
+    setattr(options, place, {**body, "stream_options": stream_options})
     if len(call.arguments) > 1:
         return Call(call.instance, (call.arguments[0], options, *call.arguments[2:]), call.keywords)
     return Call(call.instance, call.arguments, {**call.keywords, "options": options})
