@@ -75,23 +75,20 @@ OUTPUTS = ("output", "reasoning")
 UNPRICED = Cost(None, PriceState.UNPRICED, {})
 
 
-def quantities(usage: Usage) -> dict[str, float]:
-    """The counts of `usage` under the unit names of genai-prices, which user prices share."""
-    counts = {
-        "requests": 1,
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cache_read_tokens": usage.cache_read_tokens,
-        "cache_write_tokens": usage.cache_write_tokens,
-        "cache_write_1h_tokens": usage.cache_write_1h_tokens,
-        "output_reasoning_tokens": usage.reasoning_tokens,
-        "input_audio_tokens": usage.audio_input_tokens,
-        "output_audio_tokens": usage.audio_output_tokens,
-        "input_image_tokens": usage.image_input_tokens,
-        "web_searches": usage.web_searches,
-        "storage_searches": usage.file_searches,
-    }
-    return {unit: value for unit, value in counts.items() if value}
+FIELDS = {
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "cache_read_tokens": "cache_read_tokens",
+    "cache_write_tokens": "cache_write_tokens",
+    "cache_write_1h_tokens": "cache_write_1h_tokens",
+    "output_reasoning_tokens": "reasoning_tokens",
+    "input_audio_tokens": "audio_input_tokens",
+    "output_audio_tokens": "audio_output_tokens",
+    "input_image_tokens": "image_input_tokens",
+    "web_searches": "web_searches",
+    "storage_searches": "file_searches",
+}
+"""Unit names of genai-prices, which user prices share -> the field of `Usage` that counts them."""
 
 
 def price(usage: Usage | None, card: RateCard | None, *, estimated: bool = False) -> Cost:
@@ -110,13 +107,12 @@ def price(usage: Usage | None, card: RateCard | None, *, estimated: bool = False
 
 
 def _price_by_card(usage: Usage, card: RateCard) -> Cost:
-    counts = quantities(usage)
     length = usage.input_tokens or 0
     lines: dict[Line, float] = {}
     leaves: list[float] = []
     exact = card.exact and not _hides_tokens(usage)
     for rate in card.rates:
-        leaf = counts.get(rate.unit, 0.0)
+        leaf: float = 1 if rate.unit == "requests" else getattr(usage, FIELDS.get(rate.unit, ""), None) or 0
         for number in rate.within:
             leaf -= leaves[number]
         if leaf < 0:

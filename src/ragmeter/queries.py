@@ -36,6 +36,9 @@ LONGEST_QUESTION = 4_000
 """Characters of an embedded text that are kept to find its question again."""
 
 
+ChunkKey = tuple[int, int]
+
+
 class Until(Enum):
     """How far to post what is open: answers whose end nothing tells, also retrieval without an answer, everything."""
 
@@ -89,7 +92,7 @@ class OpenQuery:
     deadline: float
     operations: list[Entry] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
-    chunks: list[int] = field(default_factory=list)
+    chunks: list[ChunkKey] = field(default_factory=list)
     has_inference: bool = False
     is_over: bool = False
 
@@ -103,18 +106,18 @@ class Ledger:
         # Both in the order of their deadlines: a query that gets a later one is entered again.
         self._open: dict[QueryHandle, OpenQuery] = {}
         self._unanswered: OrderedDict[QueryHandle, OpenQuery] = OrderedDict()
-        self._chunks: OrderedDict[int, tuple[Chunk, QueryHandle]] = OrderedDict()
+        self._chunks: OrderedDict[ChunkKey, Chunk] = OrderedDict()
         self._chunk_characters = 0
 
     def own_chunks(self, handle: QueryHandle) -> tuple[Chunk, ...]:
         """What was retrieved for this query so far."""
         query = self._open.get(handle)
         keys = query.chunks if query is not None else ()
-        return tuple(self._chunks[key][0] for key in keys if key in self._chunks)
+        return tuple(self._chunks[key] for key in dict.fromkeys(keys) if key in self._chunks)
 
     def known_chunks(self) -> tuple[Chunk, ...]:
         """Every retrieved text that is remembered, whatever it was retrieved for."""
-        return tuple(chunk for chunk, _ in self._chunks.values())
+        return tuple(self._chunks.values())
 
     def add(self, handle: QueryHandle, metered: Metered, labels: Mapping[str, str]) -> None:
         """Enter a finished operation under its query, and post the query if this was all it waited for."""
@@ -203,28 +206,42 @@ class Ledger:
 
     def _remember(self, query: OpenQuery, metered: Metered) -> None:
         for chunk in metered.operation.response.chunks:
-            self._chunks[id(chunk)] = (chunk, query.handle)
+            key = _key(chunk)
+            query.chunks.append(key)
+            if key in self._chunks:
+                self._chunks.move_to_end(key)
+                continue
+            self._chunks[key] = chunk
             self._chunk_characters += len(chunk.text)
-            query.chunks.append(id(chunk))
         while len(self._chunks) > MOST_CHUNKS or self._chunk_characters > MOST_CHUNK_CHARACTERS:
-            _, (oldest, _) = self._chunks.popitem(last=False)
+            _, oldest = self._chunks.popitem(last=False)
             self._chunk_characters -= len(oldest.text)
 
     def _claim(self, query: OpenQuery, metered: Metered) -> None:
-        """Take over retrieval whose text this prompt holds, and embeddings of its question, if unanswered so far."""
-        owners = {self._chunks[id(chunk)][1] for chunk in metered.found if id(chunk) in self._chunks}
+        """Take over retrieval whose text this prompt holds, and embeddings of its question, if unanswered so far.
+
+        Each text is claimed once, from the latest search that gave it: an equal search of someone else stays theirs.
+        """
+        missing = {_key(chunk) for chunk in metered.found}.difference(query.chunks)
         question = question_of(metered.operation.prompt)
         for other in list(islice(reversed(self._unanswered.values()), MOST_UNANSWERED)):
             if not other.is_over:
                 continue
-            searched = other.handle in owners
+            searched = not missing.isdisjoint(other.chunks)
             taken = [each for each in other.operations if searched or (each.question and each.question in question)]
             if not taken:
                 continue
+            if searched:
+                missing.difference_update(other.chunks)
             query.operations[:0] = taken
             other.operations = [each for each in other.operations if each not in taken]
             if not other.operations and other.handle.ending is Ending.OPERATION:
                 self._close(other)
+
+
+def _key(chunk: Chunk) -> ChunkKey:
+    """A text by its hash, which Python keys for each process, and its length."""
+    return hash(chunk.text), len(chunk.text)
 
 
 def question_of(prompt: Prompt) -> str:

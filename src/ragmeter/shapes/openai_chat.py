@@ -14,6 +14,7 @@ from ragmeter.integration import Reader
 from ragmeter.model import Prompt, PromptPart, Response, Role, Usage
 from ragmeter.shapes.fields import amount, count, field, items, text_of
 
+TEXTS = ("content", "refusal", "reasoning_content")
 ROLES = {
     "system": Role.SYSTEM,
     "developer": Role.SYSTEM,
@@ -100,15 +101,17 @@ def read_completion_pieces(so_far: Response, pieces: Sequence[Any]) -> Response:
     model, identifier, tier, usage = so_far.model, so_far.id, so_far.service_tier, so_far.usage
     reasons, text = list(so_far.finish_reasons), list(so_far.text)
     for piece in pieces:
-        model = field(piece, "model") or model
-        identifier = field(piece, "id") or identifier
+        model = model or field(piece, "model")
+        identifier = identifier or field(piece, "id")
         tier = field(piece, "service_tier") or tier
         # groq reports usage under a name of its own unless it was asked for.
-        usage = read_usage(field(piece, "usage")) or read_usage(field(field(piece, "x_groq"), "usage")) or usage
+        reported = field(piece, "usage") or field(field(piece, "x_groq"), "usage")
+        if reported is not None:
+            usage = read_usage(reported) or usage
         for choice in items(field(piece, "choices")):
             text += _choice_texts(choice, "delta")
-            if field(choice, "finish_reason"):
-                reasons.append(str(field(choice, "finish_reason")))
+            if reason := field(choice, "finish_reason"):
+                reasons.append(str(reason))
     return Response(model, identifier, tuple(reasons), usage, service_tier=tier, text=tuple(text))
 
 
@@ -122,9 +125,7 @@ def _choice_texts(choice: Any, holder: str) -> list[str]:
     if message is None:
         text = field(choice, "text")
         return [text] if isinstance(text, str) else []
-    texts = [
-        text for name in ("content", "refusal", "reasoning_content") if isinstance(text := field(message, name), str)
-    ]
+    texts = [text for name in TEXTS if isinstance(text := field(message, name), str)]
     for call in items(field(message, "tool_calls")):
         function = field(call, "function")
         texts += [text for name in ("name", "arguments") if isinstance(text := field(function, name), str)]

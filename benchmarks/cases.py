@@ -1,0 +1,212 @@
+"""The work that is measured: real client libraries whose sending and parsing is taken out, real embedded databases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Step = Callable[[], None]
+
+CHUNKS = [
+    f"Passage {number}: " + " ".join(f"fact{number}x{word} tells about subject {word * 7 % 31}." for word in range(52))
+    for number in range(20)
+]
+"""Twenty retrieved texts of about 2 kB each: 40 kB in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One piece of work: `make` sets it up and gives a step; one step is `calls` calls of `unit`s each."""
+
+    name: str
+    make: Callable[[], Step]
+    steps: int
+    calls: int = 1
+    per: str = "call"
+    units: int = 1
+
+
+def completion(content: str = "An answer.", prompt_tokens: int = 100) -> dict[str, Any]:
+    """A chat completion's body."""
+    message = {"role": "assistant", "content": content}
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "gpt-4o-mini",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": 7, "total_tokens": prompt_tokens + 7},
+    }
+
+
+ANSWERS: dict[str, Any] = {}
+"""What the clients' `request` gives: by model, a whole answer or the chunks of a stream."""
+
+
+def take_out_the_client() -> None:
+    """Replace the work of openai's own client below the function that every tool wraps or passes through.
+
+    Sending and parsing take a hundred times what is measured and vary more than it. To be called before anything is
+    instrumented.
+    """
+    from openai import _base_client
+
+    def request(_: Any, cast_to: Any, options: Any, *, stream: bool = False, stream_cls: Any = None) -> Any:
+        answer = ANSWERS[options.json_data["model"]]
+        return _stream_of(answer) if stream else answer
+
+    async def request_async(_: Any, cast_to: Any, options: Any, *, stream: bool = False, stream_cls: Any = None) -> Any:
+        await asyncio.sleep(0)
+        return ANSWERS[options.json_data["model"]]
+
+    _base_client.SyncAPIClient.request = request  # type: ignore[assignment,method-assign]
+    _base_client.AsyncAPIClient.request = request_async  # type: ignore[assignment,method-assign]
+
+
+class _Connection:
+    """What a stream is read from."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def _stream_of(chunks: list[Any]) -> Any:
+    import openai
+
+    stream: Any = object.__new__(openai.Stream)
+    stream.response = _Connection()
+    stream._iterator = (chunk for chunk in chunks)  # noqa: SLF001
+    return stream
+
+
+def _chat(model: str, answer: Any) -> Any:
+    import openai
+
+    ANSWERS[model] = answer
+    return openai.OpenAI(api_key="k").chat.completions.create
+
+
+def _answer(prompt_tokens: int = 100) -> Any:
+    from openai.types.chat import ChatCompletion
+
+    return ChatCompletion.model_validate(completion(prompt_tokens=prompt_tokens))
+
+
+MESSAGES: Any = [{"role": "system", "content": "You are kind."}, {"role": "user", "content": "What is the answer?"}]
+
+
+def small_chat() -> Step:
+    """One small chat completion."""
+    create = _chat("gpt-4o-mini", _answer())
+
+    def step() -> None:
+        create(model="gpt-4o-mini", messages=MESSAGES)
+
+    return step
+
+
+def async_tasks() -> Step:
+    """Fifty chat completions at once in one event loop."""
+    import openai
+
+    ANSWERS["gpt-4o"] = _answer()
+    create = openai.AsyncOpenAI(api_key="k").chat.completions.create
+    loop = asyncio.new_event_loop()
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*(create(model="gpt-4o", messages=MESSAGES) for _ in range(50)))
+
+    return lambda: loop.run_until_complete(all_at_once())
+
+
+def stream() -> Step:
+    """A stream of 200 chunks, read to its end."""
+    from openai.types.chat import ChatCompletionChunk
+
+    head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4.1"}
+    said = [{"choices": [{"index": 0, "delta": {"content": "word "}, "finish_reason": None}]}] * 198
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    usage = {"choices": [], "usage": completion()["usage"]}
+    chunks = [ChatCompletionChunk.model_validate(head | part) for part in (*said, end, usage)]
+    create = _chat("gpt-4.1", chunks)
+
+    def step() -> None:
+        for _ in create(model="gpt-4.1", messages=MESSAGES, stream=True):
+            pass
+
+    return step
+
+
+def _rag(prompt: Callable[[int], str]) -> Step:
+    database = _qdrant()
+    create = _chat("gpt-4.1-mini", _answer(10_000))
+    turn = iter(range(1_000_000_000))
+
+    def step() -> None:
+        database.query_points("shop", query=[1.0, 0.0], limit=20)
+        create(model="gpt-4.1-mini", messages=[{"role": "user", "content": prompt(next(turn))}])
+
+    return step
+
+
+def rag_verbatim() -> Step:
+    """A search for 20 chunks and a 40 kB prompt that holds them as they are; the prompt is a new text each time."""
+    return _rag(lambda turn: "\n\n".join(CHUNKS) + f"\n\nQuestion {turn}: what is fact 3?")
+
+
+def rag_reformatted() -> Step:
+    """The same with every chunk quoted and re-wrapped, so that none stands in the prompt as it was retrieved."""
+    quoted = "\n\n".join("> " + text.replace(". ", ".\n> ") for text in CHUNKS)
+    return _rag(lambda turn: f"{quoted}\n\nQuestion {turn}: what is fact 3?")
+
+
+def _qdrant() -> Any:
+    from qdrant_client import QdrantClient, models
+
+    database = QdrantClient(":memory:")
+    database.create_collection("shop", models.VectorParams(size=2, distance=models.Distance.COSINE))
+    points = [
+        models.PointStruct(id=at, vector=[1.0, at / 99], payload={"text": text}) for at, text in enumerate(CHUNKS)
+    ]
+    database.upsert("shop", points)
+    return database
+
+
+def qdrant_query() -> Step:
+    """One search in an embedded Qdrant of twenty points."""
+    database = _qdrant()
+
+    def step() -> None:
+        database.query_points("shop", query=[1.0, 0.0], limit=5)
+
+    return step
+
+
+def chroma_query() -> Step:
+    """One search in an embedded Chroma of twenty records."""
+    import chromadb
+
+    collection: Any = chromadb.EphemeralClient().get_or_create_collection("shop", embedding_function=None)
+    vectors = [[1.0, at / 99] for at in range(len(CHUNKS))]
+    collection.upsert(ids=[str(at) for at in range(len(CHUNKS))], embeddings=vectors, documents=CHUNKS)
+
+    def step() -> None:
+        collection.query(query_embeddings=[[1.0, 0.0]], n_results=5)
+
+    return step
+
+
+CASES = {
+    case.name: case
+    for case in (
+        Case("small chat", small_chat, steps=200),
+        Case("50 async tasks at once", async_tasks, steps=6, calls=50),
+        Case("stream of 200 chunks", stream, steps=20, per="chunk", units=200),
+        Case("40 kB RAG prompt, 20 chunks verbatim", rag_verbatim, steps=20),
+        Case("40 kB RAG prompt, 20 chunks reformatted", rag_reformatted, steps=20),
+        Case("qdrant query", qdrant_query, steps=60),
+        Case("chroma query", chroma_query, steps=60),
+    )
+}
