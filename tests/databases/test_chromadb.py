@@ -9,6 +9,11 @@ from databases_contract import SECRET, DatabaseContract
 TEXTS = [SECRET, "Returned goods are refunded soon.", "Express delivery is offered."]
 
 
+def embedded():
+    """Chroma in memory: one for the whole process, so always with the same settings as the demo's."""
+    return chromadb.EphemeralClient(chromadb.config.Settings(anonymized_telemetry=False))
+
+
 def fill(client):
     for known in client.list_collections():
         client.delete_collection(known if isinstance(known, str) else known.name)
@@ -48,7 +53,7 @@ class TestChroma(DatabaseContract):
     nearest_score = 0.0  # a distance: lower is nearer
 
     def database(self):
-        return fill(chromadb.EphemeralClient())
+        return fill(embedded())
 
     def search(self, database, limit=2):
         return database.query(query_embeddings=[[1.0, 0.0]], n_results=limit)
