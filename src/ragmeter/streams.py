@@ -43,6 +43,7 @@ class StreamReading:
 
     def took(self, piece: Any) -> bool:
         """Keep `piece`; whether the app should not see it, because we asked for it."""
+        self.advancing = False
         if self.first is None:
             self.first = perf_counter()
         self.pieces.append(piece)
@@ -62,7 +63,8 @@ class StreamReading:
 
     def end(self, error: BaseException | None = None) -> None:
         """The stream is over: exhausted, failed, closed or forgotten."""
-        self._finish(error)
+        self.advancing = False
+        self._finish(None if isinstance(error, StopIteration | StopAsyncIteration) else error)
 
     def closed(self) -> None:
         """The app closed the stream; inside a step that is the client's own closing, and the step's end counts."""
@@ -77,8 +79,8 @@ class StreamReading:
             return False
 
 
-class ReadIterator:
-    """The iterator of a synchronous stream, read on the way."""
+class _Read:
+    """What both kinds of iterator are: the client's own one, and what has been read of it."""
 
     __slots__ = ("_iterator", "_reading")
 
@@ -86,24 +88,27 @@ class ReadIterator:
         self._iterator = iterator
         self._reading = reading
 
+    def __del__(self) -> None:
+        self._reading.end()
+
+
+class ReadIterator(_Read):
+    """The iterator of a synchronous stream, read on the way."""
+
+    __slots__ = ()
+
     def __iter__(self) -> ReadIterator:
         return self
 
     def __next__(self) -> Any:
-        reading = self._reading
         while True:
-            reading.advancing = True
+            self._reading.advancing = True
             try:
                 piece = self._iterator.__next__()
-            except StopIteration:
-                reading.end()
-                raise
             except BaseException as error:
-                reading.end(error)
+                self._reading.end(error)
                 raise
-            finally:
-                reading.advancing = False
-            if not reading.took(piece):
+            if not self._reading.took(piece):
                 return piece
 
     def close(self) -> None:
@@ -111,45 +116,29 @@ class ReadIterator:
         self._iterator.close()
         self._reading.end()
 
-    def __del__(self) -> None:
-        self._reading.end()
 
-
-class ReadAsyncIterator:
+class ReadAsyncIterator(_Read):
     """The iterator of an asynchronous stream, read on the way."""
 
-    __slots__ = ("_iterator", "_reading")
-
-    def __init__(self, iterator: Any, reading: StreamReading) -> None:
-        self._iterator = iterator
-        self._reading = reading
+    __slots__ = ()
 
     def __aiter__(self) -> ReadAsyncIterator:
         return self
 
     async def __anext__(self) -> Any:
-        reading = self._reading
         while True:
-            reading.advancing = True
+            self._reading.advancing = True
             try:
                 piece = await self._iterator.__anext__()
-            except StopAsyncIteration:
-                reading.end()
-                raise
             except BaseException as error:
-                reading.end(error)
+                self._reading.end(error)
                 raise
-            finally:
-                reading.advancing = False
-            if not reading.took(piece):
+            if not self._reading.took(piece):
                 return piece
 
     async def aclose(self) -> None:
         """Close the client's iterator, as asynchronous generators can be closed."""
         await self._iterator.aclose()
-        self._reading.end()
-
-    def __del__(self) -> None:
         self._reading.end()
 
 

@@ -27,7 +27,7 @@ class Tracing:
 
     def start_span(self, request: Request, started: int, parent: Context) -> tuple[Span, Context]:
         """The span of an operation and the context in which it is current."""
-        attributes = _search_start(request) if request.kind is OperationKind.SEARCH else _model_start(request)
+        attributes = _start_attributes(request)
         span = self._tracer.start_span(
             _span_name(request), parent, SpanKind.CLIENT, attributes=attributes, start_time=started
         )
@@ -83,26 +83,23 @@ def _span_name(request: Request) -> str:
     return f"{request.kind.value} {request.model or ''}".rstrip()
 
 
-def _model_start(request: Request) -> Attributes:
-    found: Attributes = {
-        semconv.OPERATION_NAME: request.kind.value,
-        semconv.PROVIDER_NAME: request.system,
-        semconv.REQUEST_MODEL: request.model,
-        semconv.SERVER_ADDRESS: request.server_address,
-        semconv.SERVER_PORT: request.server_port,
-    }
-    return {key: value for key, value in found.items() if value is not None}
-
-
-def _search_start(request: Request) -> Attributes:
-    found: Attributes = {
-        semconv.DB_SYSTEM: request.system,
-        semconv.DB_OPERATION: request.method,
-        semconv.DB_COLLECTION: request.collection,
-        semconv.TOP_K: request.top_k,
-        semconv.SERVER_ADDRESS: request.server_address,
-        semconv.SERVER_PORT: request.server_port,
-    }
+def _start_attributes(request: Request) -> Attributes:
+    """What samplers may read."""
+    if request.kind is OperationKind.SEARCH:
+        found: Attributes = {
+            semconv.DB_SYSTEM: request.system,
+            semconv.DB_OPERATION: request.method,
+            semconv.DB_COLLECTION: request.collection,
+            semconv.TOP_K: request.top_k,
+        }
+    else:
+        found = {
+            semconv.OPERATION_NAME: request.kind.value,
+            semconv.PROVIDER_NAME: request.system,
+            semconv.REQUEST_MODEL: request.model,
+        }
+    found[semconv.SERVER_ADDRESS] = request.server_address
+    found[semconv.SERVER_PORT] = request.server_port
     return {key: value for key, value in found.items() if value is not None}
 
 
