@@ -5,8 +5,15 @@ A new database subclasses `DatabaseContract` and fills in the blanks.
 
 from __future__ import annotations
 
+import gc
+import importlib
 import logging
+import os
+import subprocess
+import sys
 import threading
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -14,9 +21,44 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import ragmeter
 from ragmeter import integrations
+from ragmeter.model import Chunk
 from telemetry_seen import without_host
 
 SECRET = "sentinel-9f2c passage about the secret of the blue kettle"
+
+BEGIN = """
+import importlib, os, sys
+import ragmeter
+contract = getattr(importlib.import_module({module!r}), {name!r})()
+database = contract.database()
+"""
+
+FORK = """
+from telemetry_seen import Seen
+seen = Seen()
+ragmeter.instrument(tracer_provider=seen.tracer_provider, meter_provider=seen.meter_provider)
+contract.search(database)
+assert len(seen.spans()) == 1
+child = os.fork()
+if child == 0:
+    ragmeter.flush()
+    assert seen.total("ragmeter.operations") == 0
+    contract.search(database)
+    ragmeter.flush()
+    os._exit(17 if seen.total("ragmeter.operations") == 1 else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 17
+contract.search(database)
+assert len(seen.spans()) == 2
+print("ragmeter.search.duration")
+"""
+
+EXIT = """
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, PeriodicExportingMetricReader
+reader = PeriodicExportingMetricReader(ConsoleMetricExporter(), export_interval_millis=3_600_000)
+ragmeter.instrument(meter_provider=MeterProvider([reader]))
+contract.search(database)
+"""
 
 
 class DatabaseContract:
@@ -25,6 +67,7 @@ class DatabaseContract:
     integration: ClassVar[str]
     system: ClassVar[str]
     nearest_score: ClassVar[float]
+    survives_fork: ClassVar[bool] = True
 
     def database(self) -> Any:
         """A fresh embedded database: anything the other blanks take."""
@@ -169,6 +212,72 @@ class DatabaseContract:
             record.getMessage() for record in caplog.records if "ragmeter" in record.name
         )
 
+    def test_on_twice_is_once(self, watch):
+        """A second `instrument()` changes nothing."""
+        seen = watch(only=[self.integration])
+        watch(only=[self.integration])
+        self.search(self.database())
+        assert len(seen.spans()) == 1
+
+    def test_a_wrapped_function_kept_from_before_goes_quiet(self, watch):
+        """A bound method that the app has kept works after `uninstrument()` and records nothing."""
+        database = self.database()
+        seen = watch(only=[self.integration])
+        kept = self.bound(database)
+        ragmeter.uninstrument()
+        assert self.comparable(kept()) == self.comparable(self.bound(database)())
+        assert seen.spans() == ()
+
+    def test_an_untested_version_is_used_and_said_once(self, watch, monkeypatch, caplog):
+        """A version outside the tested range is wrapped all the same, with one warning, and the status says so."""
+        declared = integrations.load(self.integration)
+        module = importlib.import_module(f"ragmeter.integrations.{self.integration}")
+        monkeypatch.setattr(module, "INTEGRATION", replace(declared, tested=("0.0.1", "0.0.2")))
+        seen = watch(only=[self.integration])
+        for _ in range(2):
+            self.search(self.database())
+        assert len(seen.spans()) == 2
+        (line,) = [record.getMessage() for record in caplog.records if record.name == "ragmeter"]
+        assert declared.distribution in line
+        (status,) = [each for each in ragmeter.status().integrations if each.name == self.integration]
+        assert status.in_range is False
+
+    def test_the_installed_version_is_a_tested_one(self, watch):
+        """The version these tests run with lies in the range that is declared."""
+        watch(only=[self.integration])
+        (status,) = [each for each in ragmeter.status().integrations if each.name == self.integration]
+        assert status.in_range is True
+        assert "patched" in {target.state for target in status.targets}
+
+    def test_memory_is_bounded_and_there_is_one_thread(self, watch):
+        """However many searches there are, the texts remembered and the threads of ours stay few."""
+        database = self.database()
+        watch(only=[self.integration])
+        before, threads = chunks_alive(), set(threading.enumerate())
+        for _ in range(300):
+            self.search(database)
+        assert ragmeter.flush(10)
+        assert chunks_alive() - before <= 10
+        assert [thread.name for thread in set(threading.enumerate()) - threads].count("ragmeter") == 1
+
+    @pytest.mark.parametrize("script", ["FORK", "EXIT"])
+    def test_processes_lose_nothing(self, script):
+        """A forked child counts its own search and no other; a program that ends without a flush has exported all."""
+        if script == "FORK" and not self.survives_fork:
+            pytest.skip("this database itself cannot be used after a fork")
+        begin = BEGIN.format(module=type(self).__module__, name=type(self).__name__)
+        folder = Path(__file__).parent
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", begin + {"FORK": FORK, "EXIT": EXIT}[script]],
+            env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{folder.parent}", "RAGMETER_LOUD": "1"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("ragmeter.search.duration") == 1, done.stdout
+
     @pytest.mark.parametrize("part", ["request", "hold", "response"])
     def test_a_fault_in_our_reader_does_not_reach_the_app(self, watch, monkeypatch, part, caplog):
         """When reading the call or its result fails the app gets its result, and one line says so."""
@@ -182,23 +291,29 @@ class DatabaseContract:
         assert sum(seen.metric("ragmeter.internal.errors").values()) == 2
         assert len([record for record in caplog.records if record.name == "ragmeter"]) == 1
 
+    def bound(self, database: Any) -> Any:
+        """The method of the plainest search with its arguments, bound to a database as it is now."""
+        raise NotImplementedError
+
     def break_reader(self, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
         """Make one part of the integration's reading raise."""
 
         def fail(*_: Any) -> Any:
             raise ValueError(SECRET)
 
-        from dataclasses import replace
-
         declared = integrations.load(self.integration)
         targets = tuple(replace(target, read=_broken(target.read, part, fail)) for target in declared.targets)
-        module = __import__(f"ragmeter.integrations.{self.integration}", fromlist=["INTEGRATION"])
+        module = importlib.import_module(f"ragmeter.integrations.{self.integration}")
         monkeypatch.setattr(module, "INTEGRATION", replace(declared, targets=targets))
 
 
-def _broken(read, part, fail):
-    from dataclasses import replace
+def chunks_alive():
+    """How many retrieved texts are remembered by anything."""
+    gc.collect()
+    return sum(type(thing) is Chunk for thing in gc.get_objects())
 
+
+def _broken(read, part, fail):
     def broken(call):
         reading = read(call)
         if part == "request":

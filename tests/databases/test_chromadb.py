@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import chromadb
 import pytest
 from databases_contract import SECRET, DatabaseContract
@@ -51,12 +53,16 @@ class TestChroma(DatabaseContract):
     integration = "chromadb"
     system = "chroma"
     nearest_score = 0.0  # a distance: lower is nearer
+    survives_fork = chromadb.__version__.startswith("0.")  # since 1.0 its engine has threads of its own
 
     def database(self):
         return fill(embedded())
 
     def search(self, database, limit=2):
         return database.query(query_embeddings=[[1.0, 0.0]], n_results=limit)
+
+    def bound(self, database):
+        return partial(database.query, query_embeddings=[[1.0, 0.0]], n_results=2)
 
     def search_nothing(self, database):
         return database.query(query_embeddings=[[1.0, 0.0]], n_results=2, where={"kind": "none"})

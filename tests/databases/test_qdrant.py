@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 
 import pytest
 from databases_contract import SECRET, DatabaseContract
@@ -37,6 +38,11 @@ class TestQdrant(DatabaseContract):
         if NEW:
             return database.query_points("shop", query=[1.0, 0.0], limit=limit)
         return database.search("shop", [1.0, 0.0], limit=limit)
+
+    def bound(self, database):
+        if NEW:
+            return partial(database.query_points, "shop", query=[1.0, 0.0])
+        return partial(database.search, "shop", [1.0, 0.0])
 
     def search_nothing(self, database):
         nobody = models.Filter(must=[models.FieldCondition(key="kind", match=models.MatchValue(value="none"))])
@@ -124,3 +130,18 @@ def test_the_text_is_found_in_any_payload(payload):
 def test_a_payload_without_text_has_none(payload):
     """Without a text there is none, and nothing fails."""
     assert text_in(payload) in ("", "not json")
+
+
+async def test_searches_gathered_and_cancelled_lose_nothing(watch):
+    """Searches gathered in one query belong to it, and a cancelled task breaks nothing."""
+    client = AsyncQdrantClient(":memory:")
+    await client.create_collection("shop", vectors_config=SIZE)
+    await client.upsert("shop", POINTS)
+    seen = watch(only=["qdrant"])
+    search = client.query_points if NEW else client.search
+    await asyncio.gather(*(search("shop", [1.0, 0.0]) for _ in range(5)))
+    task = asyncio.create_task(search("shop", [1.0, 0.0]))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(seen.spans()) == 5
