@@ -9,7 +9,6 @@ import inspect
 import logging
 import os
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 from opentelemetry.metrics import MeterProvider as ApiMeterProvider
@@ -22,6 +21,7 @@ from opentelemetry.trace import ProxyTracerProvider, get_tracer_provider
 from opentelemetry.trace import TracerProvider as ApiTracerProvider
 
 from ragmeter.settings import Settings
+from ragmeter.version import VERSION
 
 logger = logging.getLogger("ragmeter")
 
@@ -100,7 +100,7 @@ def _global_meter_provider() -> ApiMeterProvider | None:
 
 
 def _resource(settings: Settings) -> Resource:
-    attributes = {"telemetry.distro.name": "ragmeter", "telemetry.distro.version": version("ragmeter")}
+    attributes = {"telemetry.distro.name": "ragmeter", "telemetry.distro.version": VERSION}
     if settings.service_name is not None:
         attributes["service.name"] = settings.service_name
     return Resource.create(attributes)

@@ -7,19 +7,19 @@ twice; counters go on from where they were instead.
 from __future__ import annotations
 
 import weakref
-from importlib.metadata import version
 
 from opentelemetry.metrics import Histogram, MeterProvider
 
 from ragmeter.semconv import SCOPE, Metric
 from ragmeter.totals import Totals
+from ragmeter.version import VERSION
 
 
 class Instruments:
     """Totals and histograms on a provider's meter."""
 
     def __init__(self, provider: MeterProvider) -> None:
-        self._meter = provider.get_meter(SCOPE, version("ragmeter"))
+        self._meter = provider.get_meter(SCOPE, VERSION)
         self._histograms: dict[str, Histogram] = {}
         self.totals = Totals(self._meter)
 

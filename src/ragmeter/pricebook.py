@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -158,6 +157,8 @@ def _read_file(path: Path) -> Any:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise PriceTableError(f"prices: cannot read {path}: {error.strerror}") from error
+    import tomllib
+
     try:
         return json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except ValueError as error:

@@ -10,7 +10,6 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import wrapt
@@ -37,6 +36,7 @@ from ragmeter.status_report import (
 )
 from ragmeter.telemetry import Telemetry
 from ragmeter.tracing import Tracing
+from ragmeter.version import VERSION
 from ragmeter.worker import Worker
 
 logger = logging.getLogger("ragmeter")
@@ -56,7 +56,7 @@ class Runtime:
         self.settings = settings
         self.guard = Guard()
         self.providers: Providers = choose_providers(settings, tracer_provider, meter_provider)
-        tracer = self.providers.tracer_provider.get_tracer(semconv.SCOPE, version("ragmeter"))
+        tracer = self.providers.tracer_provider.get_tracer(semconv.SCOPE, VERSION)
         self.tracing = Tracing(tracer, capture_content=settings.capture_content)
         self.telemetry = Telemetry(
             instruments_of(self.providers.meter_provider),
@@ -148,7 +148,7 @@ class Runtime:
         wanted = self.settings.integrations
         unpriced = self.accounting.unpriced.most_common()
         return Status(
-            version=version("ragmeter"),
+            version=VERSION,
             active=True,
             exporter=self.providers.description,
             integrations=tuple(

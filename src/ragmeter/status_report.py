@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, entry_points, version
 
 from ragmeter.accounting import UnpricedModel
 from ragmeter.integration import Integration
 from ragmeter.patching import Patch, PatchState
+from ragmeter.version import VERSION
 
 FOREIGN = (
     "openlit",
@@ -64,6 +64,9 @@ class Status:
 
 def installed_version(distribution: str) -> str | None:
     """The installed version of a distribution, `None` where it is not installed."""
+    # Imported when first needed: a client is then loaded as well, which takes many times as long.
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(distribution)
     except PackageNotFoundError:
@@ -91,6 +94,8 @@ def integration_status(integration: Integration, patches: Mapping[str, Patch], *
 
 def foreign_instrumentations() -> tuple[str, ...]:
     """Installed distributions that wrap the same clients as we do."""
+    from importlib.metadata import entry_points
+
     registered = {entry.dist.name for entry in entry_points(group="opentelemetry_instrumentor") if entry.dist}
     doubling = {name for name in registered if _wraps_the_same(name)}
     return tuple(sorted(doubling | {name for name in FOREIGN if installed_version(name) is not None}))
@@ -114,7 +119,7 @@ def inactive_status() -> Status:
     from ragmeter import integrations
 
     return Status(
-        version=version("ragmeter"),
+        version=VERSION,
         active=False,
         exporter="not instrumented",
         integrations=tuple(
