@@ -24,9 +24,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Seen]]:
     def start(*, sampler: Sampler = ALWAYS_ON, loud: bool = True, **settings: Any) -> Seen:
         monkeypatch.setenv("RAGMETER_LOUD", "1" if loud else "0")
         seen = Seen(sampler)
-        ragmeter.instrument(
-            tracer_provider=seen.tracer_provider, meter_provider=seen.meter_provider, **settings
-        )
+        ragmeter.instrument(tracer_provider=seen.tracer_provider, meter_provider=seen.meter_provider, **settings)
         return seen
 
     yield start
@@ -43,9 +41,6 @@ def seen(watch: Callable[..., Seen]) -> Seen:
 def seen_unsampled(watch: Callable[..., Seen]) -> Seen:
     """The same, with a sampler that drops every span."""
     return watch(sampler=ALWAYS_OFF)
-
-
-
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from opentelemetry.context import Context
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
@@ -24,6 +25,16 @@ class Distribution(NamedTuple):
     total: float
 
 
+class Started(SpanProcessor):
+    """Counts the spans that were started."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        self.count += 1
+
+
 class Seen:
     """Providers to instrument with, and what has arrived at them. Every question first flushes ragmeter."""
 
@@ -31,6 +42,8 @@ class Seen:
         self._exporter = InMemorySpanExporter()
         self._reader = InMemoryMetricReader()
         self.tracer_provider = TracerProvider(sampler=sampler)
+        self._started = Started()
+        self.tracer_provider.add_span_processor(self._started)
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._exporter))
         self.meter_provider = MeterProvider([self._reader])
 
@@ -38,6 +51,11 @@ class Seen:
         """All finished spans, in the order in which they were started."""
         assert ragmeter.flush(10)
         return tuple(sorted(self._exporter.get_finished_spans(), key=lambda span: span.start_time or 0))
+
+    @property
+    def spans_started(self) -> int:
+        """How many spans were started, also of those that never ended."""
+        return self._started.count
 
     def span(self) -> Mapping[str, Any]:
         """The attributes of the only span there is."""
@@ -50,7 +68,9 @@ class Seen:
         data = self._reader.get_metrics_data()
         if data is None:
             return {}
-        found = [metric for resource in data.resource_metrics for scope in resource.scope_metrics for metric in scope.metrics]
+        found = [
+            metric for resource in data.resource_metrics for scope in resource.scope_metrics for metric in scope.metrics
+        ]
         return {metric.name: {_labels(point): _value(point) for point in metric.data.data_points} for metric in found}
 
     def metric(self, name: str) -> dict[Labels, Any]:
@@ -58,11 +78,11 @@ class Seen:
         return dict(self.metrics().get(name, {}))
 
     def total(self, name: str, **labels: Any) -> float:
-        """The sum of a counter's points that have these labels; underscores in their names stand for dots."""
+        """The sum of a counter's points that have these labels; dots in their names are written as underscores."""
         return sum(value for key, value in self.metric(name).items() if _has(key, labels))
 
     def count(self, name: str, **labels: Any) -> int:
-        """How many values a histogram has got under these labels; underscores in their names stand for dots."""
+        """How many values a histogram has got under these labels; dots in their names are written as underscores."""
         return sum(value.count for key, value in self.metric(name).items() if _has(key, labels))
 
     def operations(self) -> int:
@@ -78,7 +98,7 @@ class Seen:
 
 
 def without_host(metrics: Mapping[str, Mapping[Labels, Any]]) -> dict[str, dict[Labels, Any]]:
-    """Metrics as they compare between two runs: without the server's port, and of durations only how many there were."""
+    """Metrics as they compare between two runs: without the server's port, and of durations only how many."""
     return {
         name: {
             frozenset(item for item in key if item[0] != "server.port"): _comparable(name, value)
@@ -102,5 +122,5 @@ def _value(point: Any) -> float | Distribution:
 
 
 def _has(key: Labels, labels: Mapping[str, Any]) -> bool:
-    names = dict(key)
-    return all(names.get(name.replace("_", ".")) == value for name, value in labels.items())
+    names = {name.replace(".", "_"): value for name, value in key}
+    return all(names.get(name) == value for name, value in labels.items())

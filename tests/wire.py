@@ -175,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"".join(answer.body))
 
-    do_GET = do_POST = do_DELETE = _serve
+    do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - the names the standard library calls
 
     def _stream(self, answer: Answer) -> None:
         self.send_header("transfer-encoding", "chunked")

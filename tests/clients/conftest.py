@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def no_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """All is on the loopback without TLS: loading the world's certificates for each client would take most of the time."""
+    """All is on the loopback without TLS: loading certificates for each client would take most of the time."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.delenv("SSL_CERT_FILE", raising=False)
         monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path_factory.mktemp("certificates")))

@@ -8,16 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from clients.blanks import ClientBlanks, both_kinds, chunks_of, finished, our_lines, plain
 from ragmeter.integration import Call, Integration, Reading, Target
 
 
-class OurMistake(Exception):
+class OurError(Exception):
     """What a reader of ours raises in these tests; its message is the prompt, as it may be in reality."""
 
 
 def fail(*_: Any) -> Any:
-    raise OurMistake("SENTINEL-QUESTION")
+    raise OurError("SENTINEL-QUESTION")
 
 
 def _in_reader(part: str) -> Callable[[Target], Target]:
@@ -69,30 +70,25 @@ class Faults(ClientBlanks):
             return answers, await chunks_of(await self.ask(client, stream=True))
 
         answers = (self.whole(), self.whole(), self.stream())
+        asks = name == "is_extra"
         seen, told = await self.compared(
-            watch, scenario, *answers, asynchronous=asynchronous, loud=False, stream_usage=name == "is_extra"
-        ) if name != "is_extra" else await self._compared_asking(watch, scenario, answers, asynchronous=asynchronous)
+            watch,
+            scenario,
+            *answers,
+            asynchronous=asynchronous,
+            same_request=not asks,
+            loud=False,
+            stream_usage=asks,
+        )
         assert len(told) == 2
         everything = seen.everything() + "".join(our_lines(caplog.records))
         assert "SENTINEL-QUESTION" not in everything
-        if name == "is_extra" and not self.asks_for_usage:
+        if asks and not self.asks_for_usage:
             return
         lines = our_lines(caplog.records)
         assert len(lines) == len(set(lines)) >= 1
         assert all("ragmeter failed" in line for line in lines)
         assert seen.total("ragmeter.internal.errors") >= 1
-
-    async def _compared_asking(self, watch: Any, scenario: Any, answers: Any, *, asynchronous: bool) -> Any:
-        """As `compared`, where ragmeter is told to ask for usage: then the requests differ, by that alone."""
-        from wire import Wire
-
-        with Wire(*answers) as wire:
-            bare = await self.told(scenario, wire.url, asynchronous=asynchronous)
-            wire.gives(*answers)
-            seen = self.watched(watch, loud=False, stream_usage=True)
-            told = await self.told(scenario, wire.url, asynchronous=asynchronous)
-        assert told == bare
-        return seen, told
 
     @both_kinds
     async def test_a_reader_that_fails_still_leaves_an_operation(self, watch, asynchronous, monkeypatch):

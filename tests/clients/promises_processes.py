@@ -13,10 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import pytest
 import ragmeter
 from clients.blanks import ClientBlanks, chunks_of, collect
-from wire import Wire
+from wire import Answer, Wire
 
 TESTS = Path(__file__).parent.parent
 PAUSE = 5.0
@@ -25,8 +24,9 @@ WORKED = 17
 """Exit code of a child that found everything right: no accident gives it."""
 
 BEGIN = """
-import asyncio, importlib, os, sys, time
+import asyncio, importlib, os, sys, threading, time
 import ragmeter
+{before}
 contract = getattr(importlib.import_module({module!r}), {name!r})()
 url = {url!r}
 ask = lambda: asyncio.run(contract.told(contract.ask, url, asynchronous=False))
@@ -38,26 +38,47 @@ seen = Seen()
 ragmeter.instrument(
     tracer_provider=seen.tracer_provider, meter_provider=seen.meter_provider, providers={"127.0.0.1": contract.library}
 )
-ask(), ask()
-if %(busy)r:
-    # Something is still queued and the worker's lock is held when the child is made.
-    ragmeter._running[0].worker.lock.acquire()
-    ask()
-else:
-    assert seen.operations() == 2
-child = os.fork()
-if child == 0:
+
+def in_child():
     ask(), ask(), ask()
+    # A thread of the child's own does the work, without being asked to.
+    ends = time.monotonic() + 10
+    while ragmeter.status().waiting and time.monotonic() < ends:
+        time.sleep(0.01)
     # Only what is ours begins at zero: the histograms of the app's SDK are copied by the fork.
-    right = seen.total("ragmeter.operations") == 3 and seen.total("ragmeter.queries") == 3
-    os._exit(%(worked)d if right else 1)
-if %(busy)r:
-    ragmeter._running[0].worker.lock.release()
-_, status = os.waitpid(child, 0)
-assert os.waitstatus_to_exitcode(status) == %(worked)d, status
+    worked_alone = not ragmeter.status().waiting
+    return worked_alone and seen.total("ragmeter.operations") == 3 and seen.total("ragmeter.queries") == 3
+
+def fork():
+    child = os.fork()
+    if child == 0:
+        os._exit({worked} if in_child() else 1)
+    return child
+
+def worked(child):
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == {worked}
+
+ask(), ask()
+assert seen.operations() == 2
+assert worked(fork()), "forked while idle"
+
+def be_busy():
+    with ragmeter._running[0].worker.lock:
+        busy.set()
+        forked.wait(20)
+
+# Something is queued, and the worker's lock is held by a thread that the child will not have.
+busy, forked = threading.Event(), threading.Event()
+thread = threading.Thread(target=be_busy)
+thread.start()
+busy.wait(20)
 ask()
-assert seen.operations() == (4 if %(busy)r else 3), seen.operations()
-assert len(seen.spans()) == seen.operations()
+child = fork()
+forked.set()
+thread.join()
+assert worked(child), "forked while busy"
+ask()
+assert seen.operations() == len(seen.spans()) == 4
 print("parent is right")
 """
 
@@ -76,13 +97,39 @@ ask()
 """
 
 
+EARLY = """
+import wrapt
+from telemetry_seen import Seen
+for _ in range(2):
+    ragmeter.uninstrument()
+    seen = Seen()
+    ragmeter.instrument(
+        tracer_provider=seen.tracer_provider, meter_provider=seen.meter_provider, providers={{"127.0.0.1": {library!r}}}
+    )
+assert {library!r} not in sys.modules, "ragmeter has imported the client"
+"""
+
+LATE = """
+client_class = importlib.import_module(contract.library + "._base_client").SyncAPIClient
+assert isinstance(vars(client_class)["request"], wrapt.FunctionWrapper)
+ask()
+assert seen.operations() == 1
+ragmeter.uninstrument()
+assert not isinstance(vars(client_class)["request"], wrapt.FunctionWrapper), "wrapped by both"
+print("right")
+"""
+
+
 class Processes(ClientBlanks):
     """Everything that runs at once, and everything that ends."""
 
-    def run(self, script: str, url: str) -> subprocess.CompletedProcess[str]:
-        """Run a script in a fresh interpreter, with `contract` being this class and `ask()` making a call."""
-        begin = BEGIN.format(module=type(self).__module__, name=type(self).__name__, url=url)
-        paths = [str(TESTS), str(TESTS / "clients")]
+    def run(self, script: str, url: str, before: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a script in a fresh interpreter, with `contract` being this class and `ask()` making a call.
+
+        `before` runs before the client is imported.
+        """
+        begin = BEGIN.format(module=type(self).__module__, name=type(self).__name__, url=url, before=before)
+        paths = [str(TESTS), str(TESTS / "clients"), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "RAGMETER_LOUD": "1"}
         return subprocess.run(
             [sys.executable, "-W", "ignore", "-c", begin + textwrap.dedent(script)],
@@ -93,13 +140,19 @@ class Processes(ClientBlanks):
             check=False,
         )
 
-    @pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
-    def test_a_forked_child_counts_its_own(self, busy):
+    def test_a_forked_child_counts_its_own(self):
         """A forked child counts its calls and not its parent's, also when it was forked in the middle of our work."""
         with Wire(self.whole()) as wire:
-            done = self.run(FORK % {"busy": busy, "worked": WORKED}, wire.url)
+            done = self.run(FORK.replace("{worked}", str(WORKED)), wire.url)
         assert done.returncode == 0, done.stderr
         assert done.stdout == "parent is right\n"
+
+    def test_a_client_imported_later_is_covered(self):
+        """Nothing is imported before the app does it; then it is wrapped once, by the ragmeter that is on."""
+        with Wire(self.whole()) as wire:
+            done = self.run(LATE, wire.url, EARLY.format(library=self.library))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "right\n"
 
     def test_the_interpreters_exit_loses_nothing(self):
         """A program that ends right after its call, without a flush, has exported its span and its metrics."""
@@ -170,12 +223,10 @@ class Processes(ClientBlanks):
     async def test_cancelled_calls_are_recorded_and_block_nothing(self, watch):
         """Tasks cancelled while they wait for an answer end at once; each is one operation with that error."""
         seen = self.watched(watch)
-        slow = self.stream(pause=PAUSE)
-        slow = type(slow)((b"", *slow.body), 200, {}, slow.content_type, chunked=True, pause=PAUSE)
-        with Wire(slow) as wire:
+        with Wire(Answer((b"", b"{}"), chunked=True, pause=PAUSE)) as wire:
             client = self.client(wire.url, asynchronous=True)
             tasks = [asyncio.create_task(self.ask(client)) for _ in range(5)]
-            while len(wire.asked) < 5:
+            while len(wire.asked) < 5:  # noqa: ASYNC110 - the server has no event loop
                 await asyncio.sleep(0.01)
             started = time.perf_counter()
             for task in tasks:
@@ -211,9 +262,8 @@ class Processes(ClientBlanks):
             client.close()
             done.set()
 
-        with Wire(self.whole()) as wire:
-            with lock:
-                threading.Thread(target=work).start()
-                assert done.wait(10)
+        with Wire(self.whole()) as wire, lock:
+            threading.Thread(target=work).start()
+            assert done.wait(10)
         assert seen.operations() == CALLS
         collect()

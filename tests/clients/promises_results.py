@@ -6,8 +6,9 @@ import copy
 from typing import Any
 
 import pytest
-from clients.blanks import ClientBlanks, both_kinds, chunks_of, entering, finished, plain
 from opentelemetry import context as otel_context
+
+from clients.blanks import ClientBlanks, both_kinds, chunks_of, entering, finished, plain
 from wire import Wire, whole
 
 RAW, UNREAD = "with_raw_response", "with_streaming_response"

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from clients.blanks import ClientBlanks, both_kinds, chunks_of, finished, first_of, our_lines
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
-from telemetry_seen import Seen, without_host
-from wire import Wire, cut_off, whole
 
 import ragmeter
+from clients.blanks import ClientBlanks, both_kinds, chunks_of, finished, first_of, our_lines
+from telemetry_seen import Seen, without_host
+from wire import Wire, cut_off, whole
 
 SENTINELS = ("SENTINEL-QUESTION", "SENTINEL-SYSTEM", "SENTINEL-ANSWER", "SENTINEL-ERROR")
 
@@ -41,7 +41,7 @@ class TelemetryPromises(ClientBlanks):
             try:
                 with ragmeter.query(name="step"):
                     await step()
-            except Exception:  # noqa: BLE001, S112
+            except Exception:  # noqa: BLE001
                 continue
         await finished(client.close())
 
@@ -93,7 +93,9 @@ class TelemetryPromises(ClientBlanks):
     async def test_spans_and_metrics_agree(self, watch, asynchronous):
         """The tokens on the spans, in the standard metric and in ours are the same, summed over all kinds of calls."""
         seen = await self.played(watch, asynchronous=asynchronous)
-        calls = [dict(span.attributes or {}) for span in seen.spans() if "gen_ai.operation.name" in (span.attributes or {})]
+        calls = [
+            dict(span.attributes or {}) for span in seen.spans() if "gen_ai.operation.name" in (span.attributes or {})
+        ]
         assert len(calls) == 6
         for position, kind in enumerate(("input", "output")):
             on_spans = sum(call.get(f"gen_ai.usage.{kind}_tokens", 0) for call in calls)

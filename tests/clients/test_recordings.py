@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+
 import ragmeter
 from recorded import Recording, recordings
 from telemetry_seen import Distribution, Seen
@@ -60,7 +61,8 @@ def _call(recording: Recording, client: Any) -> Callable[[], Any]:
     method = client
     for name in recording.operation.split("."):
         if not hasattr(method, name):
-            pytest.skip(f"{recording.library} {importlib.import_module(recording.library).__version__} has no {recording.operation}")
+            version = importlib.import_module(recording.library).__version__
+            pytest.skip(f"{recording.library} {version} has no {recording.operation}")
         method = getattr(method, name)
     if recording.endpoint == "audio_transcription":
         return lambda: method(model="gpt-4o-transcribe", file=("question.wav", b"RIFF"))
@@ -119,7 +121,9 @@ def _cases() -> list[Any]:
     for recording in recordings():
         for piece in (None, 3) if recording.streaming else (None,):
             for asynchronous in (False, True):
-                name = ":".join((recording.file, "async" if asynchronous else "sync", f"{piece}-bytes" if piece else "whole"))
+                name = ":".join(
+                    (recording.file, "async" if asynchronous else "sync", f"{piece}-bytes" if piece else "whole")
+                )
                 cases.append(pytest.param(recording, asynchronous, piece, id=name))
     return cases
 

@@ -104,7 +104,7 @@ class Collector(BaseHTTPRequestHandler):
 
 
 def test_an_otlp_endpoint_gets_metrics_and_spans_also_at_exit(wire):
-    """With an OTLP endpoint configured everything is pushed there before a short-lived process ends, without a flush."""
+    """With an OTLP endpoint everything is pushed there before a short-lived process ends, without a flush."""
     Collector.received.clear()
     server = HTTPServer(("127.0.0.1", 0), Collector)
     Thread(target=server.serve_forever, daemon=True).start()
@@ -117,7 +117,7 @@ def test_an_otlp_endpoint_gets_metrics_and_spans_also_at_exit(wire):
     server.shutdown()
     server.server_close()
     assert done.returncode == 0, done.stderr
-    sent = {path: body for path, body in Collector.received}
+    sent = dict(Collector.received)
     assert b"ragmeter.cost.usd" in sent["/v1/metrics"]
     assert b"chat gpt-4o-mini" in sent["/v1/traces"]
 

@@ -6,6 +6,7 @@ from functools import partial
 
 import chromadb
 import pytest
+
 from databases_contract import SECRET, DatabaseContract
 
 TEXTS = [SECRET, "Returned goods are refunded soon.", "Express delivery is offered."]

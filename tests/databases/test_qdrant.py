@@ -7,9 +7,9 @@ import json
 from functools import partial
 
 import pytest
-from databases_contract import SECRET, DatabaseContract
 from qdrant_client import AsyncQdrantClient, QdrantClient, models
 
+from databases_contract import SECRET, DatabaseContract
 from ragmeter.integrations.qdrant import METHODS
 from ragmeter.shapes.passages import text_in
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from shop import Shop, answer, open_shop
 
+from shop import Shop, answer, open_shop
 from wire import Wire
 
 
