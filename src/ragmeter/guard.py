@@ -14,10 +14,14 @@ LOUD_VARIABLE = "RAGMETER_LOUD"
 
 
 class Guard:
-    """Takes the errors of our own code; `counts` holds how many came from each place."""
+    """Takes the errors of our own code; `counts` holds how many came from each place.
+
+    `overflowed` counts the operations for which the worker's queue was full.
+    """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.overflowed = 0
         self.loud = os.environ.get(LOUD_VARIABLE, "") not in ("", "0")
 
     def caught(self, place: str, error: Exception) -> None:

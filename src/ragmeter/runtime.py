@@ -119,21 +119,25 @@ class Runtime:
 
     def settle(self, timeout: float) -> None:
         """Account for everything collected so far, also for queries that are still open."""
-        self.worker.drain(timeout)
-        with self.worker.lock:
-            self.accounting.ledger.settle(Until.EVERYTHING)
-            self._observe_internals()
+        self._settle(Until.EVERYTHING, timeout)
 
     def flush(self, timeout: float) -> bool:
         """Account for every finished call; only queries still inside their scope or root span stay open."""
-        drained = self.worker.drain(timeout)
-        with self.worker.lock:
-            self.accounting.ledger.settle(Until.UNANSWERED)
-            self._observe_internals()
+        drained = self._settle(Until.UNANSWERED, timeout)
         self.providers.flush(timeout)
         if self.worker.failures:
             raise self.worker.failures.pop()
         return drained
+
+    def _settle(self, until: Until, timeout: float) -> bool:
+        """Drain the worker and post what is open; false, and no waiting beyond `timeout`, when the worker is stuck."""
+        if not self.worker.drain(timeout) or not self.worker.lock.acquire(timeout=timeout):
+            return False
+        try:
+            self.accounting.ledger.settle(until)
+        finally:
+            self.worker.lock.release()
+        return True
 
     def query(self, strategy: str | None, name: str | None, labels: Mapping[str, Any]) -> QueryScope:
         """A scope whose calls are one query."""
@@ -158,7 +162,7 @@ class Runtime:
             foreign=foreign_instrumentations(),
             unpriced=tuple(UnpricedModel(system, model, count) for (system, model), count in unpriced),
             internal_errors=sum(self.guard.counts.values()),
-            overflowed=self.worker.overflowed,
+            overflowed=self.guard.overflowed,
             waiting=self.worker.waiting,
             full_labels=self.telemetry.caps.full,
         )
@@ -234,9 +238,6 @@ class Runtime:
                 self.guard.caught("reading a label", error)
         return checked
 
-    def _observe_internals(self) -> None:
-        self.telemetry.observe_internals(self.worker.overflowed)
-
     def _drain_before_flush(self, provider: Any) -> None:
         for name in ("force_flush", "shutdown"):
             self._drain_before(provider, name)
@@ -249,10 +250,7 @@ class Runtime:
         def drained(wrapped: Any, _: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
             if self.observer.active:
                 try:
-                    if name == "shutdown":
-                        self.settle(EXIT_SECONDS)
-                    else:
-                        self.flush_worker()
+                    self._settle(Until.EVERYTHING if name == "shutdown" else Until.ANSWERED, EXIT_SECONDS)
                 except Exception as error:
                     self.guard.caught("flushing", error)
             return wrapped(*arguments, **keywords)
@@ -260,13 +258,6 @@ class Runtime:
         original = getattr(provider, name)
         setattr(provider, name, wrapt.FunctionWrapper(original, drained))
         self._unhook.append(lambda: _restore(provider, name))
-
-    def flush_worker(self) -> None:
-        """Drain without flushing the providers: they are what calls this."""
-        self.worker.drain(EXIT_SECONDS)
-        with self.worker.lock:
-            self.accounting.ledger.settle(Until.ANSWERED)
-            self._observe_internals()
 
 
 def _restore(provider: Any, name: str) -> None:

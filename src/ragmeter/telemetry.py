@@ -36,7 +36,6 @@ class Telemetry:
     ) -> None:
         self.caps = LabelCaps(most_values)
         self._labels = labels
-        self._guard = guard
         self._released = profile in ("released", "both")
         self._latest = profile in ("latest", "both")
         standard = (*(semconv.RELEASED if self._released else ()), *(semconv.LATEST if self._latest else ()))
@@ -45,6 +44,7 @@ class Telemetry:
         }
         self.totals = instruments.totals
         self.totals.expose((*semconv.TOTALS, *(semconv.LATEST_TOTALS if self._latest else ())))
+        self._follow_internals(guard)
 
     def count_operation(self, metered: Metered, context: Context, labels: Mapping[str, str], *, standard: bool) -> None:
         """Record the distributions of one finished operation; `standard` is false where others record them already."""
@@ -81,13 +81,13 @@ class Telemetry:
             share = min(1.0, report.search_duration / report.duration)
             self._record(semconv.SEARCH_SHARE, share, dict(common), context)
 
-    def observe_internals(self, overflowed: int) -> None:
-        """Bring the counts of our own failures into the totals."""
-        errors: dict[Attributes, float] = {
-            ((semconv.PLACE, place),): float(count) for place, count in self._guard.counts.items()
-        }
-        self.totals.replace(semconv.INTERNAL_ERRORS, errors)
-        self.totals.replace(semconv.OVERFLOWED, {(): float(overflowed)} if overflowed else {})
+    def _follow_internals(self, guard: Guard) -> None:
+        """Show our own failures, and how often the queue was full, whenever metrics are collected."""
+        self.totals.follow(
+            semconv.INTERNAL_ERRORS,
+            lambda: {((semconv.PLACE, place),): count for place, count in list(guard.counts.items())},
+        )
+        self.totals.follow(semconv.OVERFLOWED, lambda: {(): guard.overflowed} if guard.overflowed else {})
 
     def _count_parts(self, entry: Entry, common: Attributes) -> None:
         state = (semconv.PRICE_STATE, entry.cost.state.value)

@@ -5,6 +5,7 @@ Label values are bounded: beyond the cap a value is counted under `other`, and n
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
@@ -44,6 +45,7 @@ class Totals:
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self._values: dict[str, dict[Attributes, float]] = {}
+        self._sources: dict[str, list[Callable[[], Mapping[Attributes, int]]]] = {}
 
     def expose(self, metrics: Iterable[Metric]) -> None:
         """Make the counters of `metrics`, those that are not there yet."""
@@ -62,9 +64,9 @@ class Totals:
         values = self._values[metric.name]
         values[attributes] = values.get(attributes, 0) + value
 
-    def replace(self, metric: Metric, values: Mapping[Attributes, float]) -> None:
-        """Set all totals of a metric that is counted elsewhere."""
-        self._values[metric.name] = dict(values)
+    def follow(self, metric: Metric, count: Callable[[], Mapping[Attributes, int]]) -> None:
+        """Let a metric that is counted elsewhere be read when it is collected; several sources are added up."""
+        self._sources.setdefault(metric.name, []).append(count)
 
     def clear(self) -> None:
         """Start from nothing: in a forked child the parent's totals are the parent's."""
@@ -73,6 +75,12 @@ class Totals:
 
     def _observer(self, name: str) -> Callable[[CallbackOptions], list[Observation]]:
         def observe(_: CallbackOptions) -> list[Observation]:
-            return [Observation(value, dict(key)) for key, value in list(self._values[name].items())]
+            values = self._values[name]
+            if name in self._sources:
+                added: Counter[Attributes] = Counter()
+                for count in self._sources[name]:
+                    added.update(count())
+                values = {key: float(value) for key, value in added.items()}
+            return [Observation(value, dict(key)) for key, value in list(values.items())]
 
         return observe

@@ -51,7 +51,6 @@ class Worker(Generic[Item]):
         self._tick = tick
         self._deadline = deadline
         self._guard = guard
-        self.overflowed = 0
         self.failures: list[Exception] = []
         self._reset()
         _workers.add(self)
@@ -80,7 +79,7 @@ class Worker(Generic[Item]):
         with self._counting:
             full = self._waiting >= MOST_ITEMS or self._characters + characters > MOST_CHARACTERS
             if full:
-                self.overflowed += 1
+                self._guard.overflowed += 1
             else:
                 self._waiting += 1
                 self._characters += characters

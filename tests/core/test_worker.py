@@ -41,14 +41,15 @@ def test_a_full_queue_loses_nothing(monkeypatch, most, characters):
     """Beyond either bound items are handled at once on the caller's thread, and counted as overflow."""
     monkeypatch.setattr(worker_module, most, 5)
     hold, done, slim = threading.Event(), [], []
-    worker = make([], handle=lambda item: (hold.wait(5), done.append(item)), handle_overflow=slim.append)
+    guard = Guard()
+    worker = make([], handle=lambda item: (hold.wait(5), done.append(item)), handle_overflow=slim.append, guard=guard)
     # The overflow waits for the lock as long as an item is handled; here the worker is let go first.
     threading.Timer(0.2, hold.set).start()
     for number in range(50):
         worker.submit(number, characters)
     assert worker.drain(5)
     assert sorted(done + slim) == list(range(50))
-    assert worker.overflowed == len(slim) > 0
+    assert guard.overflowed == len(slim) > 0
 
 
 def test_a_failing_item_does_not_stop_the_others(caplog):
