@@ -201,7 +201,7 @@ def chroma_query() -> Step:
 CASES = {
     case.name: case
     for case in (
-        Case("small chat", small_chat, steps=200),
+        Case("small chat", small_chat, steps=100),
         Case("50 async tasks at once", async_tasks, steps=6, calls=50),
         Case("stream of 200 chunks", stream, steps=20, per="chunk", units=200),
         Case("40 kB RAG prompt, 20 chunks verbatim", rag_verbatim, steps=20),

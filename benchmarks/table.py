@@ -62,7 +62,8 @@ interleaved between them, so that the machine's changing speed hits all alike, a
 differences to the bare work, round by round. *Caller's thread* is the CPU time of the thread that makes the call, *process* that of all
 threads until everything is accounted for. The *floor* is what any tool on the OpenTelemetry SDK must spend: one span with 15 attributes
 and six histogram points with five attributes. What openai's own client does below the wrapped function is taken out: it takes ten times as
-long as what is measured, and varies more. The databases are embedded and real. The machine is shared: read figures as ±20 %."""
+long as what is measured, and varies more. The databases are embedded and real. After each call all configurations sleep 2 ms, as an app waits for its
+answer. The machine is shared and noisy: read figures as ±20 %."""
 
 
 def _ratios(results: Results) -> str:
