@@ -23,10 +23,11 @@ MOST_CHARACTERS = 64 * 1024 * 1024
 """Calls and characters of text referenced by them that may wait: both bounds hold."""
 
 GATHER_SECONDS = 0.1
-"""How long the worker lets calls gather before it handles them all: it wakes up, and takes the interpreter's lock from
-the app, ten times a second at the most instead of once a call: 2.2 instead of 3.1 times the floor of OpenTelemetry for a
-small chat."""
+"""How long the worker lets calls gather before it handles them all.
 
+It wakes up, and takes the interpreter's lock from the app, ten times a second at the most instead of once a call: 2.2
+instead of 3.1 times the floor of OpenTelemetry for a small chat.
+"""
 
 _STOP = threading.Event()
 """The entry that ends the thread."""
