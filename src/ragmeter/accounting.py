@@ -154,8 +154,11 @@ class Accounting:
 
     def _end_query(self, handle: QueryHandle) -> None:
         self.ledger.end(handle)
-        if handle.span is not None and not handle.begun:
-            self._tracing.end_query(handle.span, handle.ended or time.time_ns(), {}, handle.error_type)
+        # Posting a query ends its span; here are those that were posted while they were open, or had no call at all.
+        span, is_complete = handle.span, handle.finished >= len(handle.begun)
+        if span is not None and span.is_recording() and is_complete and (handle.posted or not handle.begun):
+            attributes = {semconv.STRATEGY: handle.strategy}
+            self._tracing.end_query(span, handle.ended or time.time_ns(), attributes, handle.error_type)
 
     def _post(self, report: QueryReport) -> None:
         self._telemetry.count_query(report, _context_of(report))

@@ -167,6 +167,7 @@ def test_a_query_open_for_long_is_posted_once(watch, shop, monkeypatch):
         assert seen.total("ragmeter.operations") == 2
     assert seen.total("ragmeter.queries") == 1
     assert seen.total("ragmeter.operations") == 2
+    assert "query" in {span.name for span in seen.spans()}
 
 
 def test_retrieval_that_no_answer_came_for_is_charged_to_none(watch, shop, monkeypatch):
