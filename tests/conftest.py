@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,6 +10,9 @@ import pytest
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 
 pytest.register_assert_rewrite("clients", "contract", "recorded", "telemetry_seen", "wire")
+
+# What most users have is tested; the tests of exact counts ask for them.
+os.environ.setdefault("RAGMETER_EXACT_TOKENS", "false")
 
 import ragmeter  # noqa: E402
 from telemetry_seen import Seen  # noqa: E402

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ragmeter.scopes import QueryScope
     from ragmeter.status_report import Status
 
-__all__ = ["flush", "instrument", "label", "query", "status", "uninstrument"]
+__all__ = ["context", "flush", "instrument", "label", "query", "status", "uninstrument"]
 
 _running: list[Runtime] = []
 """The one running ragmeter, or nothing."""
@@ -36,6 +36,9 @@ def instrument(
     builtin_prices: bool | None = None,
     fine_tuned: Iterable[str] | None = None,
     capture_content: bool | None = None,
+    capture_chunks: bool | None = None,
+    exact_tokens: bool | None = None,
+    tenant_label: str | None = None,
     only: Iterable[str] | None = None,
     skip: Iterable[str] | None = None,
     providers: Mapping[str, str] | None = None,
@@ -57,7 +60,10 @@ def instrument(
     these. `builtin_prices=False` uses no others. `fine_tuned`: names of models that are fine-tuned though their id does
     not tell. `providers`: the provider behind a gateway's host name. `only`, `skip`: integrations by name.
     `stream_usage`: ask OpenAI-shaped servers for usage in streams, and hide the extra chunk from the app.
-    `capture_content`: put messages on spans. `profile`: generation of the standard metrics, `released`, `latest` or
+    `exact_tokens`: count the tokens of OpenAI's models instead of weighing texts; on where `ragmeter[exact]` is there.
+    `tenant_label`: the declared label that names a tenant, whose retrieved texts are never looked for in the prompts of
+    another. `capture_chunks`: put each chunk's id, fate, rank and tokens on spans. `capture_content`: put messages on
+    spans. `profile`: generation of the standard metrics, `released`, `latest` or
     `both`.
     """
     from ragmeter.runtime import Runtime
@@ -71,6 +77,9 @@ def instrument(
             "builtin_prices": builtin_prices,
             "fine_tuned": _listed(fine_tuned),
             "capture_content": capture_content,
+            "capture_chunks": capture_chunks,
+            "exact_tokens": exact_tokens,
+            "tenant_label": tenant_label,
             "only": _listed(only),
             "skip": _listed(skip),
             "providers": providers,
@@ -110,6 +119,17 @@ def label(**labels: Any) -> None:
     """Set declared labels on the current query, or where there is none on what follows in this context."""
     for runtime in _running:
         runtime.label(labels)
+
+
+def context(chunks: Iterable[Any], *, collection: str | None = None) -> None:
+    """Tell of retrieval that no client shows: an HTTP search, a file, a cache. Best rank first.
+
+    Each of `chunks` is a text, or a mapping or object with its text under a usual name (`text`, `page_content`,
+    `content`, ...), perhaps with `id` and `score`; documents of LangChain, LlamaIndex and Haystack are such objects.
+    They belong to the current query, and are found in prompts like those of any database. Nothing is raised.
+    """
+    for runtime in _running:
+        runtime.context(chunks, collection)
 
 
 def flush(timeout: float = 5.0) -> bool:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 
-from ragmeter import anatomy, semconv, strategy
+from ragmeter import semconv, strategy, tokenizers
+from ragmeter.dissecting import Dissector
 from ragmeter.guard import Guard
 from ragmeter.metering import Metered, meter_inference, meter_other
-from ragmeter.model import Operation, Parameter, PriceState, Prompt, Response
+from ragmeter.model import Chunk, KnownChunk, Operation, Parameter, PriceState, Prompt, Response
 from ragmeter.observing import Record
 from ragmeter.pricebook import PriceBook
 from ragmeter.queries import Ledger, QueryReport
@@ -35,6 +36,19 @@ class UnpricedModel:
     operations: int
 
 
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """What the app has retrieved by itself, on its way to the worker; `chunks` gives it when the worker asks."""
+
+    query: QueryHandle
+    labels: Mapping[str, str]
+    chunks: Callable[[], Sequence[Chunk]]
+
+
+Item = Record | QueryHandle | Retrieved
+"""What is submitted to the worker: a finished call, a query that was left, or retrieval by hand."""
+
+
 class Accounting:
     """Takes records and ended queries, one at a time, under the worker's lock."""
 
@@ -48,30 +62,38 @@ class Accounting:
         self._known_fine_tuned: dict[tuple[str | None, str | None], bool] = {}
         self._prices = PriceBook(settings.prices, builtin=settings.builtin_prices)
         self._scopes = scopes
+        self._tenant_label = settings.tenant_label
+        exact = tokenizers.is_installed() if settings.exact_tokens is None else settings.exact_tokens
+        self.dissector = Dissector(exact=exact, pause=_pause)
         self.ledger = Ledger(self._post, scopes.forget)
         self.unpriced: Counter[tuple[str, str]] = Counter()
 
-    def handle(self, item: Record | QueryHandle) -> None:
-        """Account for one finished call, or for a query the app has left."""
-        if isinstance(item, QueryHandle):
-            self._end_query(item)
-        else:
-            self._account(item, complete=True)
+    def handle(self, item: Item) -> None:
+        """Account for one finished call, for a query the app has left, or for what the app has retrieved."""
+        self._handle(item, complete=True)
 
-    def handle_overflow(self, item: Record | QueryHandle) -> None:
+    def handle_overflow(self, item: Item) -> None:
         """The same on the caller's thread: nothing is looked for in texts, no price table is loaded."""
-        if isinstance(item, QueryHandle):
-            self._end_query(item)
-        else:
-            self._account(item, complete=False)
+        self._handle(item, complete=False)
+
+    def _handle(self, item: Item, *, complete: bool) -> None:
+        match item:
+            case QueryHandle():
+                self._end_query(item)
+            case Retrieved():
+                self._take_in(item, complete=complete)
+            case Record():
+                self._account(item, complete=complete)
 
     def tick(self) -> None:
-        """Post the queries that have waited long enough."""
+        """Post the queries that have waited long enough, let go of texts that were held long enough."""
         self.ledger.expire(time.monotonic())
+        self.dissector.memory.expire()
 
     def next_deadline(self) -> float | None:
         """When `tick` is due next, on the monotonic clock."""
-        return self.ledger.next_deadline()
+        deadlines = (self.ledger.next_deadline(), self.dissector.memory.next_deadline())
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def clear(self) -> None:
         """In a forked child: what was collected is the parent's."""
@@ -81,19 +103,36 @@ class Accounting:
 
     def _account(self, record: Record, *, complete: bool) -> None:
         metered: Metered | None = None
+        chunks: tuple[KnownChunk, ...] = ()
         try:
             operation = self._operation(record, complete=complete)
-            metered = self._meter(operation, record.query, complete=complete)
             labels = {**record.labels, **record.query.labels}
+            tenant = self._tenant(labels)
+            if complete:
+                chunks = self.dissector.remember(operation.response.chunks, tenant, operation.request.collection)
+            metered = self._meter(operation, record.query, tenant, complete=complete)
             self._telemetry.count_operation(metered, record.context, labels, standard=record.standard)
             if metered.cost.state is PriceState.UNPRICED:
                 self.unpriced[operation.request.system, operation.model or "unknown"] += 1
         finally:
             self._end_span(record, metered)
             if metered is not None:
-                self.ledger.add(record.query, metered, record.labels)
+                self.ledger.add(record.query, metered, record.labels, chunks)
             else:
                 record.query.finished += 1
+
+    def _take_in(self, item: Retrieved, *, complete: bool) -> None:
+        chunks: tuple[KnownChunk, ...] = ()
+        try:
+            if complete:
+                tenant = self._tenant({**item.labels, **item.query.labels})
+                chunks = self.dissector.remember(item.chunks(), tenant)
+        finally:
+            self.ledger.add_chunks(item.query, chunks, item.labels)
+
+    def _tenant(self, labels: Mapping[str, str]) -> str:
+        """Whose texts these are: those of one tenant are never looked for in the prompts of another."""
+        return "" if self._tenant_label is None else labels.get(self._tenant_label, "")
 
     def _operation(self, record: Record, *, complete: bool) -> Operation:
         reader = record.reading.reader
@@ -122,16 +161,15 @@ class Accounting:
             is_refused=record.error is not None and is_refusal(record.error),
         )
 
-    def _meter(self, operation: Operation, query: QueryHandle, *, complete: bool) -> Metered:
+    def _meter(self, operation: Operation, query: QueryHandle, tenant: str, *, complete: bool) -> Metered:
         request = operation.request
         priced = request.model is not None or operation.response.model is not None
         card = self._prices.card(operation, load=complete) if priced else None
+        weigher = self.dissector.weigher
         if not request.kind.is_inference:
-            return meter_other(operation, card)
-        places = anatomy.locate(operation.prompt, self.ledger.own_chunks(query))
-        if not places:
-            places = anatomy.locate(operation.prompt, self.ledger.known_chunks())
-        return meter_inference(operation, places, card, fine_tuned=self._is_fine_tuned(operation))
+            return meter_other(operation, card, weigher)
+        dissection = self.dissector.dissect(operation, self.ledger.own_chunks(query), tenant)
+        return meter_inference(operation, dissection, card, weigher, fine_tuned=self._is_fine_tuned(operation))
 
     def _is_fine_tuned(self, operation: Operation) -> bool:
         names = (operation.request.model, operation.response.model)
@@ -165,6 +203,11 @@ class Accounting:
         span = report.handle.span
         if span is not None and report.handle.ended is not None:
             self._tracing.end_query(span, report.handle.ended, _query_attributes(report), report.error_type)
+
+
+def _pause() -> None:
+    """Let the app have the interpreter: its lock is given away for a moment, whoever waits for it runs."""
+    time.sleep(0)
 
 
 def _context_of(report: QueryReport) -> Context | None:

@@ -5,104 +5,128 @@ Order is the order on the wire (tools, system, messages), because what a cache g
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ragmeter.model import Chunk, Origin, Prompt, PromptPart, Role
-from ragmeter.weights import weigh
+from ragmeter.model import Fate, KnownChunk, Origin, Prompt, PromptPart, Role
 
-LEAST_CHUNK = 20
-"""Characters below which a chunk is not looked for: such texts occur by chance."""
+Span = tuple[int, int]
+
+FRAMING = 8
+"""Tokens at most that a provider adds around each part of a chat: OpenAI's formats take three or four."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a chunk stands in a prompt: the part's number and the span of characters in it."""
+    """Where a chunk stands in a prompt: the part's number and the stretches of characters in it."""
 
-    chunk: Chunk
+    chunk: KnownChunk
     part: int
-    start: int
-    end: int
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPlace:
+    """A place of a chunk and what became of it: `is_stale` when it stands in an earlier turn of the conversation."""
+
+    chunk: KnownChunk
+    fate: Fate
+    is_stale: bool = False
+    is_cited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of the prompt with one origin, in wire order; `weight` is its approximate number of tokens."""
+    """A stretch of the prompt with one origin, in wire order.
+
+    `weight` is its approximate number of tokens, `place` the number of the chunk's place where it is one.
+    """
 
     origin: Origin
     weight: float
+    place: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dissection:
+    """A prompt taken apart, before anything is known of its total: its segments, and the places of chunks in it.
+
+    `is_exact` says that the weights are counts of the model's own tokens, so that what is beyond them is framing.
+    """
+
+    segments: tuple[Segment, ...] = ()
+    places: tuple[JudgedPlace, ...] = ()
+    unread: Origin | None = None
+    is_exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A stretch of the prompt and the whole tokens it was given of the provider's total."""
+    """A segment of the prompt and the whole tokens it was given of the provider's total."""
 
     origin: Origin
     tokens: int
+    place: int | None = None
 
 
-def locate(prompt: Prompt, chunks: Iterable[Chunk]) -> tuple[Place, ...]:
-    """The places in `prompt` where a chunk's text stands exactly, without overlaps, longest chunk first."""
-    taken: dict[int, list[tuple[int, int]]] = {}
-    places: list[Place] = []
-    for chunk in sorted(chunks, key=lambda chunk: -len(chunk.text)):
-        text = chunk.text.strip()
-        if len(text) < LEAST_CHUNK:
-            continue
-        for number, part in enumerate(prompt.parts):
-            start = part.text.find(text) if part.role is not Role.TOOLS else -1
-            if start < 0:
-                continue
-            end = start + len(text)
-            spans = taken.setdefault(number, [])
-            if all(end <= other_start or start >= other_end for other_start, other_end in spans):
-                spans.append((start, end))
-                places.append(Place(chunk, number, start, end))
-    return tuple(places)
+def current_turn(parts: Sequence[PromptPart]) -> tuple[int, int]:
+    """The first and the last of the user's parts that ask what is to be answered; (-1, -1) when nobody asks.
+
+    A turn may have several blocks and documents among them; what a tool returned in it stands after it.
+    """
+    last = max((number for number, part in enumerate(parts) if part.role is Role.USER), default=-1)
+    first = last
+    while first > 0 and parts[first - 1].role in (Role.USER, Role.DOCUMENT):
+        first -= 1
+    return first, last
 
 
-def segments(prompt: Prompt, places: Sequence[Place]) -> tuple[Segment, ...]:
-    """The prompt cut at the places of its chunks, in wire order."""
-    question = max((number for number, part in enumerate(prompt.parts) if part.role is Role.USER), default=-1)
-    question_start = _turn_start(prompt.parts, question)
+def is_stale(parts: Sequence[PromptPart], number: int) -> bool:
+    """Whether a part belongs to an earlier turn: system texts and the documents before all turns never do."""
+    if parts[number].role is Role.SYSTEM or number >= current_turn(parts)[0]:
+        return False
+    return any(part.role not in (Role.TOOLS, Role.SYSTEM, Role.DOCUMENT) for part in parts[: number + 1])
+
+
+def question_of(prompt: Prompt) -> str:
+    """The text of the last user turn."""
+    first, last = current_turn(prompt.parts)
+    return "\n".join(part.text for part in prompt.parts[max(0, first) : last + 1] if part.role is Role.USER)
+
+
+def segments(
+    prompt: Prompt, places: Sequence[Place], weigh: Callable[[str], float], tools_factor: float = 1.0
+) -> tuple[Segment, ...]:
+    """The prompt cut at the places of its chunks, in wire order; tools weigh `tools_factor` of their text."""
+    first, last = current_turn(prompt.parts)
+    by_part: dict[int, list[tuple[int, int, int]]] = {}
+    for index, place in enumerate(places):
+        by_part.setdefault(place.part, []).extend((start, end, index) for start, end in place.spans)
     result: list[Segment] = []
     for number, part in enumerate(prompt.parts):
-        origin = _origin(part, in_last_turn=question_start <= number <= question)
-        cursor = 0
-        for place in sorted((place for place in places if place.part == number), key=lambda place: place.start):
-            _add(result, origin, part.text[cursor : place.start])
-            _add(result, Origin.CONTEXT, part.text[place.start : place.end])
-            cursor = place.end
-        _add(result, origin, part.text[cursor:])
+        origin = _origin(part, in_last_turn=first <= number <= last)
+        factor = tools_factor if origin is Origin.TOOLS else 1.0
+        for place_number, text in _stretches(part.text, by_part.get(number, ())):
+            weight = weigh(text) * factor
+            result.append(Segment(origin if place_number is None else Origin.CONTEXT, weight, place_number))
     return tuple(result)
 
 
-def apportion(parts: Sequence[Segment], total: int, *, has_media: bool = False) -> tuple[Share, ...]:
-    """Share out exactly `total` tokens over the segments by weight, whole tokens by largest remainder.
-
-    What no text accounts for goes to `other`: everything when there is no text, and with images or audio in the
-    prompt whatever the text's own estimate leaves.
-    """
-    weight = sum(part.weight for part in parts)
-    if weight <= 0 or total <= 0:
-        return (Share(Origin.OTHER, total),) if total > 0 else ()
-    if has_media and weight < total:
-        parts = (*parts, Segment(Origin.OTHER, total - weight))
-        weight = float(total)
-    exact = [part.weight * total / weight for part in parts]
-    tokens = [int(value) for value in exact]
-    by_remainder = sorted(range(len(parts)), key=lambda index: tokens[index] - exact[index])
-    for index in by_remainder[: total - sum(tokens)]:
-        tokens[index] += 1
-    return tuple(Share(part.origin, count) for part, count in zip(parts, tokens, strict=True) if count)
-
-
-def _turn_start(parts: Sequence[PromptPart], question: int) -> int:
-    """The first of the user's texts that stand together with the last one: a turn may have several blocks."""
-    start = question
-    while start > 0 and parts[start - 1].role is Role.USER:
-        start -= 1
-    return start
+def _stretches(text: str, spans: Sequence[tuple[int, int, int]]) -> Iterator[tuple[int | None, str]]:
+    """The text cut up, each stretch with the number of its place; where two places overlap the first one has it."""
+    if not spans:
+        if text:
+            yield None, text
+        return
+    cursor = 0
+    for start, end, place in sorted(spans):
+        if start > cursor:
+            yield None, text[cursor:start]
+        if end > max(start, cursor):
+            yield place, text[max(start, cursor) : end]
+        cursor = max(cursor, end)
+    if cursor < len(text):
+        yield None, text[cursor:]
 
 
 def _origin(part: PromptPart, *, in_last_turn: bool) -> Origin:
@@ -111,6 +135,8 @@ def _origin(part: PromptPart, *, in_last_turn: bool) -> Origin:
             return Origin.TOOLS
         case Role.SYSTEM:
             return Origin.SYSTEM
+        case Role.DOCUMENT:
+            return Origin.CONTEXT
         case Role.TOOL:
             return Origin.TOOL_RESULTS
         case Role.USER if in_last_turn:
@@ -118,6 +144,52 @@ def _origin(part: PromptPart, *, in_last_turn: bool) -> Origin:
     return Origin.HISTORY
 
 
-def _add(result: list[Segment], origin: Origin, text: str) -> None:
-    if text:
-        result.append(Segment(origin, weigh(text)))
+def apportion(dissection: Dissection, total: int) -> tuple[Share, ...]:
+    """Share out exactly `total` tokens over the segments by weight.
+
+    Whole tokens by largest remainder, first among the origins and then within each: so a chunk more never takes a token
+    from the context. What no text accounts for goes to its own origin: all of it when there is no text, with images or
+    stored turns in the prompt whatever the text's own estimate leaves, with exact weights the framing.
+    """
+    if total <= 0:
+        return ()
+    parts = _with_unread(dissection, total)
+    if sum(part.weight for part in parts) <= 0:
+        return (Share(dissection.unread or Origin.OTHER, total),)
+    origins = list(dict.fromkeys(part.origin for part in parts))
+    groups = [[part.weight for part in parts if part.origin is origin] for origin in origins]
+    totals = _largest_remainder([sum(group) for group in groups], total)
+    tokens = {
+        origin: iter(_largest_remainder(group, count))
+        for origin, group, count in zip(origins, groups, totals, strict=True)
+    }
+    shares = [Share(part.origin, next(tokens[part.origin]), part.place) for part in parts]
+    return tuple(share for share in shares if share.tokens)
+
+
+def _with_unread(dissection: Dissection, total: int) -> Sequence[Segment]:
+    parts = dissection.segments
+    surplus = total - sum(part.weight for part in parts)
+    if surplus <= 0 or not parts:
+        return parts
+    if dissection.unread is Origin.HISTORY:
+        front = sum(part.origin in (Origin.TOOLS, Origin.SYSTEM) for part in parts)
+        return (*parts[:front], Segment(Origin.HISTORY, surplus), *parts[front:])
+    if dissection.unread is not None:
+        return (*parts, Segment(dissection.unread, surplus))
+    has_tools = any(part.origin is Origin.TOOLS for part in parts)
+    if dissection.is_exact and not has_tools and surplus <= FRAMING * (len(parts) + 1):
+        return (*parts, Segment(Origin.OTHER, surplus))
+    return parts
+
+
+def _largest_remainder(weights: Sequence[float], total: int) -> list[int]:
+    weight = sum(weights)
+    if weight <= 0:
+        return [0] * len(weights)
+    exact = [each * total / weight for each in weights]
+    tokens = [int(value) for value in exact]
+    by_remainder = sorted(range(len(weights)), key=lambda index: tokens[index] - exact[index])
+    for index in by_remainder[: total - sum(tokens)]:
+        tokens[index] += 1
+    return tokens

@@ -1,4 +1,4 @@
-"""One finished operation measured: tokens, strategy, parts and cost. Pure; the worker calls it."""
+"""One finished operation measured: tokens, strategy, parts, context and cost. Pure; the worker calls it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ragmeter import anatomy, pricing, strategy
-from ragmeter.anatomy import Place
-from ragmeter.model import Chunk, Operation, OperationKind, Origin, PriceState, Usage
+from ragmeter.anatomy import Dissection, JudgedPlace
+from ragmeter.model import Operation, OperationKind, Origin, PriceState, Usage
 from ragmeter.pricing import Cost, Part, RateCard
-from ragmeter.weights import estimate_tokens
+from ragmeter.weights import Weigher, tokenizer_of
 
 SINGLE_PART = {
     OperationKind.EMBEDDINGS: "embedding",
@@ -19,10 +19,19 @@ SINGLE_PART = {
 
 
 @dataclass(frozen=True, slots=True)
+class ContextUse:
+    """One place of a chunk in a prompt: what became of it, and what it took of the prompt's tokens and cost."""
+
+    place: JudgedPlace
+    tokens: int
+    cost: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Metered:
     """An operation with everything derived from it.
 
-    `usage` is the provider's, or with `estimated` our own estimate; `found` are the chunks that stand in its prompt.
+    `usage` is the provider's, or with `estimated` our own estimate; `context` are the chunks that stand in its prompt.
     """
 
     operation: Operation
@@ -31,12 +40,17 @@ class Metered:
     cost: Cost
     parts: tuple[Part, ...]
     strategy: str
-    found: tuple[Chunk, ...] = ()
+    context: tuple[ContextUse, ...] = ()
 
     @property
     def context_tokens(self) -> int:
         """Prompt tokens of retrieved text."""
         return self._tokens(Origin.CONTEXT)
+
+    @property
+    def stale_tokens(self) -> int:
+        """Prompt tokens of retrieved text that stands in earlier turns."""
+        return sum(use.tokens for use in self.context if use.place.is_stale)
 
     @property
     def question_tokens(self) -> int:
@@ -48,31 +62,41 @@ class Metered:
 
 
 def meter_inference(
-    operation: Operation, places: Sequence[Place], card: RateCard | None, *, fine_tuned: bool
+    operation: Operation, dissection: Dissection, card: RateCard | None, weigher: Weigher, *, fine_tuned: bool
 ) -> Metered:
-    """Measure a call of a model; `places` are where retrieved text stands in its prompt.
+    """Measure a call of a model whose prompt was taken apart as `dissection` says.
 
     An operation whose prompt was not kept has all its input in `other`; totals stay what they are.
     """
-    usage, estimated = tokens_of(operation)
+    usage, estimated = tokens_of(operation, weigher)
     cost = cost_of(operation, usage, card, estimated=estimated)
     parts: tuple[Part, ...] = ()
     if usage is not None:
-        segments = anatomy.segments(operation.prompt, places)
-        shares = anatomy.apportion(segments, usage.input_tokens or 0, has_media=operation.prompt.has_media)
-        parts = pricing.split(usage, shares, cost)
-    retrieved = bool(places) or operation.response.retrieved
-    found = tuple({id(place.chunk): place.chunk for place in places}.values())
+        parts = pricing.split(usage, anatomy.apportion(dissection, usage.input_tokens or 0), cost)
+    retrieved = bool(dissection.places) or operation.response.retrieved
     label = strategy.derive(fine_tuned=fine_tuned, retrieved=retrieved)
-    return Metered(operation, usage, estimated, cost, parts, label, found)
+    context = context_of(dissection.places, parts)
+    return Metered(operation, usage, estimated, cost, pricing.merged(parts), label, context)
 
 
-def meter_other(operation: Operation, card: RateCard | None) -> Metered:
+def context_of(places: Sequence[JudgedPlace], parts: Sequence[Part]) -> tuple[ContextUse, ...]:
+    """What each place took of the tokens and of the cost of its prompt's parts."""
+    tokens = [0] * len(places)
+    costs: list[float | None] = [None] * len(places)
+    for part in parts:
+        if part.place is not None:
+            tokens[part.place] += part.tokens
+            if part.cost is not None:
+                costs[part.place] = (costs[part.place] or 0.0) + part.cost
+    return tuple(ContextUse(*each) for each in zip(places, tokens, costs, strict=True))
+
+
+def meter_other(operation: Operation, card: RateCard | None, weigher: Weigher) -> Metered:
     """Measure an embedding, a search or a rerank.
 
     A search that reports no usage has no price of its own: a database is paid by the month.
     """
-    usage, estimated = tokens_of(operation)
+    usage, estimated = tokens_of(operation, weigher)
     if operation.request.kind is OperationKind.SEARCH and usage is None:
         return Metered(operation, None, estimated, Cost(0.0, PriceState.PRICED, {}), (), strategy.NONE)
     cost = cost_of(operation, usage, card, estimated=estimated)
@@ -80,7 +104,7 @@ def meter_other(operation: Operation, card: RateCard | None) -> Metered:
     return Metered(operation, usage, estimated, cost, parts, strategy.NONE)
 
 
-def tokens_of(operation: Operation) -> tuple[Usage | None, bool]:
+def tokens_of(operation: Operation, weigher: Weigher) -> tuple[Usage | None, bool]:
     """The operation's usage, with what nobody reported estimated from its texts, and whether anything was."""
     usage, response = operation.response.usage, operation.response
     if usage is not None and not response.usage_is_early:
@@ -89,10 +113,11 @@ def tokens_of(operation: Operation) -> tuple[Usage | None, bool]:
         return usage, False
     if usage is None and operation.error_type is not None and not response.text:
         return None, False
-    texts = [part.text for part in operation.prompt.parts]
+    tokenizer = tokenizer_of(operation.model)
+    is_inference = operation.request.kind.is_inference
     estimate = Usage(
-        input_tokens=estimate_tokens(*texts),
-        output_tokens=estimate_tokens("".join(response.text)) if operation.request.kind.is_inference else None,
+        input_tokens=weigher.estimate((part.text for part in operation.prompt.parts), tokenizer),
+        output_tokens=weigher.estimate(("".join(response.text),), tokenizer) if is_inference else None,
     )
     if usage is None:
         return estimate, True

@@ -37,6 +37,20 @@ class Origin(StrEnum):
     OTHER = "other"
 
 
+class Fate(StrEnum):
+    """What became of a retrieved chunk.
+
+    `UNUSED` was sent and the answer does not draw on it; `REPEATED` was sent although it already stood in the prompt or
+    was sent with an earlier turn; `UNSENT` never reached a prompt; `UNKNOWN` was sent, and the answer does not tell.
+    """
+
+    USED = "used"
+    UNUSED = "unused"
+    REPEATED = "repeated"
+    UNSENT = "unsent"
+    UNKNOWN = "unknown"
+
+
 class PriceState(StrEnum):
     """How far a cost can be trusted: unknown is never zero."""
 
@@ -46,10 +60,14 @@ class PriceState(StrEnum):
 
 
 class Role(StrEnum):
-    """Who wrote a part of a prompt, in the words all providers share."""
+    """Who wrote a part of a prompt, in the words all providers share.
+
+    `DOCUMENT` is a text handed to the provider as a source to answer from: context, whatever was retrieved.
+    """
 
     TOOLS = "tools"
     SYSTEM = "system"
+    DOCUMENT = "document"
     USER = "user"
     ASSISTANT = "assistant"
     TOOL = "tool"
@@ -90,6 +108,16 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownChunk:
+    """A retrieved passage without its text: `key` stands for the text, `rank` counts from 0."""
+
+    key: tuple[int, int]
+    id: str | None = None
+    rank: int | None = None
+    collection: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PromptPart:
     """One piece of text of a prompt and who wrote it."""
 
@@ -101,11 +129,12 @@ class PromptPart:
 class Prompt:
     """The text of a request in the order it stands on the wire: tools, system, messages.
 
-    `has_media` says that it also holds images, audio or files, whose tokens no text accounts for.
+    `unread` is the origin of what else the provider counts and no text here accounts for: images, audio and files are
+    `OTHER`, earlier turns that the provider itself keeps are `HISTORY`; `None` when all of the prompt is here.
     """
 
     parts: tuple[PromptPart, ...] = ()
-    has_media: bool = False
+    unread: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,13 +61,20 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One stretch of an operation's tokens with its cost: the parts sum to the operation, in tokens and in money."""
+    """One stretch of an operation's tokens with its cost: the parts sum to the operation, in tokens and in money.
+
+    `place` is the number of the chunk's place that it is a part of.
+    """
 
     part: str
     rate: str
     tokens: int
     cost: float | None
+    place: int | None = None
 
+
+PartKey = tuple[str, str, int | None]
+"""Part, rate and place."""
 
 OUTPUTS = ("output", "reasoning")
 """The parts of an answer."""
@@ -137,7 +144,7 @@ def _hides_tokens(usage: Usage) -> bool:
 
 
 def split(usage: Usage, shares: Sequence[Share], cost: Cost) -> tuple[Part, ...]:
-    """The parts of an inference: input by origin in wire order with cached tokens at its front, then the output.
+    """The parts of an inference: input by origin and place in wire order with cached tokens at its front, then output.
 
     `shares` sum to the input tokens. Tokens sum to the usage, costs to the cost's amount.
     """
@@ -145,7 +152,7 @@ def split(usage: Usage, shares: Sequence[Share], cost: Cost) -> tuple[Part, ...]
     read = min(usage.cache_read_tokens or 0, total)
     written = min(usage.cache_write_tokens or 0, total - read)
     reasoning = min(usage.reasoning_tokens or 0, output)
-    tokens: dict[tuple[str, str], int] = {}
+    tokens: dict[PartKey, int] = {}
     position = 0
     for share in shares:
         end = position + share.tokens
@@ -156,15 +163,15 @@ def split(usage: Usage, shares: Sequence[Share], cost: Cost) -> tuple[Part, ...]
         ):
             covered = min(end, stop) - max(position, start)
             if covered > 0:
-                key = (share.origin.value, rate)
+                key = (share.origin.value, rate, share.place)
                 tokens[key] = tokens.get(key, 0) + covered
         position = end
     if output > reasoning:
-        tokens["output", "full"] = output - reasoning
+        tokens["output", "full", None] = output - reasoning
     if reasoning:
-        tokens["reasoning", "full"] = reasoning
+        tokens["reasoning", "full", None] = reasoning
     if cost.amount is None:
-        return tuple(Part(part, rate, count, None) for (part, rate), count in tokens.items())
+        return tuple(Part(part, rate, count, None, place) for (part, rate, place), count in tokens.items())
     return _with_cost(
         tokens, cost, {"cache_read": read, "cache_write": written, "full": total - read - written}, output
     )
@@ -175,21 +182,30 @@ def single(part: str, usage: Usage, cost: Cost) -> tuple[Part, ...]:
     return (Part(part, "full", usage.input_tokens or 0, cost.amount),)
 
 
+def merged(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts with the places of chunks put together: one for each part and rate."""
+    result: dict[tuple[str, str], Part] = {}
+    for part in parts:
+        before = result.get((part.part, part.rate))
+        tokens = part.tokens + (0 if before is None else before.tokens)
+        known = [each.cost for each in (before, part) if each is not None and each.cost is not None]
+        result[part.part, part.rate] = Part(part.part, part.rate, tokens, sum(known) if known else None)
+    return tuple(result.values())
+
+
 LINES = {"full": Line.INPUT, "cache_read": Line.CACHE_READ, "cache_write": Line.CACHE_WRITE}
 """The line of the bill that input tokens at a rate stand on."""
 
 
-def _with_cost(
-    tokens: Mapping[tuple[str, str], int], cost: Cost, inputs: Mapping[str, int], output: int
-) -> tuple[Part, ...]:
+def _with_cost(tokens: Mapping[PartKey, int], cost: Cost, inputs: Mapping[str, int], output: int) -> tuple[Part, ...]:
     amount = cost.amount or 0.0
     # A cost reported without a table to take it apart is shared out by tokens.
     lines = cost.lines or {Line.INPUT: float(inputs["full"]), Line.OUTPUT: float(output)}
     each = {rate: lines.get(line, 0.0) / (inputs[rate] or 1) for rate, line in LINES.items()}
     each_output = lines.get(Line.OUTPUT, 0.0) / (output or 1)
     result = [
-        Part(part, rate, count, count * (each_output if part in OUTPUTS else each[rate]))
-        for (part, rate), count in tokens.items()
+        Part(part, rate, count, count * (each_output if part in OUTPUTS else each[rate]), place)
+        for (part, rate, place), count in tokens.items()
     ]
     if searches := lines.get(Line.SEARCH, 0.0):
         result.append(Part("search", "full", 0, searches))

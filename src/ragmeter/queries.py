@@ -7,15 +7,16 @@ Everything here runs on the worker, under its lock. Retrieval that shares no sco
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import islice
 
 from ragmeter import strategy
-from ragmeter.metering import Metered
-from ragmeter.model import Chunk, OperationKind, Prompt, Role
+from ragmeter.anatomy import question_of
+from ragmeter.metering import ContextUse, Metered
+from ragmeter.model import Fate, KnownChunk, OperationKind
 from ragmeter.pricing import Cost, Part
 from ragmeter.scopes import Ending, QueryHandle
 
@@ -25,9 +26,8 @@ WAIT_SECONDS = 30.0
 MOST_OPEN = 10_000
 """Queries that collect at once: beyond it the oldest is posted as it stands."""
 
-MOST_CHUNKS = 1_024
-MOST_CHUNK_CHARACTERS = 8_000_000
-"""Retrieved texts remembered for linking by content: both bounds hold, the oldest go first."""
+MOST_CHUNKS = 4_096
+"""Retrieved chunks that one query keeps the marks of: beyond it the oldest go."""
 
 MOST_UNANSWERED = 256
 """Retrievals without an answer that are looked at for a prompt, the latest first."""
@@ -35,8 +35,7 @@ MOST_UNANSWERED = 256
 LONGEST_QUESTION = 4_000
 """Characters of an embedded text that are kept to find its question again."""
 
-
-ChunkKey = tuple[int, int]
+Key = tuple[int, int]
 
 
 class Until(Enum):
@@ -45,6 +44,19 @@ class Until(Enum):
     ANSWERED = auto()
     UNANSWERED = auto()
     EVERYTHING = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class ContextSum:
+    """All places of chunks with one fate and collection in a prompt, together."""
+
+    fate: Fate
+    collection: str | None
+    chunks: int
+    cited: int
+    tokens: int
+    stale_tokens: int
+    cost: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +71,7 @@ class Entry:
     error_type: str | None
     cost: Cost
     parts: tuple[Part, ...]
+    context: tuple[ContextSum, ...]
     strategy: str
     question: str | None
 
@@ -67,7 +80,8 @@ class Entry:
 class QueryReport:
     """One query as it is posted: `counts` is false for what came in after its query had been posted.
 
-    Durations in seconds; `cost` in US dollars, `None` when nothing it did has a known price.
+    Durations in seconds; `cost` in US dollars, `None` when nothing it did has a known price; `unsent` are the chunks of
+    each collection that were retrieved and stand in no prompt.
     """
 
     strategy: str
@@ -79,11 +93,12 @@ class QueryReport:
     cost: float | None
     error_type: str | None
     handle: QueryHandle
+    unsent: Mapping[str | None, int]
 
 
 @dataclass(eq=False, slots=True)
 class OpenQuery:
-    """A query that is still collecting; `chunks` are the keys of what was retrieved for it.
+    """A query that is still collecting; `chunks` are those retrieved for it, `sent` the keys of those in its prompts.
 
     `is_over` says that no call of it is still to come: only then may its retrieval belong to another answer.
     """
@@ -92,7 +107,8 @@ class OpenQuery:
     deadline: float
     operations: list[Entry] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
-    chunks: list[ChunkKey] = field(default_factory=list)
+    chunks: dict[Key, KnownChunk] = field(default_factory=dict)
+    sent: set[Key] = field(default_factory=set)
     has_inference: bool = False
     is_over: bool = False
 
@@ -106,25 +122,30 @@ class Ledger:
         # Both in the order of their deadlines: a query that gets a later one is entered again.
         self._open: dict[QueryHandle, OpenQuery] = {}
         self._unanswered: OrderedDict[QueryHandle, OpenQuery] = OrderedDict()
-        self._chunks: OrderedDict[ChunkKey, Chunk] = OrderedDict()
-        self._chunk_characters = 0
 
-    def own_chunks(self, handle: QueryHandle) -> tuple[Chunk, ...]:
-        """What was retrieved for this query so far."""
+    def own_chunks(self, handle: QueryHandle) -> tuple[KnownChunk, ...]:
+        """What was retrieved for this query so far, each text once."""
         query = self._open.get(handle)
-        keys = query.chunks if query is not None else ()
-        return tuple(self._chunks[key] for key in dict.fromkeys(keys) if key in self._chunks)
+        return () if query is None else tuple(query.chunks.values())
 
-    def known_chunks(self) -> tuple[Chunk, ...]:
-        """Every retrieved text that is remembered, whatever it was retrieved for."""
-        return tuple(self._chunks.values())
-
-    def add(self, handle: QueryHandle, metered: Metered, labels: Mapping[str, str]) -> None:
-        """Enter a finished operation under its query, and post the query if this was all it waited for."""
+    def add_chunks(self, handle: QueryHandle, chunks: Sequence[KnownChunk], labels: Mapping[str, str]) -> None:
+        """Enter what the app has retrieved by itself under its query."""
         handle.finished += 1
         query = self._open.get(handle) or self._start(handle)
         query.labels.update(labels)
-        self._remember(query, metered)
+        _keep(query, chunks)
+        if handle.ended is not None:
+            self.end(handle)
+
+    def add(
+        self, handle: QueryHandle, metered: Metered, labels: Mapping[str, str], chunks: Sequence[KnownChunk] = ()
+    ) -> None:
+        """Enter a finished operation and what it retrieved; post its query if it waited for no more."""
+        handle.finished += 1
+        query = self._open.get(handle) or self._start(handle)
+        query.labels.update(labels)
+        _keep(query, chunks)
+        query.sent.update(use.place.chunk.key for use in metered.context)
         query.operations.append(_entry(metered))
         if handle.ending is Ending.OPERATION and _has_many_texts(metered):
             # Documents on their way into a database: no answer will ever claim them.
@@ -199,54 +220,43 @@ class Ledger:
 
     def _post_query(self, query: OpenQuery) -> None:
         operations, query.operations = tuple(query.operations), []
-        if operations:
-            self._post(_report(query, operations))
+        unsent = Counter(chunk.collection for key, chunk in query.chunks.items() if key not in query.sent)
+        query.sent.update(query.chunks)
+        if operations or unsent:
+            self._post(_report(query, operations, unsent))
         if query.handle.ending is Ending.OPERATION:
             self._close(query)
-
-    def _remember(self, query: OpenQuery, metered: Metered) -> None:
-        for chunk in metered.operation.response.chunks:
-            key = _key(chunk)
-            query.chunks.append(key)
-            if key in self._chunks:
-                self._chunks.move_to_end(key)
-                continue
-            self._chunks[key] = chunk
-            self._chunk_characters += len(chunk.text)
-        while len(self._chunks) > MOST_CHUNKS or self._chunk_characters > MOST_CHUNK_CHARACTERS:
-            _, oldest = self._chunks.popitem(last=False)
-            self._chunk_characters -= len(oldest.text)
 
     def _claim(self, query: OpenQuery, metered: Metered) -> None:
         """Take over retrieval whose text this prompt holds, and embeddings of its question, if unanswered so far.
 
         Each text is claimed once, from the latest search that gave it: an equal search of someone else stays theirs.
         """
-        missing = {_key(chunk) for chunk in metered.found}.difference(query.chunks)
+        missing = {use.place.chunk.key for use in metered.context}.difference(query.chunks)
         question = question_of(metered.operation.prompt)
         for other in list(islice(reversed(self._unanswered.values()), MOST_UNANSWERED)):
             if not other.is_over:
                 continue
             searched = not missing.isdisjoint(other.chunks)
             taken = [each for each in other.operations if searched or (each.question and each.question in question)]
-            if not taken:
+            if not taken and not searched:
                 continue
             if searched:
                 missing.difference_update(other.chunks)
+                query.chunks = {**other.chunks, **query.chunks}
+                other.chunks = {}
             query.operations[:0] = taken
             other.operations = [each for each in other.operations if each not in taken]
             if not other.operations and other.handle.ending is Ending.OPERATION:
                 self._close(other)
 
 
-def _key(chunk: Chunk) -> ChunkKey:
-    """A text by its hash, which Python keys for each process, and its length."""
-    return hash(chunk.text), len(chunk.text)
-
-
-def question_of(prompt: Prompt) -> str:
-    """The last text of the user."""
-    return next((part.text for part in reversed(prompt.parts) if part.role is Role.USER), "")
+def _keep(query: OpenQuery, chunks: Sequence[KnownChunk]) -> None:
+    """Add chunks to a query's own: of a text that came twice the first one counts, which has the better rank."""
+    for chunk in chunks:
+        query.chunks.setdefault(chunk.key, chunk)
+    while len(query.chunks) > MOST_CHUNKS:
+        del query.chunks[next(iter(query.chunks))]
 
 
 def _has_many_texts(metered: Metered) -> bool:
@@ -254,7 +264,7 @@ def _has_many_texts(metered: Metered) -> bool:
     return operation.request.kind is OperationKind.EMBEDDINGS and len(operation.prompt.parts) > 1
 
 
-def _report(query: OpenQuery, operations: tuple[Entry, ...]) -> QueryReport:
+def _report(query: OpenQuery, operations: tuple[Entry, ...], unsent: Mapping[str | None, int]) -> QueryReport:
     handle = query.handle
     inferences = [entry for entry in operations if entry.kind.is_inference]
     counts = bool(inferences) and not handle.posted
@@ -272,6 +282,7 @@ def _report(query: OpenQuery, operations: tuple[Entry, ...]) -> QueryReport:
         cost=sum(known) if known else None,
         error_type=handle.error_type or (inferences[-1].error_type if inferences else None),
         handle=handle,
+        unsent=unsent,
     )
 
 
@@ -288,13 +299,34 @@ def _entry(metered: Metered) -> Entry:
         error_type=operation.error_type,
         cost=metered.cost,
         parts=metered.parts,
+        context=_context_sums(metered.context),
         strategy=metered.strategy,
         question=parts[0].text.strip()[:LONGEST_QUESTION] if embeds_one else None,
     )
 
 
+def _context_sums(context: Sequence[ContextUse]) -> tuple[ContextSum, ...]:
+    groups: dict[tuple[Fate, str | None], list[ContextUse]] = {}
+    for use in context:
+        groups.setdefault((use.place.fate, use.place.chunk.collection), []).append(use)
+    return tuple(
+        ContextSum(
+            fate=fate,
+            collection=collection,
+            chunks=len(uses),
+            cited=sum(use.place.is_cited for use in uses),
+            tokens=sum(use.tokens for use in uses),
+            stale_tokens=sum(use.tokens for use in uses if use.place.is_stale),
+            cost=sum(use.cost or 0.0 for use in uses) if any(use.cost is not None for use in uses) else None,
+        )
+        for (fate, collection), uses in groups.items()
+    )
+
+
 def _duration(handle: QueryHandle, entries: tuple[Entry, ...]) -> float:
     """From the start of the scope or of the first operation to the end of the last, in seconds."""
+    if not entries:
+        return 0.0
     first, last = min(entry.started for entry in entries), max(entry.ended for entry in entries)
     started = first if handle.started is None else min(handle.started, first)
     ended = last if handle.ended is None else max(handle.ended, last)

@@ -8,16 +8,17 @@ import os
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import wrapt
+from opentelemetry import context as otel_context
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import ProxyTracerProvider, TracerProvider, get_tracer_provider
 
 from ragmeter import integrations, semconv
-from ragmeter.accounting import Accounting, UnpricedModel
+from ragmeter.accounting import Accounting, Item, Retrieved, UnpricedModel
 from ragmeter.exporting import Providers, choose_providers
 from ragmeter.guard import Guard
 from ragmeter.instruments import instruments_of
@@ -27,6 +28,8 @@ from ragmeter.patching import Patching
 from ragmeter.queries import Until
 from ragmeter.scopes import QueryHandle, QueryScope, Scopes
 from ragmeter.settings import Settings
+from ragmeter.shapes.fields import size_of
+from ragmeter.shapes.passages import read_passages
 from ragmeter.status_report import (
     Status,
     foreign_instrumentations,
@@ -57,7 +60,7 @@ class Runtime:
         self.guard = Guard()
         self.providers: Providers = choose_providers(settings, tracer_provider, meter_provider)
         tracer = self.providers.tracer_provider.get_tracer(semconv.SCOPE, VERSION)
-        self.tracing = Tracing(tracer, capture_content=settings.capture_content)
+        self.tracing = Tracing(tracer, capture_content=settings.capture_content, capture_chunks=settings.capture_chunks)
         self.telemetry = Telemetry(
             instruments_of(self.providers.meter_provider),
             labels=settings.labels,
@@ -67,7 +70,7 @@ class Runtime:
         )
         self.scopes = Scopes(self.guard, self._query_ended)
         self.accounting = Accounting(settings, self.guard, self.tracing, self.telemetry, self.scopes)
-        self.worker: Worker[Record | QueryHandle] = Worker(
+        self.worker: Worker[Item] = Worker(
             self._handle,
             self.accounting.handle_overflow,
             self.accounting.tick,
@@ -147,6 +150,23 @@ class Runtime:
         """Set labels on the current query, or on what follows in this context."""
         self.scopes.label(self._checked(labels))
 
+    def context(self, chunks: Iterable[Any], collection: str | None) -> None:
+        """Take in what the app has retrieved by itself."""
+        if isinstance(chunks, str | bytes | Mapping) or not isinstance(chunks, Sequence):
+            # A generator would be used up by us; a single text is a mistake that would pass unseen.
+            warnings.warn(
+                f"ragmeter: context() takes a list of chunks, got {type(chunks).__name__}; it is ignored", stacklevel=3
+            )
+            return
+        try:
+            held = tuple(chunks)
+            query, labels = self.scopes.enter(otel_context.get_current())
+            self.worker.submit(
+                Retrieved(query, labels, partial(read_passages, held, collection)), sum(map(size_of, held))
+            )
+        except Exception as error:
+            self.guard.caught("taking in retrieved chunks", error)
+
     def status(self) -> Status:
         """What is patched and how it goes."""
         wanted = self.settings.integrations
@@ -174,7 +194,7 @@ class Runtime:
         if self.providers.leave_server():
             self._unserved = True
 
-    def _handle(self, item: Record | QueryHandle) -> None:
+    def _handle(self, item: Item) -> None:
         self._follow_tracer_provider()
         if self._unserved:
             self._unserved = False

@@ -52,7 +52,18 @@ PRICE_ROW = "ragmeter.price.row"
 TOKENS_ESTIMATED = "ragmeter.tokens.estimated"
 SERVICE_TIER = "ragmeter.service_tier"
 PART_TOKENS = "ragmeter.tokens."
+CHUNK_FATE = "ragmeter.chunk.fate"
 CONTEXT_CHUNKS = "ragmeter.context.chunks"
+CONTEXT_CHUNKS_OF = "ragmeter.context.chunks."
+CONTEXT_TOKENS_OF = "ragmeter.context.tokens."
+CONTEXT_CITED = "ragmeter.context.cited"
+CONTEXT_STALE = "ragmeter.context.stale_tokens"
+CONTEXT_SHARE_OF_INPUT = "ragmeter.context.share"
+LAST_USED_RANK = "ragmeter.context.last_used_rank"
+CHUNK_IDS = "ragmeter.chunk.ids"
+CHUNK_FATES = "ragmeter.chunk.fates"
+CHUNK_RANKS = "ragmeter.chunk.ranks"
+CHUNK_TOKENS = "ragmeter.chunk.tokens"
 BLOAT_FACTOR = "ragmeter.bloat_factor"
 TOP_K = "ragmeter.search.top_k"
 TOP_SCORE = "ragmeter.search.top_score"
@@ -67,6 +78,7 @@ TOKENS = tuple(float(4**power) for power in range(14))
 DOLLARS = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """One LLM call costs from a millionth of a dollar to some dollars."""
 FRACTIONS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
+RANKS = (1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0)
 COUNTS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 SCORES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 """Similarities, distances and keyword scores alike. None below zero: Prometheus then has no sum and no count."""
@@ -108,18 +120,41 @@ QUERIES = Metric("ragmeter.queries", "{query}", "User queries answered, also tho
 COST = Metric("ragmeter.cost.usd", "{USD}", "Cost of all operations by the part of the prompt or answer it went to")
 PART_TOKEN_COUNT = Metric("ragmeter.tokens", "{token}", "Tokens by the part of the prompt or answer they belong to")
 OPERATIONS = Metric("ragmeter.operations", "{operation}", "Calls to models and vector databases")
+CONTEXT_TOKENS = Metric("ragmeter.context.tokens", "{token}", "Input tokens of retrieved text by what became of it")
+CONTEXT_COST = Metric("ragmeter.context.cost.usd", "{USD}", "Cost of retrieved text in prompts by what became of it")
+STALE_TOKENS = Metric(
+    "ragmeter.context.stale.tokens", "{token}", "Input tokens of retrieved text that stands in earlier turns"
+)
+CHUNKS = Metric("ragmeter.chunks", "{chunk}", "Places of retrieved chunks in prompts, and chunks that reached none")
+CITED_CHUNKS = Metric("ragmeter.chunks.cited", "{chunk}", "Chunks that a marker in the answer names")
 SEARCH_EMPTY = Metric("ragmeter.search.empty", "{search}", "Searches that returned nothing")
 INTERNAL_ERRORS = Metric("ragmeter.internal.errors", "{error}", "Failures inside ragmeter, which the app does not see")
 OVERFLOWED = Metric(
     "ragmeter.overflowed", "{operation}", "Operations recorded without anatomy because the queue was full"
 )
-TOTALS = (QUERIES, COST, PART_TOKEN_COUNT, OPERATIONS, SEARCH_EMPTY, INTERNAL_ERRORS, OVERFLOWED)
+TOTALS = (
+    QUERIES,
+    COST,
+    PART_TOKEN_COUNT,
+    OPERATIONS,
+    CONTEXT_TOKENS,
+    CONTEXT_COST,
+    STALE_TOKENS,
+    CHUNKS,
+    CITED_CHUNKS,
+    SEARCH_EMPTY,
+    INTERNAL_ERRORS,
+    OVERFLOWED,
+)
 
 QUERY_DURATION = Metric("ragmeter.query.duration", "s", "Time from the start of a query to its end", QUERY_SECONDS)
 QUERY_COST = Metric("ragmeter.query.cost.usd", "{USD}", "Cost of one query, all its operations together", DOLLARS)
 PROMPT_TOKENS = Metric("ragmeter.prompt.tokens", "{token}", "Input tokens of one inference", TOKENS)
 CONTEXT_SHARE = Metric(
     "ragmeter.context.share", "{fraction}", "Share of an inference's input tokens that is retrieved text", FRACTIONS
+)
+USED_RANK = Metric(
+    "ragmeter.chunk.used.rank", "{rank}", "Rank in its retrieval, from 1, of a chunk that the answer used", RANKS
 )
 SEARCH_DURATION = Metric("ragmeter.search.duration", "s", "Time of one search in a vector database", DB_SECONDS)
 SEARCH_RESULTS = Metric("ragmeter.search.results", "{chunk}", "Chunks returned by one search", COUNTS)
@@ -153,6 +188,7 @@ DISTRIBUTIONS = (
     QUERY_COST,
     PROMPT_TOKENS,
     CONTEXT_SHARE,
+    USED_RANK,
     SEARCH_DURATION,
     SEARCH_RESULTS,
     SEARCH_SCORE,

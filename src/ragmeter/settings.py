@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ragmeter import integrations
+from ragmeter import integrations, tokenizers
 from ragmeter.pricebook import PriceTable, PriceTableError, read_price_table
 
 PROFILES = ("released", "latest", "both")
@@ -41,6 +41,9 @@ VARIABLES = {
     "prometheus_host": "RAGMETER_PROMETHEUS_HOST",
     "prometheus_port": "RAGMETER_PROMETHEUS_PORT",
     "service_name": "OTEL_SERVICE_NAME",
+    "capture_chunks": "RAGMETER_CAPTURE_CHUNKS",
+    "exact_tokens": "RAGMETER_EXACT_TOKENS",
+    "tenant_label": "RAGMETER_TENANT_LABEL",
     "capture_content": "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
 }
 """The environment variable of each setting; lists are separated by commas, mappings written `key=value,key=value`."""
@@ -60,6 +63,9 @@ class Settings:
     builtin_prices: bool = True
     fine_tuned: tuple[str, ...] = ()
     capture_content: bool = False
+    capture_chunks: bool = False
+    exact_tokens: bool | None = None
+    tenant_label: str | None = None
     only: tuple[str, ...] | None = None
     skip: tuple[str, ...] = ()
     providers: Mapping[str, str] = field(default_factory=dict)
@@ -87,7 +93,17 @@ def read_settings(arguments: Mapping[str, Any], environment: Mapping[str, str] =
             found[name] = read(value, source)
     if "profile" not in found and "gen_ai_latest_experimental" in environment.get("OTEL_SEMCONV_STABILITY_OPT_IN", ""):
         found["profile"] = "latest"
+    _check_together(found)
     return Settings(**found)
+
+
+def _check_together(found: Mapping[str, Any]) -> None:
+    """Refuse settings that are each well-formed and do not go together, or not with what is installed."""
+    tenant, labels = found.get("tenant_label"), found.get("labels", ())
+    if tenant is not None and tenant not in labels:
+        raise SettingsError(f"tenant_label: {tenant!r} is no declared label; declare it with labels=[{tenant!r}, ...]")
+    if found.get("exact_tokens") and not tokenizers.is_installed():
+        raise SettingsError("exact_tokens: the package that counts is not installed; pip install 'ragmeter[exact]'")
 
 
 def _names(value: Any, source: str) -> tuple[str, ...]:
@@ -189,6 +205,9 @@ READERS: dict[str, Callable[[Any, str], Any]] = {
     "builtin_prices": _flag,
     "fine_tuned": _names,
     "capture_content": _capture,
+    "capture_chunks": _flag,
+    "exact_tokens": _flag,
+    "tenant_label": _text,
     "only": _integration_names,
     "skip": _integration_names,
     "providers": _mapping,

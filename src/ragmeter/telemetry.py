@@ -10,8 +10,8 @@ from ragmeter import semconv
 from ragmeter.guard import Guard
 from ragmeter.instruments import Instruments
 from ragmeter.metering import Metered
-from ragmeter.model import Operation, OperationKind
-from ragmeter.queries import Entry, QueryReport
+from ragmeter.model import Fate, Operation, OperationKind
+from ragmeter.queries import ContextSum, Entry, QueryReport
 from ragmeter.semconv import Metric
 from ragmeter.totals import Attributes, LabelCaps
 
@@ -61,6 +61,7 @@ class Telemetry:
         self._record(semconv.PROMPT_TOKENS, metered.usage.input_tokens, attributes, NO_EXEMPLAR)
         if context_tokens := metered.context_tokens:
             self._record(semconv.CONTEXT_SHARE, context_tokens / metered.usage.input_tokens, attributes, NO_EXEMPLAR)
+        self._count_ranks(metered, labels)
 
     def count_query(self, report: QueryReport, context: Context | None = None) -> None:
         """Post a query: its operations, tokens and money under its strategy, and the query itself if it counts."""
@@ -68,6 +69,10 @@ class Telemetry:
         common: Attributes = ((semconv.STRATEGY, self.caps.bound(semconv.STRATEGY, report.strategy)), *app.items())
         for entry in report.operations:
             self._count_parts(entry, common)
+            for each in entry.context:
+                self._count_context(each, common)
+        for collection, chunks in report.unsent.items():
+            self.totals.add(semconv.CHUNKS, chunks, (*common, *self._of_chunk(Fate.UNSENT, collection)))
         if not report.counts:
             return
         attributes = dict(common)
@@ -102,6 +107,35 @@ class Telemetry:
                 self.totals.add(semconv.PART_TOKEN_COUNT, part.tokens, (*common, key, rate, provider, model))
             if part.cost is not None:
                 self.totals.add(semconv.COST, part.cost, (*common, key, state, provider, model))
+
+    def _count_context(self, each: ContextSum, common: Attributes) -> None:
+        collection = self._collection(each.collection)
+        key = (*common, *self._of_chunk(each.fate, each.collection))
+        self.totals.add(semconv.CHUNKS, each.chunks, key)
+        if each.tokens:
+            self.totals.add(semconv.CONTEXT_TOKENS, each.tokens, key)
+        if each.cost is not None:
+            self.totals.add(semconv.CONTEXT_COST, each.cost, key)
+        if each.stale_tokens:
+            self.totals.add(semconv.STALE_TOKENS, each.stale_tokens, (*common, (semconv.DB_COLLECTION, collection)))
+        if each.cited:
+            self.totals.add(semconv.CITED_CHUNKS, each.cited, (*common, (semconv.DB_COLLECTION, collection)))
+
+    def _of_chunk(self, fate: Fate, collection: str | None) -> Attributes:
+        return ((semconv.CHUNK_FATE, fate.value), (semconv.DB_COLLECTION, self._collection(collection)))
+
+    def _collection(self, collection: str | None) -> str:
+        return self.caps.bound(semconv.DB_COLLECTION, collection or UNKNOWN)
+
+    def _count_ranks(self, metered: Metered, labels: Mapping[str, str]) -> None:
+        for use in metered.context:
+            chunk = use.place.chunk
+            if use.place.fate is Fate.USED and chunk.rank is not None:
+                attributes = {
+                    semconv.STRATEGY: metered.strategy,
+                    semconv.DB_COLLECTION: self._collection(chunk.collection),
+                } | self._app(labels)
+                self._record(semconv.USED_RANK, chunk.rank + 1, attributes, NO_EXEMPLAR)
 
     def _count_standard(self, operation: Operation, context: Context, model: str) -> None:
         attributes = self._standard_attributes(operation, model)
@@ -149,7 +183,7 @@ class Telemetry:
 
     def _count_search(self, operation: Operation, context: Context, labels: Mapping[str, str]) -> None:
         request, chunks = operation.request, operation.response.chunks
-        collection = self.caps.bound(semconv.DB_COLLECTION, request.collection or UNKNOWN)
+        collection = self._collection(request.collection)
         attributes = {semconv.DB_SYSTEM: request.system, semconv.DB_COLLECTION: collection}
         failed = _failed(attributes, operation)
         named = failed | ({} if request.method is None else {semconv.DB_OPERATION: request.method})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -13,17 +15,23 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
 from ragmeter import semconv
 from ragmeter.metering import Metered
-from ragmeter.model import Operation, OperationKind, Prompt, Request, Response
+from ragmeter.model import Fate, Operation, OperationKind, Prompt, Request, Response
 
 Attributes = dict[str, Any]
 
+_MARK_KEY = secrets.token_bytes(16)
+
 
 class Tracing:
-    """Starts, fills and ends the spans of operations and queries; `capture_content` adds the messages."""
+    """Starts, fills and ends the spans of operations and queries.
 
-    def __init__(self, tracer: Tracer, *, capture_content: bool) -> None:
+    `capture_content` adds the messages, `capture_chunks` each chunk's id, fate, rank and tokens.
+    """
+
+    def __init__(self, tracer: Tracer, *, capture_content: bool, capture_chunks: bool) -> None:
         self._tracer = tracer
         self._capture_content = capture_content
+        self._capture_chunks = capture_chunks
 
     def start_span(self, request: Request, started: int, parent: Context) -> tuple[Span, Context]:
         """The span of an operation and the context in which it is current."""
@@ -71,6 +79,8 @@ class Tracing:
             found = _model_end(operation) | _usage(metered) | _cost(metered)
         if operation.request.kind.is_inference:
             found |= _anatomy(metered)
+            if self._capture_chunks:
+                found |= _chunks(metered)
             if self._capture_content:
                 found |= _content(operation.prompt, operation.response)
         found[semconv.ERROR_TYPE] = operation.error_type
@@ -154,13 +164,52 @@ def _cost(metered: Metered) -> Attributes:
 
 
 def _anatomy(metered: Metered) -> Attributes:
-    found: Attributes = {semconv.STRATEGY: metered.strategy, semconv.CONTEXT_CHUNKS: len(metered.found) or None}
+    found: Attributes = {semconv.STRATEGY: metered.strategy} | _context(metered)
     for part in metered.parts:
         name = f"{semconv.PART_TOKENS}{part.part}"
         found[name] = found.get(name, 0) + part.tokens
     if metered.usage is not None and metered.question_tokens:
         found[semconv.BLOAT_FACTOR] = (metered.usage.input_tokens or 0) / metered.question_tokens
     return found
+
+
+def _context(metered: Metered) -> Attributes:
+    """What became of the retrieved text in the prompt, by fate; nothing of it where there is none."""
+    uses = metered.context
+    if not uses:
+        return {}
+    ranks = [use.place.chunk.rank for use in uses if use.place.fate is Fate.USED]
+    total = metered.usage.input_tokens if metered.usage is not None else None
+    found: Attributes = {
+        semconv.CONTEXT_CHUNKS: len({use.place.chunk.key for use in uses}),
+        semconv.CONTEXT_SHARE_OF_INPUT: metered.context_tokens / total if total else None,
+        semconv.CONTEXT_STALE: metered.stale_tokens or None,
+        semconv.CONTEXT_CITED: sum(use.place.is_cited for use in uses) or None,
+        semconv.LAST_USED_RANK: max((rank + 1 for rank in ranks if rank is not None), default=None),
+    }
+    for use in uses:
+        for prefix, count in ((semconv.CONTEXT_CHUNKS_OF, 1), (semconv.CONTEXT_TOKENS_OF, use.tokens)):
+            name = f"{prefix}{use.place.fate.value}"
+            found[name] = found.get(name, 0) + count
+    return found
+
+
+def _chunks(metered: Metered) -> Attributes:
+    """Each place of a chunk by itself, in the order of the prompt."""
+    places = [use.place for use in metered.context]
+    if not places:
+        return {}
+    return {
+        semconv.CHUNK_IDS: [place.chunk.id or _mark(place.chunk.key) for place in places],
+        semconv.CHUNK_FATES: [place.fate.value for place in places],
+        semconv.CHUNK_RANKS: [0 if place.chunk.rank is None else place.chunk.rank + 1 for place in places],
+        semconv.CHUNK_TOKENS: [use.tokens for use in metered.context],
+    }
+
+
+def _mark(key: tuple[int, int]) -> str:
+    """A chunk without an id of its own: the same mark for the same text within this process, and nowhere else."""
+    return blake2b(repr(key).encode(), digest_size=8, key=_MARK_KEY).hexdigest()
 
 
 def _content(prompt: Prompt, response: Response) -> Attributes:

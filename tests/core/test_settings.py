@@ -13,6 +13,7 @@ def test_defaults_need_no_environment():
     found = read_settings({}, {})
     assert set(found.integrations) >= {"openai", "anthropic", "groq", "together"}
     assert found.capture_content is False
+    assert (found.capture_chunks, found.exact_tokens, found.tenant_label) == (False, None, None)
     assert (found.prometheus_host, found.prometheus_port) == ("127.0.0.1", 9464)
 
 
@@ -30,6 +31,9 @@ def test_each_setting_has_an_environment_variable():
         "RAGMETER_BUILTIN_PRICES": "no",
         "RAGMETER_PROMETHEUS_HOST": "0.0.0.0",
         "RAGMETER_PROMETHEUS_PORT": "9999",
+        "RAGMETER_CAPTURE_CHUNKS": "true",
+        "RAGMETER_EXACT_TOKENS": "false",
+        "RAGMETER_TENANT_LABEL": "team",
         "OTEL_SERVICE_NAME": "shop",
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY",
     }
@@ -39,6 +43,7 @@ def test_each_setting_has_an_environment_variable():
     assert found.integrations == ("openai",)
     assert (found.stream_usage, found.profile, found.max_label_values, found.builtin_prices) == (True, "both", 7, False)
     assert (found.prometheus_host, found.prometheus_port) == ("0.0.0.0", 9999)
+    assert (found.capture_chunks, found.exact_tokens, found.tenant_label) == (True, False, "team")
     assert (found.service_name, found.capture_content, found.fine_tuned) == ("shop", True, ("support-*",))
     assert set(environment) | {"RAGMETER_PRICES"} == set(VARIABLES.values())
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragmeter import anatomy
+from ragmeter.dissecting import Dissector
 from ragmeter.metering import meter_inference
 from ragmeter.model import (
     Chunk,
@@ -28,7 +28,7 @@ INPUTS = {origin.value for origin in Origin}
 
 texts = st.text(max_size=400)
 parts = st.builds(PromptPart, st.sampled_from(list(Role)), texts)
-prompts = st.builds(Prompt, st.lists(parts, max_size=12).map(tuple), st.booleans())
+prompts = st.builds(Prompt, st.lists(parts, max_size=12).map(tuple), st.sampled_from([None, *Origin]))
 
 
 @st.composite
@@ -58,7 +58,11 @@ def metered(prompt, usage, chunks=(), prices=PRICES, fine_tuned=False):
         duration=1.0,
     )
     card = card_of(prices, "test") if prices else None
-    return meter_inference(operation, anatomy.locate(prompt, chunks), card, fine_tuned=fine_tuned)
+    dissector = Dissector()
+    known = dissector.remember(chunks)
+    return meter_inference(
+        operation, dissector.dissect(operation, known), card, dissector.weigher, fine_tuned=fine_tuned
+    )
 
 
 @settings(max_examples=400, deadline=None)
@@ -145,13 +149,13 @@ def test_every_origin_is_found_in_a_whole_conversation():
 
 def test_a_prompt_of_images_alone_is_other():
     """What no text accounts for is not given to the question."""
-    result = metered(Prompt((), has_media=True), Usage(input_tokens=900, output_tokens=5))
+    result = metered(Prompt((), unread=Origin.OTHER), Usage(input_tokens=900, output_tokens=5))
     assert {part.part: part.tokens for part in result.parts} == {"other": 900, "output": 5}
 
 
 def test_an_image_beside_a_question_does_not_swell_the_question():
     """With an image in the prompt the text keeps its own size and the rest is other."""
-    prompt = Prompt((PromptPart(Role.USER, "What is in this picture?"),), has_media=True)
+    prompt = Prompt((PromptPart(Role.USER, "What is in this picture?"),), unread=Origin.OTHER)
     tokens = {part.part: part.tokens for part in metered(prompt, Usage(input_tokens=1000, output_tokens=5)).parts}
     assert tokens["question"] < 15
     assert tokens["other"] == 1000 - tokens["question"]

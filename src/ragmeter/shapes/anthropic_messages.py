@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from ragmeter.integration import Reader
-from ragmeter.model import Prompt, PromptPart, Response, Role, Usage
+from ragmeter.model import Origin, Prompt, PromptPart, Response, Role, Usage
 from ragmeter.shapes.fields import count, field, items, text_of
 from ragmeter.shapes.openai_chat import ROLES, tool_definitions
 
@@ -57,7 +57,7 @@ def read_prompt(body: Any) -> Prompt:
             block_parts, block_media = _read_block(role, block)
             parts += block_parts
             media = media or block_media
-    return Prompt(tuple(parts), media)
+    return Prompt(tuple(parts), Origin.OTHER if media else None)
 
 
 def _read_block(role: Role, block: Any) -> tuple[list[PromptPart], bool]:

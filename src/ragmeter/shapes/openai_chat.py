@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ragmeter.integration import Reader
-from ragmeter.model import Prompt, PromptPart, Response, Role, Usage
+from ragmeter.model import Origin, Prompt, PromptPart, Response, Role, Usage
 from ragmeter.shapes.fields import amount, count, field, items, text_of
 
 TEXTS = ("content", "refusal", "reasoning_content")
@@ -71,7 +71,7 @@ def read_chat_prompt(body: Any) -> Prompt:
     """The prompt of a chat completion request body."""
     messages, media = read_messages(field(body, "messages"))
     messages.sort(key=lambda part: part.role is not Role.SYSTEM)
-    return Prompt((*tool_definitions(body), *messages), media)
+    return Prompt((*tool_definitions(body), *messages), Origin.OTHER if media else None)
 
 
 def read_completion_prompt(body: Any) -> Prompt:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ragmeter.integration import Reader
-from ragmeter.model import Prompt, PromptPart, Response, Role, Usage
+from ragmeter.model import Origin, Prompt, PromptPart, Response, Role, Usage
 from ragmeter.shapes.fields import amount, count, field, items, text_of
 from ragmeter.shapes.openai_chat import ROLES, tool_definitions
 
@@ -58,7 +58,7 @@ def read_prompt(body: Any) -> Prompt:
         item_parts, item_media = _read_item(item)
         parts += item_parts
         media = media or item_media
-    return Prompt(tuple(parts), media)
+    return Prompt(tuple(parts), Origin.OTHER if media else None)
 
 
 def _read_item(item: Any) -> tuple[list[PromptPart], bool]:

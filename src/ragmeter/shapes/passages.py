@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from ragmeter.model import Chunk
+from ragmeter.shapes.fields import field
 
 TEXT_KEYS = ("text", "document", "page_content", "content", "chunk", "chunk_text", "body", "passage")
 """Names under which the text is stored: LangChain writes `page_content`, Haystack `content`, qdrant `document`."""
+
+ID_KEYS = ("id", "id_", "node_id", "chunk_id", "doc_id")
+"""Names of a passage's id: LlamaIndex's nodes have `id_`."""
 
 NODE_KEY = "_node_content"
 """LlamaIndex stores the whole node as JSON under this name."""
@@ -27,6 +33,26 @@ def text_in(payload: Any) -> str:
     strings = [value for value in payload.values() if isinstance(value, str)]
     nested = [text_in(value) for value in payload.values() if isinstance(value, Mapping)]
     return max((*strings, *nested), key=len, default="")
+
+
+def read_passages(passages: Sequence[Any], collection: str | None = None) -> tuple[Chunk, ...]:
+    """Passages that an app or a framework holds, best first, as chunks: texts, mappings, or documents of frameworks.
+
+    LlamaIndex wraps a passage with its score in a node, which has the text and the id.
+    """
+    return tuple(_read_passage(passage, rank, collection) for rank, passage in enumerate(passages))
+
+
+def _read_passage(passage: Any, rank: int, collection: str | None) -> Chunk:
+    if isinstance(passage, str):
+        return Chunk(passage, None, None, rank, collection)
+    score = score_of(field(passage, "score"))
+    node = field(passage, "node", passage)
+    identifier = next((found for name in ID_KEYS if (found := field(node, name)) is not None), None)
+    text = next((found for name in TEXT_KEYS if isinstance(found := field(node, name), str) and found), None)
+    if text is None:
+        text = text_in(node) if isinstance(node, Mapping) else ""
+    return Chunk(text, None if identifier is None else str(identifier), score, rank, collection)
 
 
 def score_of(value: Any) -> float | None:

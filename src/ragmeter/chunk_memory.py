@@ -1,0 +1,185 @@
+"""What was retrieved lately, so that it is found again in prompts by its content. Worker only.
+
+A text is held while it is young, by reference; after that 24 hashes of its words are left. Both are bounded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from ragmeter.locating import GAP_OF_SAMPLE, Haystack, Needle, Pause
+from ragmeter.model import Chunk, KnownChunk
+from ragmeter.words import grams, normal, words
+
+MOST_CHUNKS = 4_096
+"""Chunks remembered, by 24 hashes each: 10 MB."""
+
+SAMPLE = 24
+"""Hashes kept of a chunk, the smallest: recall .986 and precision .989 with 3,416 chunks remembered."""
+
+MOST_CHARACTERS = 8_000_000
+TEXT_SECONDS = 120.0
+"""How much retrieved text is held at once, and how long after it was last retrieved."""
+
+LEAST_SAMPLED = 0.2
+"""Share of a sample that makes a chunk a candidate: less than is asked of it in the end, when its text is known."""
+
+Key = tuple[int, int]
+
+
+@dataclass(eq=False, slots=True)
+class Remembered:
+    """A chunk, with its text as long as it is held and the sample of its hashes once it was needed.
+
+    `number` counts up with every chunk that is new; `retrieved` is on the monotonic clock.
+    """
+
+    chunk: KnownChunk
+    partition: str
+    number: int
+    text: str | None
+    retrieved: float
+    sample: frozenset[int] | None = None
+
+    def needle(self) -> Needle:
+        """The chunk as it is looked for: by all its runs of words, or by the sample that is left."""
+        if self.text is not None:
+            return Needle(self.chunk, frozenset(grams(words(normal(self.text)), self.partition)))
+        return Needle(self.chunk, self.sample or frozenset(), GAP_OF_SAMPLE)
+
+
+def key_of(text: str) -> Key:
+    """A text by its hash, which Python keys for each process, and its length."""
+    return hash(text), len(text)
+
+
+class ChunkMemory:
+    """The chunks retrieved last; `pause` is called between slices of the work.
+
+    Chunks of different partitions (tenants) never meet: one retrieved for one is not looked for in prompts of another.
+    """
+
+    def __init__(self, pause: Pause = lambda: None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._pause = pause
+        self._clock = clock
+        # All in the order of their last use: the oldest go first.
+        self._chunks: OrderedDict[tuple[str, Key], Remembered] = OrderedDict()
+        self._texts: OrderedDict[tuple[str, Key], Remembered] = OrderedDict()
+        self._unsampled: dict[tuple[str, Key], Remembered] = {}
+        self._samples = SampleIndex()
+        self._characters = 0
+        self._number = 0
+
+    def remember(
+        self, chunks: Iterable[Chunk], partition: str = "", collection: str | None = None
+    ) -> tuple[KnownChunk, ...]:
+        """Take in what was retrieved; gives the chunks as they are known from now on, those without text left out."""
+        known: list[KnownChunk] = []
+        for chunk in chunks:
+            if chunk.text.strip():
+                known.append(KnownChunk(key_of(chunk.text), chunk.id, chunk.rank, chunk.collection or collection))
+                self._take_in(known[-1], chunk.text, partition)
+        self.expire()
+        return tuple(known)
+
+    def get(self, key: Key, partition: str) -> Remembered | None:
+        """What is remembered of a chunk."""
+        return self._chunks.get((partition, key))
+
+    def candidates(self, haystack: Haystack) -> Iterator[Remembered]:
+        """The chunks of the haystack's partition that may stand in it."""
+        while self._unsampled:
+            _, remembered = self._unsampled.popitem()
+            self._samples.add(remembered)
+            self._pause()
+        return self._samples.candidates(haystack)
+
+    @property
+    def number(self) -> int:
+        """The number of the latest chunk, 0 when there was none."""
+        return self._number
+
+    def expire(self) -> None:
+        """Let go of texts that are too old or too many, and of chunks beyond what is remembered."""
+        oldest = self._clock() - TEXT_SECONDS
+        while self._texts:
+            remembered = next(iter(self._texts.values()))
+            if remembered.retrieved > oldest and self._characters <= MOST_CHARACTERS:
+                break
+            self._drop_text(remembered)
+        while len(self._chunks) > MOST_CHUNKS:
+            key, remembered = self._chunks.popitem(last=False)
+            self._unsampled.pop(key, None)
+            if self._texts.pop(key, None) is not None:
+                self._characters -= len(remembered.text or "")
+            self._samples.remove(remembered)
+
+    def next_deadline(self) -> float | None:
+        """When `expire` has a text to let go of, on the monotonic clock."""
+        return next((remembered.retrieved + TEXT_SECONDS for remembered in self._texts.values()), None)
+
+    def _take_in(self, chunk: KnownChunk, text: str, partition: str) -> None:
+        key = (partition, chunk.key)
+        remembered = self._chunks.get(key)
+        if remembered is None:
+            self._number += 1
+            remembered = Remembered(chunk, partition, self._number, None, 0.0)
+            self._chunks[key] = self._unsampled[key] = remembered
+        else:
+            self._chunks.move_to_end(key)
+        if remembered.text is None:
+            self._characters += len(text)
+        remembered.chunk, remembered.text, remembered.retrieved = chunk, text, self._clock()
+        self._texts[key] = remembered
+        self._texts.move_to_end(key)
+
+    def _drop_text(self, remembered: Remembered) -> None:
+        key = (remembered.partition, remembered.chunk.key)
+        if self._unsampled.pop(key, None) is not None:
+            self._samples.add(remembered)
+        del self._texts[key]
+        self._characters -= len(remembered.text or "")
+        remembered.text = None
+
+
+class SampleIndex:
+    """Who has which hash in its sample."""
+
+    def __init__(self) -> None:
+        # Most hashes have one owner: a list for each of 100,000 would take twice the memory.
+        self._owners: dict[int, Remembered | list[Remembered]] = {}
+
+    def add(self, remembered: Remembered) -> None:
+        """Take the sample of a chunk whose text is still held."""
+        found = set(grams(words(normal(remembered.text or "")), remembered.partition))
+        remembered.sample = frozenset(sorted(found)[:SAMPLE])
+        for gram in remembered.sample:
+            owner = self._owners.get(gram)
+            if owner is None:
+                self._owners[gram] = remembered
+            elif isinstance(owner, list):
+                owner.append(remembered)
+            else:
+                self._owners[gram] = [owner, remembered]
+
+    def remove(self, remembered: Remembered) -> None:
+        """Forget a chunk."""
+        for gram in remembered.sample or ():
+            owner = self._owners.get(gram)
+            if owner is remembered:
+                del self._owners[gram]
+            elif isinstance(owner, list) and remembered in owner:
+                owner.remove(remembered)
+
+    def candidates(self, haystack: Haystack) -> Iterator[Remembered]:
+        """The chunks that may stand in a text: enough of their sample does."""
+        hits: Counter[Remembered] = Counter()
+        for gram in self._owners.keys() & haystack.hashes():
+            owner = self._owners[gram]
+            hits.update(owner if isinstance(owner, list) else (owner,))
+        for remembered, count in hits.items():
+            if count >= LEAST_SAMPLED * len(remembered.sample or ()):
+                yield remembered

@@ -1,0 +1,142 @@
+"""A prompt taken apart: its chunks found and judged, its texts weighed. What one prompt teaches of the next lives here.
+
+Used by the worker for live calls, and by `ragmeter anatomy` for a prompt in a file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from ragmeter import fates
+from ragmeter.anatomy import Dissection, JudgedPlace, Place, Segment, is_stale, question_of, segments
+from ragmeter.calibration import Calibration
+from ragmeter.chunk_memory import ChunkMemory
+from ragmeter.fates import Fingerprint
+from ragmeter.locating import Pause
+from ragmeter.model import Chunk, Fate, KnownChunk, Operation, Origin, Prompt, Role
+from ragmeter.prompt_search import PromptSearch
+from ragmeter.weights import Weigher, tokenizer_of
+
+MOST_FINGERPRINTS = 1_024
+"""Of texts in prompts, about 3 kB each: chunks come again."""
+
+_LABEL = re.compile(r"(\d{1,3})[\s\W]{0,6}$")
+LABEL_LENGTH = 24
+"""Characters before a chunk in which a template may have numbered it."""
+
+_VERDICTS = {True: Fate.USED, False: Fate.UNUSED, None: Fate.UNKNOWN}
+
+
+class Dissector:
+    """Takes prompts apart; `exact` counts tokens instead of weighing where it can, `pause` lets the app run between."""
+
+    def __init__(self, *, exact: bool = False, pause: Pause = lambda: None) -> None:
+        self.weigher = Weigher(exact=exact)
+        self.memory = ChunkMemory(pause)
+        self._search = PromptSearch(self.memory, pause)
+        self._calibration = Calibration()
+        self._fingerprints: OrderedDict[tuple[int, int], Fingerprint] = OrderedDict()
+        self._pause = pause
+
+    def remember(
+        self, chunks: Iterable[Chunk], partition: str = "", collection: str | None = None
+    ) -> tuple[KnownChunk, ...]:
+        """Take in what was retrieved from `collection`, to be found in the prompts of its `partition`."""
+        return self.memory.remember(chunks, partition, collection)
+
+    def dissect(self, operation: Operation, own: Sequence[KnownChunk] = (), partition: str = "") -> Dissection:
+        """Take apart the prompt of a finished inference; `own` are the chunks retrieved for the same query."""
+        prompt = operation.prompt
+        if not prompt.parts:
+            return Dissection(unread=prompt.unread)
+        places = self._search.locate(prompt, own, partition)
+        self._pause()
+        tokenizer = tokenizer_of(operation.model)
+        model, tools = operation.model or "", _hash_of_tools(prompt)
+        factor = self._calibration.tools_factor(model, tools, is_known=tokenizer.is_known) if tools else 1.0
+        parts = segments(prompt, places, partial(self.weigher.weigh, tokenizer=tokenizer), factor)
+        self._pause()
+        judged = self._judge(prompt, places, "".join(operation.response.text))
+        unread = prompt.unread or (Origin.CONTEXT if operation.response.retrieved else None)
+        usage = operation.response.usage
+        if usage is not None and usage.input_tokens and unread is None:
+            self._learn(model, tools, parts, factor, usage.input_tokens, is_known=tokenizer.is_known)
+        return Dissection(parts, judged, unread, self.weigher.is_exact(tokenizer))
+
+    def _learn(
+        self, model: str, tools: int, parts: Sequence[Segment], factor: float, total: int, *, is_known: bool
+    ) -> None:
+        tools_weight = sum(part.weight for part in parts if part.origin is Origin.TOOLS)
+        self._calibration.observe(
+            model,
+            tools,
+            total=total,
+            tools_weight=tools_weight / factor,
+            other_weight=sum(part.weight for part in parts) - tools_weight,
+            parts=len(parts),
+            is_known=is_known,
+        )
+
+    def _judge(self, prompt: Prompt, places: Sequence[Place], answer: str) -> tuple[JudgedPlace, ...]:
+        """What became of each place: what stands in an earlier turn was sent again, the first of equals is judged."""
+        if not places:
+            return ()
+        stale = [is_stale(prompt.parts, place.part) for place in places]
+        first: dict[tuple[int, int], int] = {}
+        for number, place in enumerate(places):
+            if not stale[number]:
+                first.setdefault(place.chunk.key, number)
+        candidates = list(first.values())
+        prints = [self._fingerprint(_text_of(prompt, places[number])) for number in candidates]
+        verdicts = fates.judge(answer, question_of(prompt), prints)
+        verdict_of: dict[int, Fate] = {}
+        for number, verdict, duplicate in zip(candidates, verdicts, fates.near_duplicates(prints), strict=True):
+            verdict_of[number] = Fate.REPEATED if duplicate is not None else _VERDICTS[verdict]
+        cited = fates.cited(answer)
+        labels = _labels(prompt, places) if cited else ()
+        return tuple(
+            JudgedPlace(
+                place.chunk,
+                verdict_of.get(number, Fate.REPEATED),
+                is_stale=stale[number],
+                is_cited=bool(cited) and not stale[number] and labels[number] in cited,
+            )
+            for number, place in enumerate(places)
+        )
+
+    def _fingerprint(self, text: str) -> Fingerprint:
+        key = (hash(text), len(text))
+        found = self._fingerprints.get(key)
+        if found is None:
+            found = self._fingerprints[key] = fates.fingerprint(text)
+            self._pause()
+            if len(self._fingerprints) > MOST_FINGERPRINTS:
+                self._fingerprints.popitem(last=False)
+        else:
+            self._fingerprints.move_to_end(key)
+        return found
+
+
+def _text_of(prompt: Prompt, place: Place) -> str:
+    text = prompt.parts[place.part].text
+    return " ".join(text[start:end] for start, end in place.spans)
+
+
+def _labels(prompt: Prompt, places: Sequence[Place]) -> Sequence[int | None]:
+    """The number a template has given to each chunk: what stands before it, else its place in the order, from 1."""
+    written: list[int | None] = []
+    for place in places:
+        start = place.spans[0][0]
+        match = _LABEL.search(prompt.parts[place.part].text[max(0, start - LABEL_LENGTH) : start])
+        written.append(int(match[1]) if match else None)
+    if sum(label is not None for label in written) * 2 > len(places):
+        return written
+    return range(1, len(places) + 1)
+
+
+def _hash_of_tools(prompt: Prompt) -> int:
+    texts = tuple(part.text for part in prompt.parts if part.role is Role.TOOLS)
+    return hash(texts) if texts else 0
