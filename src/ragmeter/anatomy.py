@@ -6,7 +6,7 @@ Order is the order on the wire (tools, system, messages), because what a cache g
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ragmeter.model import Fate, KnownChunk, Origin, Prompt, PromptPart, Role
 
@@ -45,6 +45,7 @@ class Segment:
     origin: Origin
     weight: float
     place: int | None = None
+    text: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +89,16 @@ def is_stale(parts: Sequence[PromptPart], number: int) -> bool:
     return any(part.role not in (Role.TOOLS, Role.SYSTEM, Role.DOCUMENT) for part in parts[: number + 1])
 
 
-def question_of(prompt: Prompt) -> str:
-    """The text of the last user turn."""
+def question_of(prompt: Prompt, places: Sequence[Place] = ()) -> str:
+    """The text of the last user turn, without the chunks that stand in it."""
     first, last = current_turn(prompt.parts)
-    return "\n".join(part.text for part in prompt.parts[max(0, first) : last + 1] if part.role is Role.USER)
+    texts: list[str] = []
+    for number in range(max(0, first), last + 1):
+        part = prompt.parts[number]
+        if part.role is Role.USER:
+            spans = [(*span, at) for at, place in enumerate(places) if place.part == number for span in place.spans]
+            texts += [text for place_number, text in _stretches(part.text, spans) if place_number is None]
+    return "\n".join(texts)
 
 
 def segments(
@@ -108,7 +115,7 @@ def segments(
         factor = tools_factor if origin is Origin.TOOLS else 1.0
         for place_number, text in _stretches(part.text, by_part.get(number, ())):
             weight = weigh(text) * factor
-            result.append(Segment(origin if place_number is None else Origin.CONTEXT, weight, place_number))
+            result.append(Segment(origin if place_number is None else Origin.CONTEXT, weight, place_number, text))
     return tuple(result)
 
 

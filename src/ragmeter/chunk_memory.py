@@ -9,6 +9,7 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from heapq import nsmallest
 
 from ragmeter.locating import GAP_OF_SAMPLE, Haystack, Needle, Pause
 from ragmeter.model import Chunk, KnownChunk
@@ -43,12 +44,22 @@ class Remembered:
     text: str | None
     retrieved: float
     sample: frozenset[int] | None = None
+    words: int = 0
 
     def needle(self) -> Needle:
         """The chunk as it is looked for: by all its runs of words, or by the sample that is left."""
         if self.text is not None:
-            return Needle(self.chunk, frozenset(grams(words(normal(self.text)), self.partition)))
-        return Needle(self.chunk, self.sample or frozenset(), GAP_OF_SAMPLE)
+            return Needle(self.chunk, self.take_sample())
+        return Needle(self.chunk, self.sample or frozenset(), GAP_OF_SAMPLE, self.words // (SAMPLE + 1))
+
+    def take_sample(self) -> frozenset[int]:
+        """All runs of words of the text that is still held, of which the sample is kept."""
+        found = words(normal(self.text or ""))
+        all_grams = frozenset(grams(found, self.partition))
+        if self.sample is None:
+            self.words = len(found)
+            self.sample = frozenset(nsmallest(SAMPLE, all_grams))
+        return all_grams
 
 
 def key_of(text: str) -> Key:
@@ -154,9 +165,9 @@ class SampleIndex:
 
     def add(self, remembered: Remembered) -> None:
         """Take the sample of a chunk whose text is still held."""
-        found = set(grams(words(normal(remembered.text or "")), remembered.partition))
-        remembered.sample = frozenset(sorted(found)[:SAMPLE])
-        for gram in remembered.sample:
+        if remembered.sample is None:
+            remembered.take_sample()
+        for gram in remembered.sample or ():
             owner = self._owners.get(gram)
             if owner is None:
                 self._owners[gram] = remembered

@@ -91,7 +91,7 @@ class Dissector:
                 first.setdefault(place.chunk.key, number)
         candidates = list(first.values())
         prints = [self._fingerprint(_text_of(prompt, places[number])) for number in candidates]
-        verdicts = fates.judge(answer, question_of(prompt), prints)
+        verdicts = fates.judge(answer, question_of(prompt, places), prints)
         verdict_of: dict[int, Fate] = {}
         for number, verdict, duplicate in zip(candidates, verdicts, fates.near_duplicates(prints), strict=True):
             verdict_of[number] = Fate.REPEATED if duplicate is not None else _VERDICTS[verdict]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ragmeter.anatomy import Place
 from ragmeter.chunk_memory import ChunkMemory, Key, Remembered, key_of
-from ragmeter.locating import LEAST_CHUNK, Found, Haystack, Pause, find_exact, free_spans
+from ragmeter.locating import LEAST_CHUNK, Found, Haystack, Needle, Pause, find_exact, free_spans
 from ragmeter.model import KnownChunk, Prompt, PromptPart, Role
 
 MOST_PARTS = 8_192
@@ -75,7 +75,8 @@ class PromptSearch:
         places: list[Place] = []
         for number, part in enumerate(prompt.parts):
             places += [
-                Place(metadata.get(each.chunk.key, each.chunk), number, each.spans) for each in found.get(number, ())
+                Place(metadata.get(each.chunk.key, each.chunk), number, each.spans)
+                for each in sorted(found.get(number, ()), key=lambda each: each.spans)
             ]
             if part.role is Role.DOCUMENT and part.text and not found.get(number):
                 places.append(Place(KnownChunk(key_of(part.text)), number, ((0, len(part.text)),)))
@@ -122,21 +123,26 @@ class PromptSearch:
             self._keep(search, number)
 
     def _search_rest(self, search: _Search, number: int) -> Iterable[Found]:
-        """What stands in a part besides what was found as it is; in short stretches only while nothing was found."""
+        """What stands in a part besides what was found as it is; short stretches only where they may hold something."""
         text = search.parts[number].text
         missing = search.missing()
-        least = LEAST_CHUNK if len(missing) == len(search.own) else SHORT_STRETCH
+        # While nothing was found at all every stretch may hold something, else what is as long as a chunk.
+        lengths = [LEAST_CHUNK if len(missing) == len(search.own) else SHORT_STRETCH]
+        lengths += [each.chunk.key[1] // 2 for each in search.own]
+        least = max(LEAST_CHUNK, min(lengths))
         stretches = [span for span in free_spans(len(text), search.found[number]) if span[1] - span[0] >= least]
         if not stretches:
             return ()
         haystack = Haystack(text, stretches, search.partition, self._pause)
-        wanted: dict[Key, Remembered] = {each.chunk.key: each for each in missing}
-        wanted |= {each.chunk.key: each for each in self._memory.candidates(haystack)}
-        needles = []
-        for each in wanted.values():
-            needles.append(each.needle())
+        needles: dict[Key, Needle] = {}
+        for each in missing:
+            needles[each.chunk.key] = each.needle()
             self._pause()
-        return haystack.find(needles, self._pause)
+        for each in self._memory.candidates(haystack):
+            if each.chunk.key not in needles:
+                needles[each.chunk.key] = each.needle()
+                self._pause()
+        return haystack.find(list(needles.values()), self._pause)
 
     def _keep(self, search: _Search, number: int) -> None:
         key = _part_key(search.parts[number], search.partition)

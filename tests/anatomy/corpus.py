@@ -1,5 +1,7 @@
 """Texts of many kinds for prompts of known origin: deterministic, offline, the texts of one call disjoint.
 
+Beside them what a prompt has around its context: system texts, earlier turns, tool schemas.
+
 English prose comes from `tests/data/used_chunks`, code and docstrings from the running Python's standard library, the
 rest is generated: records from word lists, other languages from the words and sentences in `tests/data/corpus`.
 """
@@ -7,6 +9,8 @@ rest is generated: records from word lists, other languages from the words and s
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import json
 import re
 import sysconfig
@@ -15,6 +19,7 @@ from functools import lru_cache
 from itertools import count as count_from
 from pathlib import Path
 from random import Random
+from typing import Any
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 
@@ -52,7 +57,7 @@ def shortened(text: str, length: int) -> str:
     """The text's whole lines or sentences up to about `length` characters; never empty."""
     if len(text) <= length:
         return text
-    borders = [found.end() for found in re.finditer(r"\n|[.!?] |[。！？؟]", text[:length])]
+    borders = [found.end() for found in re.finditer(r"\n|[.!?] |[。\uff01\uff1f\u061f]", text[:length])]
     wide = [border for border in borders if border >= length // 2]
     return text[: wide[-1] if wide else length].strip()
 
@@ -129,7 +134,20 @@ def _name(random: Random) -> str:
     return _phrase(random, 2).title()
 
 
-_CITIES = ("Lisbon", "Osaka", "Tallinn", "Quito", "Graz", "Bergen", "Accra", "Hobart", "Leeds", "Turin", "Pune", "Utrecht")
+_CITIES = (
+    "Lisbon",
+    "Osaka",
+    "Tallinn",
+    "Quito",
+    "Graz",
+    "Bergen",
+    "Accra",
+    "Hobart",
+    "Leeds",
+    "Turin",
+    "Pune",
+    "Utrecht",
+)
 _STATES = ("open", "paid", "shipped", "returned", "on hold", "cancelled", "draft")
 
 
@@ -207,7 +225,8 @@ def _markdown(random: Random, length: int) -> str:
         while True:
             yield f"\n## {_phrase(random, 3).capitalize()}\n"
             yield f"The `{random.choice(_words())}_{random.choice(_words())}` setting {_sentence(random)}"
-            yield f"**{_phrase(random, 2).capitalize()}:** see [{_phrase(random, 2)}](https://example.org/{_phrase(random, 1)})."
+            link = f"[{_phrase(random, 2)}](https://example.org/{_phrase(random, 1)})"
+            yield f"**{_phrase(random, 2).capitalize()}:** see {link}."
             yield ""
             for _ in range(random.randrange(2, 6)):
                 yield f"- {_sentence(random)}"
@@ -283,3 +302,87 @@ def _language_passages(language: str, count: int, random: Random, length: int) -
 
     shares = [written[number::count] for number in range(count)]
     return [_filled(length, mixed(share)) for share in shares]
+
+
+SYSTEMS = (
+    "You are a helpful assistant.",
+    """You are the support assistant of a shop for garden tools. Answer in the customer's language, in at most five \
+sentences. Never promise a refund. When the sources do not hold the answer, say that you do not know and offer to \
+open a ticket.""",
+    """You answer questions about our documentation.
+
+Rules:
+1. Use only the given passages.
+2. Name the passage you used after each statement.
+3. Do not guess numbers, versions or dates.
+4. Write code in fenced blocks.
+5. Keep the terms of the passages as they are, do not translate them.
+
+Tone: calm, exact, friendly. No emojis.""",
+    """Act as an analyst. Read what was found, weigh how far it can be trusted, and answer in three parts: what is sure, \
+what is likely, what is open. Show sums step by step. Amounts are in euros unless stated. Today is a working day; the \
+user is an expert and wants no introduction.""",
+)
+"""System texts from one line to a list of rules."""
+
+
+@lru_cache(maxsize=1)
+def _answered() -> tuple[tuple[str, str], ...]:
+    lines: dict[str, str] = {}
+    for name in ("expertqa_answers", "expertqa_answers_posthoc"):
+        for line in (DATA / "used_chunks" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
+            record = json.loads(line)
+            lines.setdefault(record["question"], record["answer"])
+    return tuple(lines.items())
+
+
+def exchanges(random: Random, count: int) -> list[tuple[str, str]]:
+    """`count` different questions, each with its answer."""
+    return random.sample(_answered(), count)
+
+
+_MODULES = (
+    "bisect calendar csv difflib fnmatch glob gzip heapq html json locale math mimetypes os.path random shlex shutil"
+    " statistics subprocess tarfile tempfile textwrap urllib.parse urllib.request uuid zipfile"
+)
+
+_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
+
+
+@lru_cache(maxsize=1)
+def _schemas() -> tuple[dict[str, Any], ...]:
+    """A tool for each documented function of `_MODULES` whose signature can be read, in the order of their names."""
+    found: dict[str, dict[str, Any]] = {}
+    for module in map(importlib.import_module, _MODULES.split()):
+        for name, function in sorted(inspect.getmembers(module, callable)):
+            if name.startswith("_") or inspect.isclass(function) or not inspect.getdoc(function):
+                continue
+            try:
+                signature = inspect.signature(function)
+            except (TypeError, ValueError):
+                continue
+            title = f"{module.__name__}_{name}".replace(".", "_")
+            found[title] = _schema(title, inspect.getdoc(function) or "", signature)
+    return tuple(found[title] for title in sorted(found))
+
+
+def _schema(title: str, documentation: str, signature: inspect.Signature) -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    required: list[str] = []
+    for name, parameter in signature.parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        kind = _TYPES.get(type(parameter.default), "string")
+        properties[name] = {"type": kind, "description": f"The {name.replace('_', ' ')} to use."}
+        if parameter.default is parameter.empty:
+            required.append(name)
+        elif isinstance(parameter.default, bool | int | float | str):
+            properties[name]["default"] = parameter.default
+    parameters = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    function = {"name": title, "description": documentation[:600], "parameters": parameters}
+    return {"type": "function", "function": function}
+
+
+def tool_schemas(random: Random, count: int) -> tuple[dict[str, Any], ...]:
+    """`count` different tool definitions as OpenAI takes them, made from functions of the standard library."""
+    return tuple(random.sample(_schemas(), count))

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from random import Random
 
 from corpus import passages
-
 from ragmeter.model import Chunk
 
 Edit = Callable[[str, Random], str]
@@ -33,7 +32,7 @@ class Trial:
 
 def sentences(text: str) -> list[str]:
     """The text's sentences; lines are borders too."""
-    return [part for part in re.split(r"(?<=[.!?]) +|(?<=[。！？])|\n+", text) if part.strip()]
+    return [part for part in re.split(r"(?<=[.!?]) +|(?<=[。\uff01\uff1f])|\n+", text) if part.strip()]
 
 
 def _number(text: str, random: Random) -> str:
@@ -84,9 +83,9 @@ def _middle_out(text: str, _: Random) -> str:
 
 
 def _curly(text: str, _: Random) -> str:
-    text = re.sub(r'(^|[\s(\[])"', "\\1“", text)
-    text = re.sub(r"(^|[\s(\[])'", "\\1‘", text)
-    return text.replace('"', "”").replace("'", "’").replace("--", "—")
+    text = re.sub(r'(^|[\s(\[])"', "\\1\u201c", text)
+    text = re.sub(r"(^|[\s(\[])'", "\\1\u2018", text)
+    return text.replace('"', "\u201d").replace("'", "\u2019").replace("--", "\u2014")
 
 
 def _bullets(text: str, _: Random) -> str:

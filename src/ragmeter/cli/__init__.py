@@ -28,6 +28,7 @@ def application() -> Typer:
     """The command line with all its commands."""
     from typer import Typer
 
+    from ragmeter.cli.anatomy import anatomy
     from ragmeter.cli.demo import demo
     from ragmeter.cli.doctor import doctor
 
@@ -37,6 +38,7 @@ def application() -> Typer:
         add_completion=False,
         pretty_exceptions_show_locals=False,
     )
+    app.command()(anatomy)
     app.command()(demo)
     app.command()(doctor)
     return app
