@@ -1,8 +1,7 @@
 """What a provider makes of tool definitions, learned from its own totals.
 
-Providers render a tool's schema in a form of their own: of OpenAI's it is known that a type declaration takes 0.61
-(0.41 to 0.74) of the tokens of the compact JSON. For each model and set of tools the factor is the median of what the
-reported totals leave for them.
+Providers render a tool's schema in a form of their own and may add a prompt of theirs to it. For each model and set of
+tools the factor is the median of what the reported totals leave for them; until enough are known, a prior.
 """
 
 from __future__ import annotations
@@ -13,17 +12,20 @@ from typing import TypeVar
 
 Key = TypeVar("Key")
 
-PRIOR_OF_OPENAI = 0.6
-PRIOR = 1.0
+PROMPT_OF_CLAUDE = 350.0
+"""Tokens of the prompt that Anthropic adds to any tools: recorded totals leave 330 to 700 beyond the schemas."""
 
 LEAST_OBSERVED = 3
 MOST_OBSERVED = 15
 """Totals from which a factor is told: fewer leave the prior, the oldest beyond go."""
 
-LEAST_SHARE = 0.1
-"""Of a prompt's weight, for its tools to be told from the error of the rest."""
+LEAST_SHARE = 0.5
+LEAST_SHARE_OF_EXACT = 0.05
+"""Weight of the tools to that of the rest, for them to be told from the error of the rest: weights are some percent
+off, real counts are not."""
 
-BOUNDS = (0.2, 3.0)
+BOUNDS = (0.2, 30.0)
+"""Factors of recorded calls: from 0.4 for OpenAI's models to 20 for a single small tool of others."""
 
 MOST_KEYS = 1_024
 
@@ -38,12 +40,16 @@ class Calibration:
         self._factors: OrderedDict[tuple[str, int], deque[float]] = OrderedDict()
         self._scales: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def tools_factor(self, model: str, tools: int, *, is_known: bool) -> float:
-        """The factor for the set of tools with the hash `tools`; `is_known` says that it is one of OpenAI's models."""
+    def tools_factor(self, model: str, tools: int, weight: float, declared: float | None) -> float:
+        """The factor for tools with the hash `tools` whose texts weigh `weight`, as declarations `declared`."""
         observed = self._factors.get((model, tools), ())
         if len(observed) >= LEAST_OBSERVED:
             return median(observed)
-        return PRIOR_OF_OPENAI if is_known else PRIOR
+        if weight <= 0:
+            return 1.0
+        if declared is not None:
+            return declared / weight
+        return (weight + PROMPT_OF_CLAUDE) / weight if "claude" in model else 1.0
 
     def observe(
         self,
@@ -55,14 +61,15 @@ class Calibration:
         other_weight: float,
         parts: int,
         is_known: bool,
+        is_exact: bool,
     ) -> None:
-        """Learn from a total the provider has reported for texts of these weights."""
+        """Learn from a total the provider has reported for `parts` texts of these weights."""
         if not tools_weight:
             if other_weight > 0 and not is_known:
                 _append(self._scales, model, total / other_weight)
             return
         scale = 1.0 if is_known else self._scale(model)
-        if scale is None or tools_weight < LEAST_SHARE * other_weight:
+        if scale is None or tools_weight < (LEAST_SHARE_OF_EXACT if is_exact else LEAST_SHARE) * other_weight:
             return
         left = total / scale - other_weight - FRAMING * parts
         _append(self._factors, (model, tools), min(BOUNDS[1], max(BOUNDS[0], left / tools_weight)))

@@ -49,8 +49,8 @@ class Remembered:
     def needle(self) -> Needle:
         """The chunk as it is looked for: by all its runs of words, or by the sample that is left."""
         if self.text is not None:
-            return Needle(self.chunk, self.take_sample())
-        return Needle(self.chunk, self.sample or frozenset(), GAP_OF_SAMPLE, self.words // (SAMPLE + 1))
+            return Needle(self.chunk, self.take_sample(), self.words)
+        return Needle(self.chunk, self.sample or frozenset(), self.words, GAP_OF_SAMPLE, self.words // (SAMPLE + 1))
 
     def take_sample(self) -> frozenset[int]:
         """All runs of words of the text that is still held, of which the sample is kept."""

@@ -11,17 +11,21 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from ragmeter import fates
-from ragmeter.anatomy import Dissection, JudgedPlace, Place, Segment, is_stale, question_of, segments
+from ragmeter.anatomy import Dissection, JudgedPlace, Place, is_stale, question_of, segments
 from ragmeter.calibration import Calibration
 from ragmeter.chunk_memory import ChunkMemory
 from ragmeter.fates import Fingerprint
 from ragmeter.locating import Pause
-from ragmeter.model import Chunk, Fate, KnownChunk, Operation, Origin, Prompt, Role
+from ragmeter.model import Chunk, Fate, KnownChunk, Operation, Origin, Prompt, Response, Role
 from ragmeter.prompt_search import PromptSearch
-from ragmeter.weights import Weigher, tokenizer_of
+from ragmeter.tool_declarations import declaration
+from ragmeter.weights import Tokenizer, Weigher, tokenizer_of
 
 MOST_FINGERPRINTS = 1_024
 """Of texts in prompts, about 3 kB each: chunks come again."""
+
+MOST_DECLARATIONS = 1_024
+"""Sets of tools of which the weight is remembered."""
 
 _LABEL = re.compile(r"(\d{1,3})[\s\W]{0,6}$")
 LABEL_LENGTH = 24
@@ -39,6 +43,7 @@ class Dissector:
         self._search = PromptSearch(self.memory, pause)
         self._calibration = Calibration()
         self._fingerprints: OrderedDict[tuple[int, int], Fingerprint] = OrderedDict()
+        self._declarations: dict[tuple[int, Tokenizer], float | None] = {}
         self._pause = pause
 
     def remember(
@@ -55,30 +60,39 @@ class Dissector:
         places = self._search.locate(prompt, own, partition)
         self._pause()
         tokenizer = tokenizer_of(operation.model)
-        model, tools = operation.model or "", _hash_of_tools(prompt)
-        factor = self._calibration.tools_factor(model, tools, is_known=tokenizer.is_known) if tools else 1.0
-        parts = segments(prompt, places, partial(self.weigher.weigh, tokenizer=tokenizer), factor)
+        weigh = partial(self.weigher.weigh, tokenizer=tokenizer)
+        model, tools, factor = operation.model or "", _hash_of_tools(prompt), 1.0
+        weight = 0.0
+        if tools:
+            weight = sum(weigh(part.text) for part in prompt.parts if part.role is Role.TOOLS)
+            declared = self._declared(prompt, tools, tokenizer) if tokenizer.is_known else None
+            factor = self._calibration.tools_factor(model, tools, weight, declared)
+        parts = segments(prompt, places, weigh, factor)
         self._pause()
         judged = self._judge(prompt, places, "".join(operation.response.text))
-        unread = prompt.unread or (Origin.CONTEXT if operation.response.retrieved else None)
         usage = operation.response.usage
+        unread = prompt.unread or _added(operation.response)
         if usage is not None and usage.input_tokens and unread is None:
-            self._learn(model, tools, parts, factor, usage.input_tokens, is_known=tokenizer.is_known)
+            self._calibration.observe(
+                model,
+                tools,
+                total=usage.input_tokens,
+                tools_weight=weight,
+                other_weight=sum(part.weight for part in parts if part.origin is not Origin.TOOLS),
+                parts=sum(part.role is not Role.TOOLS for part in prompt.parts),
+                is_known=tokenizer.is_known,
+                is_exact=self.weigher.is_exact(tokenizer),
+            )
         return Dissection(parts, judged, unread, self.weigher.is_exact(tokenizer))
 
-    def _learn(
-        self, model: str, tools: int, parts: Sequence[Segment], factor: float, total: int, *, is_known: bool
-    ) -> None:
-        tools_weight = sum(part.weight for part in parts if part.origin is Origin.TOOLS)
-        self._calibration.observe(
-            model,
-            tools,
-            total=total,
-            tools_weight=tools_weight / factor,
-            other_weight=sum(part.weight for part in parts) - tools_weight,
-            parts=len(parts),
-            is_known=is_known,
-        )
+    def _declared(self, prompt: Prompt, tools: int, tokenizer: Tokenizer) -> float | None:
+        """What the tools weigh as OpenAI's models read them, `None` when they are not all functions."""
+        if (tools, tokenizer) not in self._declarations:
+            if len(self._declarations) >= MOST_DECLARATIONS:
+                self._declarations.clear()
+            text = declaration(part.text for part in prompt.parts if part.role is Role.TOOLS)
+            self._declarations[tools, tokenizer] = None if text is None else self.weigher.weigh(text, tokenizer)
+        return self._declarations[tools, tokenizer]
 
     def _judge(self, prompt: Prompt, places: Sequence[Place], answer: str) -> tuple[JudgedPlace, ...]:
         """What became of each place: what stands in an earlier turn was sent again, the first of equals is judged."""
@@ -135,6 +149,13 @@ def _labels(prompt: Prompt, places: Sequence[Place]) -> Sequence[int | None]:
     if sum(label is not None for label in written) * 2 > len(places):
         return written
     return range(1, len(places) + 1)
+
+
+def _added(response: Response) -> Origin | None:
+    """The origin of what the provider itself has put into the prompt on the way: its file search, its web search."""
+    if response.retrieved:
+        return Origin.CONTEXT
+    return Origin.OTHER if response.usage is not None and response.usage.web_searches else None
 
 
 def _hash_of_tools(prompt: Prompt) -> int:

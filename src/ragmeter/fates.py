@@ -37,8 +37,9 @@ LEAST_FRESH = 2
 
 DUPLICATE = 0.8
 SAMPLED = 8
-LEAST_SAMPLE = 4
-"""Near-duplicates have so much in common of their pairs' sample, one in eight; smaller samples tell nothing."""
+FEW_PAIRS = 64
+"""Near-duplicates have so much of their pairs in common. Which chunks to compare is told by one pair in eight, in short
+texts by all."""
 
 STOP_WORDS = frozenset(
     """
@@ -68,7 +69,7 @@ def fingerprint(text: str) -> Fingerprint:
     """The fingerprint of a text as it stands in a prompt, whatever a template has escaped or wrapped in it."""
     stems = _stems(text)
     pairs = set(map(hash, pairwise(stems)))
-    sample = frozenset(pair for pair in pairs if pair % SAMPLED == 0)
+    sample = frozenset(pair for pair in pairs if len(pairs) <= FEW_PAIRS or pair % SAMPLED == 0)
     return Fingerprint(array("q", set(map(hash, stems))), array("q", pairs), sample)
 
 
@@ -104,16 +105,18 @@ def near_duplicates(chunks: Sequence[Fingerprint]) -> tuple[int | None, ...]:
     result: list[int | None] = []
     for number, chunk in enumerate(chunks):
         common = Counter(owner for pair in chunk.sample for owner in owners.get(pair, ()))
-        least = DUPLICATE * len(chunk.sample)
-        alike = [
-            owner
-            for owner, count in common.items()
-            if count >= max(LEAST_SAMPLE, least, DUPLICATE * len(chunks[owner].sample))
-        ]
+        alike = (owner for owner, count in common.items() if count > 1 and _are_alike(chunk, chunks[owner]))
         result.append(min(alike, default=None))
         for pair in chunk.sample:
             owners.setdefault(pair, []).append(number)
     return tuple(result)
+
+
+def _are_alike(one: Fingerprint, other: Fingerprint) -> bool:
+    lengths = len(one.pairs), len(other.pairs)
+    return min(lengths) >= DUPLICATE * max(lengths) and (
+        len(set(one.pairs).intersection(other.pairs)) >= DUPLICATE * max(lengths)
+    )
 
 
 _NUMBERS = r"\s*\^?\d{1,3}(?:\s*[,;]\s*\^?\d{1,3}|\s*[-\u2013]\s*\d{1,3})*\s*"

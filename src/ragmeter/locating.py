@@ -30,6 +30,12 @@ GAP_OF_ALL = 24
 GAP_OF_SAMPLE = 60
 """Words between two hits that still belong to one stretch, when all runs are known or only a sample."""
 
+REACH = 1.5
+"""Lengths of a chunk from its middle within which it must lie: what else of it occurs is boilerplate of other texts."""
+
+STRETCHED = 1.25
+"""Lengths of a chunk that are taken for it with all gaps: what lacks there was changed, or other chunks have it too."""
+
 OPENING = 3
 """Hits that begin a chunk: when one of them comes again, so does the chunk."""
 
@@ -52,11 +58,13 @@ class Found:
 class Needle:
     """A chunk as it is looked for when its text does not stand there as it is: by hashes of four words.
 
-    `gap` are the words that may lie between two hits, `margin` those that a sample leaves at either end.
+    `words` is its length, `gap` are the words that may lie between two hits, `margin` those that a sample leaves at
+    either end.
     """
 
     chunk: KnownChunk
     grams: frozenset[int]
+    words: int
     gap: int = GAP_OF_ALL
     margin: int = 0
 
@@ -177,9 +185,9 @@ class Haystack:
             hits = [(first[gram], gram) for gram in own - again.keys()]
             occurrences = _occurrences(needle, sorted(hits + repeated))
         for place in occurrences:
-            runs = [run for run in _runs(place, needle.gap) if len(run) > 1 or len(needle.grams) < FEW_GRAMS]
+            runs = _stretches(place, needle)
             if runs:
-                yield Found(needle.chunk, tuple(self._span(run[0], run[-1], needle.margin) for run in runs))
+                yield Found(needle.chunk, tuple(self._span(first, last, needle.margin) for first, last in runs))
 
     def _span(self, first: int, last: int, margin: int) -> Span:
         start, _ = self._characters(first, -margin)
@@ -241,6 +249,19 @@ def _occurrences(needle: Needle, taken: Sequence[tuple[int, int]]) -> Iterator[l
         seen.add(gram)
         place.append(position)
     yield place
+
+
+def _stretches(place: Sequence[int], needle: Needle) -> list[Span]:
+    """First and last hits of the stretches of one occurrence: one where it is no longer than the chunk itself."""
+    middle, reach = place[len(place) // 2], needle.gap + REACH * needle.words
+    runs = [
+        (run[0], run[-1])
+        for run in _runs(place, needle.gap)
+        if (len(run) > 1 or len(needle.grams) < FEW_GRAMS) and run[0] < middle + reach and run[-1] > middle - reach
+    ]
+    if runs and runs[-1][1] - runs[0][0] <= STRETCHED * needle.words:
+        return [(runs[0][0], runs[-1][1])]
+    return runs
 
 
 def _runs(positions: Sequence[int], gap: int) -> Iterator[list[int]]:

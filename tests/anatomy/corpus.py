@@ -272,8 +272,14 @@ _GENERATED: Mapping[str, Callable[[Random, int], str]] = {
 
 @lru_cache(maxsize=8)
 def _vocabulary(language: str) -> dict[str, list[str]]:
-    """A language's `sentences` (each written out), `frames` with `{slot}`s, and one list of words for each slot."""
-    return dict(json.loads((DATA / "corpus" / f"{language}.json").read_text(encoding="utf-8")))
+    """A language's `sentences`, `frames` with `{slot}`s, one a line, and the words for each slot, `_` for a space."""
+    found: dict[str, list[str]] = {}
+    text = (DATA / "corpus" / f"{language}.txt").read_text(encoding="utf-8")
+    for section in text.removeprefix("# ").split("\n# "):
+        name, *lines = section.splitlines()
+        words = [word.replace("_", " ") for line in lines for word in line.split()]
+        found[name] = lines if name in ("sentences", "frames") else words
+    return found
 
 
 def _language_passages(language: str, count: int, random: Random, length: int) -> list[str]:
@@ -319,9 +325,9 @@ Rules:
 5. Keep the terms of the passages as they are, do not translate them.
 
 Tone: calm, exact, friendly. No emojis.""",
-    """Act as an analyst. Read what was found, weigh how far it can be trusted, and answer in three parts: what is sure, \
-what is likely, what is open. Show sums step by step. Amounts are in euros unless stated. Today is a working day; the \
-user is an expert and wants no introduction.""",
+    """Act as an analyst. Read what was found, weigh how far it can be trusted, and answer in three parts: what is \
+sure, what is likely, what is open. Show sums step by step. Amounts are in euros unless stated. Today is a working \
+day; the user is an expert and wants no introduction.""",
 )
 """System texts from one line to a list of rules."""
 

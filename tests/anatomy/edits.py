@@ -15,8 +15,7 @@ from ragmeter.model import Chunk
 
 Edit = Callable[[str, Random], str]
 
-POOL = ("prose",) * 8 + ("code", "code", "docstring", "docstring", "json", "csv", "table", "markdown", "markdown")
-POOL_KINDS = (*POOL, "licence", "zh", "zh")
+POOL_KINDS = ("prose",) * 7 + ("markdown",) * 4 + ("code", "code", "docstring", "json", "csv", "table", "licence", "zh")
 """What chunks and filler are made of: mostly prose, with what shares boilerplate (tables, JSON, licences) among it."""
 
 
@@ -170,11 +169,11 @@ def trials(edit: str, random: Random, prompts: int = 8) -> list[Trial]:
 
 
 def _trial(edit: Edit, random: Random) -> Trial:
-    texts = _pool(random, 30)
+    texts = _pool(random, 34)
     chunks = [Chunk(f"\n{text}\n", id=f"chunk-{number}") for number, text in enumerate(texts[:20])]
     present, absent = chunks[:10], chunks[10:]
     spans = [edit(chunk.text, random) for chunk in present]
-    blocks = random.sample(spans + texts[20:], 20)
+    blocks = random.sample(spans + texts[20:], 24)
     prompt = "Answer from the sources below.\n\n" + "\n\n".join(blocks) + "\n\nWhich source fits best, and why?"
     return Trial(prompt, tuple(present), tuple(absent), tuple(spans))
 

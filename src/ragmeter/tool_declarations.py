@@ -1,0 +1,76 @@
+"""Tool definitions as OpenAI's models read them: declarations of functions in a typed language. Pure.
+
+The form is known from the totals that calls report: it gives 62, 164 and 48 tokens for the tools of recorded calls in
+which 67, 168 and 51 are left for them, where their JSON would give 97, 321 and 73.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+DEEPEST = 8
+"""Levels of a schema that are written out; what lies deeper counts as `any`."""
+
+
+PLAIN = {"integer": "number"}
+
+
+def declaration(definitions: Iterable[str]) -> str | None:
+    """The declarations of tools given as JSON texts; `None` when one of them is no function."""
+    lines = ["# Tools", "", "## functions", "", "namespace functions {", ""]
+    for definition in definitions:
+        function = _function(definition)
+        if function is None:
+            return None
+        lines += _comment(function.get("description"))
+        parameters = function.get("parameters")
+        has_any = isinstance(parameters, Mapping) and parameters.get("properties")
+        taken = f"_: {_type(parameters, DEEPEST)}" if has_any else ""
+        lines += [f"type {function.get('name')} = ({taken}) => any;", ""]
+    return "\n".join([*lines, "} // namespace functions"])
+
+
+def _function(definition: str) -> Mapping[str, Any] | None:
+    try:
+        tool = json.loads(definition)
+    except ValueError:
+        return None
+    if not isinstance(tool, Mapping) or tool.get("type", "function") != "function":
+        return None
+    function = tool.get("function", tool)
+    return function if isinstance(function, Mapping) and "name" in function else None
+
+
+def _type(schema: Any, depth: int) -> str:
+    if not isinstance(schema, Mapping) or depth == 0:
+        return "any"
+    if isinstance(choices := schema.get("enum"), list):
+        return " | ".join(json.dumps(choice, ensure_ascii=False) for choice in choices)
+    if isinstance(choices := schema.get("anyOf", schema.get("oneOf")), list):
+        return " | ".join(_type(choice, depth - 1) for choice in choices)
+    if isinstance(schema.get("properties"), Mapping):
+        return _object(schema, depth)
+    if schema.get("type") == "array":
+        return f"{_type(schema.get('items'), depth - 1)}[]"
+    kinds = schema.get("type", "any")
+    return " | ".join(PLAIN.get(str(kind), str(kind)) for kind in (kinds if isinstance(kinds, list) else [kinds]))
+
+
+def _object(schema: Mapping[str, Any], depth: int) -> str:
+    required = schema.get("required") or ()
+    lines = ["{"]
+    for name, value in schema["properties"].items():
+        lines += _property(name, value, depth, is_required=name in required)
+    return "\n".join((*lines, "}"))
+
+
+def _property(name: str, schema: Any, depth: int, *, is_required: bool) -> list[str]:
+    mark = "" if is_required else "?"
+    description = schema.get("description") if isinstance(schema, Mapping) else None
+    return [*_comment(description), f"{name}{mark}: {_type(schema, depth - 1)},"]
+
+
+def _comment(description: Any) -> list[str]:
+    return [f"// {line}" for line in str(description).splitlines()] if description else []
