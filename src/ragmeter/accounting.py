@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from opentelemetry import trace
@@ -14,8 +14,8 @@ from ragmeter import semconv, strategy, tokenizers
 from ragmeter.dissecting import Dissector
 from ragmeter.guard import Guard
 from ragmeter.metering import Metered, meter_inference, meter_other
-from ragmeter.model import Chunk, KnownChunk, Operation, Parameter, PriceState, Prompt, Response
-from ragmeter.observing import Record
+from ragmeter.model import KnownChunk, Operation, Parameter, PriceState, Prompt, Response
+from ragmeter.observing import Record, Retrieved
 from ragmeter.pricebook import PriceBook
 from ragmeter.queries import Ledger, QueryReport
 from ragmeter.scopes import QueryHandle, Scopes, error_type_of, is_refusal
@@ -34,15 +34,6 @@ class UnpricedModel:
     provider: str
     model: str
     operations: int
-
-
-@dataclass(frozen=True, slots=True)
-class Retrieved:
-    """What the app has retrieved by itself, on its way to the worker; `chunks` gives it when the worker asks."""
-
-    query: QueryHandle
-    labels: Mapping[str, str]
-    chunks: Callable[[], Sequence[Chunk]]
 
 
 Item = Record | QueryHandle | Retrieved
@@ -126,7 +117,7 @@ class Accounting:
         try:
             if complete:
                 tenant = self._tenant({**item.labels, **item.query.labels})
-                chunks = self.dissector.remember(item.chunks(), tenant)
+                chunks = self.dissector.remember(item.read(item.held), tenant)
         finally:
             self.ledger.add_chunks(item.query, chunks, item.labels)
 

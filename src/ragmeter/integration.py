@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ragmeter.model import Parameter, Prompt, Request, Response
+from ragmeter.model import Chunk, Parameter, Prompt, Request, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,18 @@ class Resumption:
 
 
 @dataclass(frozen=True, slots=True)
+class Retrieval:
+    """A function of a framework that returns passages: only these are taken, for the search it makes is recorded below.
+
+    `hold` keeps of its result what `chunks` reads off the caller's thread, and is `None` for one without passages.
+    """
+
+    path: str
+    hold: Callable[[Any], Sequence[Any] | None]
+    chunks: Callable[[Sequence[Any]], Sequence[Chunk]]
+
+
+@dataclass(frozen=True, slots=True)
 class Silence:
     """A function of the client that would record the same call a second time; it returns `None` while we do."""
 
@@ -125,4 +137,4 @@ class Integration:
     name: str
     distribution: str
     tested: tuple[str, str]
-    targets: tuple[Target | Resumption | Silence, ...]
+    targets: tuple[Target | Resumption | Retrieval | Silence, ...]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
@@ -20,8 +20,18 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from ragmeter.guard import Guard
-from ragmeter.integration import Call, Complete, Reading, Resumption, Silence, Streamed, Target, Unread
-from ragmeter.model import OperationKind, Request, Response
+from ragmeter.integration import (
+    Call,
+    Complete,
+    Reading,
+    Resumption,
+    Retrieval,
+    Silence,
+    Streamed,
+    Target,
+    Unread,
+)
+from ragmeter.model import Chunk, OperationKind, Request, Response
 from ragmeter.patching import Wrapper
 from ragmeter.scopes import QueryHandle, Scopes
 from ragmeter.streams import StreamReading, hear, hear_close, read_on_the_way
@@ -77,6 +87,16 @@ class Record:
     standard: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """Passages that no client of a database has returned, on their way to the worker: references only."""
+
+    query: QueryHandle
+    labels: Mapping[str, str]
+    held: Sequence[Any]
+    read: Callable[[Sequence[Any]], Sequence[Chunk]]
+
+
 class Observer:
     """Makes the wrappers of all targets and hands finished records to `sink`."""
 
@@ -85,7 +105,7 @@ class Observer:
         guard: Guard,
         spans: SpanStarter,
         scopes: Scopes,
-        sink: Callable[[Record], None],
+        sink: Callable[[Record | Retrieved], None],
         *,
         providers: Mapping[str, str],
         stream_usage: bool,
@@ -98,12 +118,14 @@ class Observer:
         self._providers = providers
         self._stream_usage = stream_usage
 
-    def wrapper(self, target: Target | Resumption | Silence, original: Any) -> Wrapper:
+    def wrapper(self, target: Target | Resumption | Retrieval | Silence, original: Any) -> Wrapper:
         """The wrapper for one declared target."""
         if isinstance(target, Resumption):
             return self._resuming(target)
         if isinstance(target, Silence):
             return self._silencing()
+        if isinstance(target, Retrieval):
+            return self._noting_async(target) if inspect.iscoroutinefunction(original) else self._noting(target)
         return self._observing_async(target) if inspect.iscoroutinefunction(original) else self._observing(target)
 
     def _observing(self, target: Target) -> Wrapper:
@@ -144,6 +166,37 @@ class Observer:
             return result
 
         return resume
+
+    def _noting(self, target: Retrieval) -> Wrapper:
+        def note(wrapped: Any, _: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+            result = wrapped(*arguments, **keywords)
+            self._note(target, result)
+            return result
+
+        return note
+
+    def _noting_async(self, target: Retrieval) -> Wrapper:
+        async def note(wrapped: Any, _: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+            result = await wrapped(*arguments, **keywords)
+            self._note(target, result)
+            return result
+
+        return note
+
+    def _note(self, target: Retrieval, result: Any) -> None:
+        try:
+            held = target.hold(result) if self.active else None
+            if held:
+                self.retrieved(held, target.chunks)
+        except Exception as error:
+            self.guard.caught("reading a retriever", error)
+
+    def retrieved(self, held: Sequence[Any], read: Callable[[Sequence[Any]], Sequence[Chunk]]) -> None:
+        """Hand over passages that were retrieved for the current query."""
+        context = otel_context.get_current()
+        if not _is_suppressed(context):
+            query, labels = self.scopes.enter(context)
+            self.sink(Retrieved(query, labels, held, read))
 
     def _silencing(self) -> Wrapper:
         def silence(wrapped: Any, _: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:

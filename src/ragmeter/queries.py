@@ -232,12 +232,14 @@ class Ledger:
 
         Each text is claimed once, from the latest search that gave it: an equal search of someone else stays theirs.
         """
-        missing = {use.place.chunk.key for use in metered.context}.difference(query.chunks)
+        found = {use.place.chunk.key for use in metered.context}
+        missing = found.difference(query.chunks)
         question = question_of(metered.operation.prompt)
         for other in list(islice(reversed(self._unanswered.values()), MOST_UNANSWERED)):
             if not other.is_over:
                 continue
-            searched = not missing.isdisjoint(other.chunks)
+            # What a framework's retriever gave came from a search that is claimed as well, or was already.
+            searched = not (missing if other.operations else found).isdisjoint(other.chunks)
             taken = [each for each in other.operations if searched or (each.question and each.question in question)]
             if not taken and not searched:
                 continue

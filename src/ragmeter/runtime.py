@@ -13,17 +13,16 @@ from functools import partial
 from typing import Any
 
 import wrapt
-from opentelemetry import context as otel_context
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import ProxyTracerProvider, TracerProvider, get_tracer_provider
 
 from ragmeter import integrations, semconv
-from ragmeter.accounting import Accounting, Item, Retrieved, UnpricedModel
+from ragmeter.accounting import Accounting, Item, UnpricedModel
 from ragmeter.exporting import Providers, choose_providers
 from ragmeter.guard import Guard
 from ragmeter.instruments import instruments_of
 from ragmeter.integration import Integration
-from ragmeter.observing import Observer, Record
+from ragmeter.observing import Observer, Record, Retrieved
 from ragmeter.patching import Patching
 from ragmeter.queries import Until
 from ragmeter.scopes import QueryHandle, QueryScope, Scopes
@@ -159,11 +158,7 @@ class Runtime:
             )
             return
         try:
-            held = tuple(chunks)
-            query, labels = self.scopes.enter(otel_context.get_current())
-            self.worker.submit(
-                Retrieved(query, labels, partial(read_passages, held, collection)), sum(map(size_of, held))
-            )
+            self.observer.retrieved(tuple(chunks), partial(read_passages, collection=collection))
         except Exception as error:
             self.guard.caught("taking in retrieved chunks", error)
 
@@ -227,8 +222,9 @@ class Runtime:
         for target in integration.targets:
             self.patching.wrap(target.path, partial(self.observer.wrapper, target), imported)
 
-    def _submit(self, record: Record) -> None:
-        self.worker.submit(record, record.request.size)
+    def _submit(self, item: Record | Retrieved) -> None:
+        size = item.request.size if isinstance(item, Record) else sum(map(size_of, item.held))
+        self.worker.submit(item, size)
 
     def _query_ended(self, handle: QueryHandle) -> None:
         self.worker.submit(handle)
