@@ -5,15 +5,50 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
+from random import Random
 from typing import Any
 
 Step = Callable[[], None]
 
-CHUNKS = [
-    f"Passage {number}: " + " ".join(f"fact{number}x{word} tells about subject {word * 7 % 31}." for word in range(52))
-    for number in range(20)
-]
+SYLLABLES = (
+    "ba",
+    "ce",
+    "di",
+    "fo",
+    "gu",
+    "la",
+    "me",
+    "ni",
+    "po",
+    "ru",
+    "sa",
+    "te",
+    "vi",
+    "kra",
+    "ble",
+    "stri",
+    "plo",
+    "nge",
+)
+
+
+def _passages() -> list[str]:
+    random = Random(7)
+    words = ["".join(random.choices(SYLLABLES, k=random.randint(1, 4))) for _ in range(4_000)]
+    # As in a language, a few words make half of a text.
+    weights = [1 / (rank + 5) for rank in range(len(words))]
+    sentences = (
+        " ".join(random.choices(words, weights, k=random.randint(6, 20))).capitalize() + "." for _ in range(900)
+    )
+    return [" ".join(islice(sentences, 24)) for _ in range(20)]
+
+
+CHUNKS = _passages()
 """Twenty retrieved texts of about 2 kB each: 40 kB in all."""
+
+ANSWER = " ".join(chunk.split(". ")[number] + "." for number, chunk in enumerate(CHUNKS[:8]))
+"""A hundred words that take a sentence from each of eight texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +123,10 @@ def _chat(model: str, answer: Any) -> Any:
     return openai.OpenAI(api_key="k").chat.completions.create
 
 
-def _answer(prompt_tokens: int = 100) -> Any:
+def _answer(prompt_tokens: int = 100, content: str = "An answer.") -> Any:
     from openai.types.chat import ChatCompletion
 
-    return ChatCompletion.model_validate(completion(prompt_tokens=prompt_tokens))
+    return ChatCompletion.model_validate(completion(content, prompt_tokens))
 
 
 MESSAGES: Any = [{"role": "system", "content": "You are kind."}, {"role": "user", "content": "What is the answer?"}]
@@ -141,7 +176,7 @@ def stream() -> Step:
 
 def _rag(prompt: Callable[[int], str]) -> Step:
     database = _qdrant()
-    create = _chat("gpt-4.1-mini", _answer(10_000))
+    create = _chat("gpt-4.1-mini", _answer(10_000, ANSWER))
     turn = iter(range(1_000_000_000))
 
     def step() -> None:

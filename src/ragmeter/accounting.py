@@ -27,6 +27,23 @@ MOST_MODELS = 4_096
 """Model names remembered at once."""
 
 
+SLICE_SECONDS = 0.0005
+"""How long the worker keeps the interpreter to itself: half of what an event loop's timer is late anyway."""
+
+
+class Pacing:
+    """Lets the app have the interpreter whenever a slice of work is over: whoever waits for its lock runs."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def __call__(self) -> None:
+        """Give the lock away for a moment if the slice is over."""
+        if time.perf_counter() >= self._until:
+            time.sleep(0)
+            self._until = time.perf_counter() + SLICE_SECONDS
+
+
 @dataclass(frozen=True, slots=True)
 class UnpricedModel:
     """A model without a known price, and how many operations it was used for."""
@@ -55,7 +72,7 @@ class Accounting:
         self._scopes = scopes
         self._tenant_label = settings.tenant_label
         exact = tokenizers.is_installed() if settings.exact_tokens is None else settings.exact_tokens
-        self.dissector = Dissector(exact=exact, pause=_pause)
+        self.dissector = Dissector(exact=exact, pause=Pacing())
         self.ledger = Ledger(self._post, scopes.forget)
         self.unpriced: Counter[tuple[str, str]] = Counter()
 
@@ -108,7 +125,9 @@ class Accounting:
         finally:
             self._end_span(record, metered)
             if metered is not None:
-                self.ledger.add(record.query, metered, record.labels, chunks)
+                # What a provider has retrieved itself it has put into the prompt as well: it is never unsent.
+                own = () if metered.operation.request.kind.is_inference else chunks
+                self.ledger.add(record.query, metered, record.labels, own)
             else:
                 record.query.finished += 1
 
@@ -194,11 +213,6 @@ class Accounting:
         span = report.handle.span
         if span is not None and report.handle.ended is not None:
             self._tracing.end_query(span, report.handle.ended, _query_attributes(report), report.error_type)
-
-
-def _pause() -> None:
-    """Let the app have the interpreter: its lock is given away for a moment, whoever waits for it runs."""
-    time.sleep(0)
 
 
 def _context_of(report: QueryReport) -> Context | None:

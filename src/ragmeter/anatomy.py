@@ -12,6 +12,8 @@ from ragmeter.model import Fate, KnownChunk, Origin, Prompt, PromptPart, Role
 
 Span = tuple[int, int]
 
+_FRONT = (Origin.TOOLS, Origin.SYSTEM)
+
 FRAMING = 8
 """Tokens at most that a provider adds around each part of a chat: OpenAI's formats take three or four."""
 
@@ -180,7 +182,7 @@ def _with_unread(dissection: Dissection, total: int) -> Sequence[Segment]:
     if surplus <= 0 or not parts:
         return parts
     if dissection.unread is Origin.HISTORY:
-        front = sum(part.origin in (Origin.TOOLS, Origin.SYSTEM) for part in parts)
+        front = next((at for at, part in enumerate(parts) if part.origin not in _FRONT), len(parts))
         return (*parts[:front], Segment(Origin.HISTORY, surplus), *parts[front:])
     if dissection.unread is not None:
         return (*parts, Segment(dissection.unread, surplus))

@@ -6,7 +6,7 @@ A text is held while it is young, by reference; after that 24 hashes of its word
 from __future__ import annotations
 
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import nsmallest
@@ -187,10 +187,11 @@ class SampleIndex:
 
     def candidates(self, haystack: Haystack) -> Iterator[Remembered]:
         """The chunks that may stand in a text: enough of their sample does."""
-        hits: Counter[Remembered] = Counter()
+        hits: dict[Remembered, int] = {}
         for gram in self._owners.keys() & haystack.hashes():
             owner = self._owners[gram]
-            hits.update(owner if isinstance(owner, list) else (owner,))
+            for remembered in owner if isinstance(owner, list) else (owner,):
+                hits[remembered] = hits.get(remembered, 0) + 1
         for remembered, count in hits.items():
             if count >= LEAST_SAMPLED * len(remembered.sample or ()):
                 yield remembered

@@ -43,7 +43,7 @@ class Dissector:
         self._search = PromptSearch(self.memory, pause)
         self._calibration = Calibration()
         self._fingerprints: OrderedDict[tuple[int, int], Fingerprint] = OrderedDict()
-        self._declarations: dict[tuple[int, Tokenizer], float | None] = {}
+        self._declarations: dict[tuple[int, Tokenizer], float] = {}
         self._pause = pause
 
     def remember(
@@ -85,13 +85,13 @@ class Dissector:
             )
         return Dissection(parts, judged, unread, self.weigher.is_exact(tokenizer))
 
-    def _declared(self, prompt: Prompt, tools: int, tokenizer: Tokenizer) -> float | None:
-        """What the tools weigh as OpenAI's models read them, `None` when they are not all functions."""
+    def _declared(self, prompt: Prompt, tools: int, tokenizer: Tokenizer) -> float:
+        """What the tools weigh as OpenAI's models read them."""
         if (tools, tokenizer) not in self._declarations:
             if len(self._declarations) >= MOST_DECLARATIONS:
                 self._declarations.clear()
             text = declaration(part.text for part in prompt.parts if part.role is Role.TOOLS)
-            self._declarations[tools, tokenizer] = None if text is None else self.weigher.weigh(text, tokenizer)
+            self._declarations[tools, tokenizer] = self.weigher.weigh(text, tokenizer)
         return self._declarations[tools, tokenizer]
 
     def _judge(self, prompt: Prompt, places: Sequence[Place], answer: str) -> tuple[JudgedPlace, ...]:

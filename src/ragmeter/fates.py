@@ -36,9 +36,9 @@ LEAST_FRESH = 2
 """Of the pairs in all: an answer that takes up the question shares its pairs with every chunk about it."""
 
 DUPLICATE = 0.8
-SAMPLED = 8
+SAMPLED = 32
 FEW_PAIRS = 64
-"""Near-duplicates have so much of their pairs in common. Which chunks to compare is told by one pair in eight, in short
+"""Near-duplicates have so much of their pairs in common. Which chunks to compare is told by one pair in 32, in short
 texts by all."""
 
 STOP_WORDS = frozenset(
@@ -105,7 +105,11 @@ def near_duplicates(chunks: Sequence[Fingerprint]) -> tuple[int | None, ...]:
     result: list[int | None] = []
     for number, chunk in enumerate(chunks):
         common = Counter(owner for pair in chunk.sample for owner in owners.get(pair, ()))
-        alike = (owner for owner, count in common.items() if count > 1 and _are_alike(chunk, chunks[owner]))
+        alike = (
+            owner
+            for owner, count in common.items()
+            if 2 * count >= min(len(chunk.sample), len(chunks[owner].sample)) and _are_alike(chunk, chunks[owner])
+        )
         result.append(min(alike, default=None))
         for pair in chunk.sample:
             owners.setdefault(pair, []).append(number)

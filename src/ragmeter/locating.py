@@ -36,6 +36,9 @@ REACH = 1.5
 STRETCHED = 1.25
 """Lengths of a chunk that are taken for it with all gaps: what lacks there was changed, or other chunks have it too."""
 
+MOST_AGAIN = 8
+"""Positions kept of a run of words that occurs again and again: it tells nothing of where a chunk stands."""
+
 OPENING = 3
 """Hits that begin a chunk: when one of them comes again, so does the chunk."""
 
@@ -153,41 +156,21 @@ class Haystack:
 
     def find(self, needles: Sequence[Needle], pause: Pause) -> list[Found]:
         """The needles that are here, best covered first; the hits of each are taken away from those after it."""
-        here = self.hashes()
+        positions = _Positions(self._grams)
         hits: dict[int, AbstractSet[int]] = {}
         for number, needle in enumerate(needles):
-            found = here & needle.grams
+            found = positions.first.keys() & needle.grams
             if len(found) >= needle.least:
                 hits[number] = found
         pause()
-        wanted = set[int]().union(*hits.values())
-        first: dict[int, int] = {}
-        again: dict[int, list[int]] = {}
-        for position, gram in enumerate(self._grams):
-            if gram in wanted and first.setdefault(gram, position) != position:
-                again.setdefault(gram, []).append(position)
-        pause()
         places: list[Found] = []
         for number, own in _explain_away(needles, hits):
-            places += self._places(needles[number], own, first, again)
+            needle = needles[number]
+            for stretches in positions.occurrences(needle, own):
+                spans = tuple(self._span(first, last, needle.margin) for first, last in stretches)
+                places.append(Found(needle.chunk, spans))
             pause()
         return places
-
-    def _places(
-        self, needle: Needle, own: AbstractSet[int], first: Mapping[int, int], again: Mapping[int, Sequence[int]]
-    ) -> Iterator[Found]:
-        """The places of a needle by its hits, whose positions are the first one and those where they come again."""
-        repeated = sorted((at, gram) for gram in own & again.keys() for at in (first[gram], *again[gram]))
-        if len(repeated) < len(own):
-            # Too few come again for the chunk to stand there twice.
-            occurrences: Iterable[list[int]] = (sorted({*map(first.__getitem__, own), *(at for at, _ in repeated)}),)
-        else:
-            hits = [(first[gram], gram) for gram in own - again.keys()]
-            occurrences = _occurrences(needle, sorted(hits + repeated))
-        for place in occurrences:
-            runs = _stretches(place, needle)
-            if runs:
-                yield Found(needle.chunk, tuple(self._span(first, last, needle.margin) for first, last in runs))
 
     def _span(self, first: int, last: int, margin: int) -> Span:
         start, _ = self._characters(first, -margin)
@@ -235,7 +218,45 @@ def _explain_away(
         yield number, left
 
 
-def _occurrences(needle: Needle, taken: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
+class _Positions:
+    """Where each run of words stands in a text: `first` of all, and further ones of those that come again."""
+
+    def __init__(self, grams: Sequence[int]) -> None:
+        self._grams = grams
+        self.first = dict(zip(reversed(grams), range(len(grams) - 1, -1, -1), strict=True))
+        self._again: dict[int, list[int]] | None = None
+
+    def occurrences(self, needle: Needle, own: AbstractSet[int]) -> Iterator[list[Span]]:
+        """For each place of a needle, by the hits that are its own, the first and the last hits of its stretches."""
+        repeated = self._repeated(own) if len(self._grams) - len(self.first) >= needle.least else []
+        if len(repeated) < len(own):
+            # Too few come again for the chunk to stand there twice.
+            firsts = [self.first[gram] for gram in own]
+            start, end = min(firsts), max(firsts)
+            if end - start <= STRETCHED * needle.words:
+                yield [(start, end)]
+                return
+            places: Iterable[list[int]] = (sorted({*firsts, *(position for position, _ in repeated)}),)
+        else:
+            again = {gram for _, gram in repeated}
+            places = _places(needle, sorted([*((self.first[gram], gram) for gram in own - again), *repeated]))
+        for place in places:
+            stretches = _stretches(place, needle)
+            if stretches:
+                yield stretches
+
+    def _repeated(self, own: AbstractSet[int]) -> list[tuple[int, int]]:
+        """All positions of those hits that come again, as (position, hash)."""
+        if self._again is None:
+            self._again = {}
+            for position, gram in enumerate(self._grams):
+                if self.first[gram] != position:
+                    self._again.setdefault(gram, []).append(position)
+        again = self._again
+        return [(at, gram) for gram in own & again.keys() for at in (self.first[gram], *again[gram][:MOST_AGAIN])]
+
+
+def _places(needle: Needle, taken: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
     """Positions of one occurrence after the other: it begins anew when its first words come again."""
     place: list[int] = []
     opening: set[int] = set()

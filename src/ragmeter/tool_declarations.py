@@ -17,19 +17,21 @@ DEEPEST = 8
 PLAIN = {"integer": "number"}
 
 
-def declaration(definitions: Iterable[str]) -> str | None:
-    """The declarations of tools given as JSON texts; `None` when one of them is no function."""
+def declaration(definitions: Iterable[str]) -> str:
+    """The declarations of functions given as JSON texts; a schema or a hosted tool stays as it is."""
     lines = ["# Tools", "", "## functions", "", "namespace functions {", ""]
+    others: list[str] = []
     for definition in definitions:
         function = _function(definition)
         if function is None:
-            return None
+            others.append(definition)
+            continue
         lines += _comment(function.get("description"))
         parameters = function.get("parameters")
         has_any = isinstance(parameters, Mapping) and parameters.get("properties")
         taken = f"_: {_type(parameters, DEEPEST)}" if has_any else ""
         lines += [f"type {function.get('name')} = ({taken}) => any;", ""]
-    return "\n".join([*lines, "} // namespace functions"])
+    return "\n".join([*lines, "} // namespace functions", *others])
 
 
 def _function(definition: str) -> Mapping[str, Any] | None:
@@ -40,7 +42,9 @@ def _function(definition: str) -> Mapping[str, Any] | None:
     if not isinstance(tool, Mapping) or tool.get("type", "function") != "function":
         return None
     function = tool.get("function", tool)
-    return function if isinstance(function, Mapping) and "name" in function else None
+    # A named schema for the answer has a name as well.
+    is_function = isinstance(function, Mapping) and "name" in function and "schema" not in function
+    return function if is_function else None
 
 
 def _type(schema: Any, depth: int) -> str:

@@ -14,8 +14,16 @@ from typing import Any
 
 from ragmeter.integration import Reader
 from ragmeter.model import Origin, Prompt, PromptPart, Response, Role, Usage
-from ragmeter.shapes.fields import count, field, items, text_of
-from ragmeter.shapes.openai_chat import ROLES, tool_definitions
+from ragmeter.shapes.documents import Read, either, read_content
+from ragmeter.shapes.fields import blocks_of, count, field, items
+from ragmeter.shapes.openai_chat import ROLES, call_text, definitions, tool_definitions
+
+WRITTEN = {"thinking": "thinking", "redacted_thinking": "thinking", "compaction": "content"}
+"""Blocks of what the model wrote of earlier turns, and the field with its text."""
+
+DEFINITIONS = ("tool_addition", "mcp_tool_listing")
+EMPTY = ("tool_removal", "fallback")
+"""Blocks that define tools while the conversation goes on, and those that bring no text."""
 
 
 def read_usage(usage: Any, earlier: Usage | None = None) -> Usage | None:
@@ -46,34 +54,37 @@ def _overwrite(earlier: Usage, now: Usage) -> Usage:
 def read_prompt(body: Any) -> Prompt:
     """The prompt of a Messages request body: tools, then system blocks, then the turns."""
     parts = tool_definitions(body)
-    texts, media = text_of(field(body, "system"))
-    parts += [PromptPart(Role.SYSTEM, text) for text in texts]
+    system, unread = read_content(Role.SYSTEM, field(body, "system"))
+    parts += system
     for message in items(field(body, "messages")):
-        role = ROLES.get(str(field(message, "role")), Role.USER)
+        role = ROLES.get(field(message, "role"), Role.USER)
         content = field(message, "content")
         if isinstance(content, str):
             parts.append(PromptPart(role, content))
-        for block in items(content):
-            block_parts, block_media = _read_block(role, block)
+            continue
+        for block in blocks_of(content):
+            block_parts, block_unread = _read_block(role, block)
             parts += block_parts
-            media = media or block_media
-    return Prompt(tuple(parts), Origin.OTHER if media else None)
+            unread = either(unread, block_unread)
+    return Prompt(tuple(parts), unread)
 
 
-def _read_block(role: Role, block: Any) -> tuple[list[PromptPart], bool]:
-    kind = field(block, "type")
-    if kind == "tool_use":
-        arguments = json.dumps(field(block, "input", {}), default=str, ensure_ascii=False)
-        return [PromptPart(Role.ASSISTANT, f"{field(block, 'name', '')} {arguments}")], False
-    if kind == "thinking":
-        return [PromptPart(role, str(field(block, "thinking", "")))], False
-    if kind == "document" and field(field(block, "source"), "type") == "text":
-        return [PromptPart(role, str(field(field(block, "source"), "data", "")))], False
-    if kind == "tool_result":
-        texts, media = text_of(field(block, "content"))
-        return [PromptPart(Role.TOOL, text) for text in texts], media
-    texts, media = text_of([block])
-    return [PromptPart(role, text) for text in texts], media
+def _read_block(role: Role, block: Any) -> Read:
+    kind = str(field(block, "type"))
+    if kind.endswith("tool_use"):
+        return [PromptPart(Role.ASSISTANT, call_text(block))], None
+    if kind.endswith("tool_result"):
+        return read_content(Role.TOOL, field(block, "content"))
+    if kind in WRITTEN:
+        # Without a text it is only there for the provider, which alone can read the rest.
+        text = field(block, WRITTEN[kind])
+        return ([PromptPart(role, text)], None) if isinstance(text, str) and text else ([], Origin.HISTORY)
+    if kind in DEFINITIONS:
+        given = [field(field(block, "tool"), "definition"), *items(field(block, "tools"))]
+        return definitions([each for each in given if each is not None]), None
+    if kind in EMPTY:
+        return [], None
+    return read_content(role, (block,))
 
 
 def read_response(result: Any) -> Response:

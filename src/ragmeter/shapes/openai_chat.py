@@ -6,13 +6,13 @@ Usage counts include cached and cache-write tokens in the prompt and reasoning i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from ragmeter.integration import Reader
 from ragmeter.model import Origin, Prompt, PromptPart, Response, Role, Usage
-from ragmeter.shapes.fields import amount, count, field, items, text_of
+from ragmeter.shapes.documents import Read, either, json_text, read_content, read_documents
+from ragmeter.shapes.fields import amount, count, field, items, strings_in
 
 TEXTS = ("content", "refusal", "reasoning_content")
 ROLES = {
@@ -23,6 +23,11 @@ ROLES = {
     "tool": Role.TOOL,
     "function": Role.TOOL,
 }
+REASONING = ("reasoning_content", "reasoning", "reasoning_details")
+"""The names servers have for one text: only the first that is there counts."""
+
+SCHEMAS = (("response_format",), ("text", "format"), ("output_config", "format"), ("output_format",))
+"""Where a request says what form the answer must have: in chats, Responses, Messages and their first beta."""
 
 
 def read_usage(usage: Any) -> Usage | None:
@@ -47,38 +52,80 @@ def read_usage(usage: Any) -> Usage | None:
 
 
 def tool_definitions(body: Any) -> list[PromptPart]:
-    """The tools offered to the model, as one JSON text each: they stand at the front of the prompt."""
-    tools = [*items(field(body, "tools")), *items(field(body, "functions"))]
-    return [PromptPart(Role.TOOLS, json.dumps(tool, default=str, ensure_ascii=False)) for tool in tools]
+    """What the model is told it may call, and the schema its answer must have, as one JSON text each.
+
+    They stand at the front of the prompt.
+    """
+    given = [*items(field(body, "tools")), *items(field(body, "functions"))]
+    for path in SCHEMAS:
+        form = body
+        for name in path:
+            form = field(form, name)
+        if field(form, "type") == "json_schema":
+            given.append(field(form, "json_schema", form))
+    return definitions(given)
 
 
-def read_messages(messages: Any) -> tuple[list[PromptPart], bool]:
-    """The texts of chat messages with the role each has, tool calls among the assistant's."""
+def definitions(tools: Any) -> list[PromptPart]:
+    """Definitions given to the model, wherever they stand."""
+    return [PromptPart(Role.TOOLS, json_text(tool)) for tool in items(tools)]
+
+
+def read_messages(messages: Any) -> Read:
+    """The texts of chat messages with the role each has, tool calls and reasoning among the assistant's."""
     parts: list[PromptPart] = []
-    media = False
+    unread: Origin | None = None
     for message in items(messages):
-        role = ROLES.get(str(field(message, "role")), Role.USER)
-        texts, has_media = text_of(field(message, "content"))
-        media = media or has_media
-        for call in items(field(message, "tool_calls")):
-            function = field(call, "function")
-            texts.append(f"{field(function, 'name', '')} {field(function, 'arguments', '')}")
-        parts += [PromptPart(role, text) for text in texts]
-    return parts, media
+        role = ROLES.get(field(message, "role"), Role.USER)
+        name, content = field(message, "name"), field(message, "content")
+        if isinstance(name, str):
+            parts.append(PromptPart(role, name))
+        if isinstance(content, str):
+            parts.append(PromptPart(role, content))
+        elif content is not None:
+            content_parts, content_unread = read_content(role, content)
+            parts += content_parts
+            unread = either(unread, content_unread)
+        if role is Role.ASSISTANT:
+            parts += [PromptPart(role, text) for text in _own_texts(message)]
+            if field(message, "audio") is not None:
+                # It names an earlier answer, whose sound the provider has kept.
+                unread = either(unread, Origin.HISTORY)
+    return parts, unread
+
+
+def _own_texts(message: Any) -> list[str]:
+    reasoning = next((value for name in REASONING if (value := field(message, name)) is not None), None)
+    calls = [field(call, "custom", field(call, "function", call)) for call in items(field(message, "tool_calls"))]
+    if (call := field(message, "function_call")) is not None:
+        calls.append(call)
+    texts = [*strings_in(reasoning)[0], *strings_in(field(message, "refusal"))[0]]
+    return texts + [call_text(call) for call in calls]
+
+
+def call_text(call: Any) -> str:
+    """A call of a tool as a model writes it: the name and what is given to it."""
+    given = next((value for name in ("arguments", "input") if (value := field(call, name)) is not None), "")
+    return f"{field(call, 'name', '')} {json_text(given)}"
 
 
 def read_chat_prompt(body: Any) -> Prompt:
-    """The prompt of a chat completion request body."""
-    messages, media = read_messages(field(body, "messages"))
-    messages.sort(key=lambda part: part.role is not Role.SYSTEM)
-    return Prompt((*tool_definitions(body), *messages), Origin.OTHER if media else None)
+    """The prompt of a chat completion request body; documents beside the messages follow the first system texts."""
+    messages, unread = read_messages(field(body, "messages"))
+    documents, documents_unread = read_documents(field(body, "documents"))
+    if documents:
+        front = next((at for at, part in enumerate(messages) if part.role is not Role.SYSTEM), len(messages))
+        messages[front:front] = documents
+    return Prompt((*tool_definitions(body), *messages), either(unread, documents_unread))
 
 
 def read_completion_prompt(body: Any) -> Prompt:
-    """The prompt of a legacy completion request body: one text, or several for several answers."""
+    """The prompt of a legacy completion request body: one text, or several for several answers, and what follows."""
     prompt = field(body, "prompt")
-    texts = [prompt] if isinstance(prompt, str) else [text for text in items(prompt) if isinstance(text, str)]
-    return Prompt(tuple(PromptPart(Role.USER, text) for text in texts))
+    given = [*(items(prompt) or (prompt,)), field(body, "suffix")]
+    texts = [text for text in given if isinstance(text, str)]
+    is_encoded = any(not isinstance(text, str) for text in items(prompt))
+    return Prompt(tuple(PromptPart(Role.USER, text) for text in texts), Origin.OTHER if is_encoded else None)
 
 
 def read_completion(result: Any) -> Response:

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ragmeter.integration import Reader
-from ragmeter.model import Origin, Prompt, PromptPart, Response, Role, Usage
-from ragmeter.shapes.fields import amount, count, field, items, text_of
-from ragmeter.shapes.openai_chat import ROLES, tool_definitions
+from ragmeter.model import Chunk, Origin, Prompt, PromptPart, Response, Role, Usage
+from ragmeter.shapes.documents import Read, either, json_text, read_content
+from ragmeter.shapes.fields import amount, count, entries, field, is_silent, items, strings_in, text_of
+from ragmeter.shapes.openai_chat import ROLES, definitions, tool_definitions
 
 FINAL_EVENTS = ("response.completed", "response.incomplete", "response.failed")
 PENDING = ("queued", "in_progress")
-ITEM_ROLES = {
-    "function_call": Role.ASSISTANT,
-    "custom_tool_call": Role.ASSISTANT,
-    "reasoning": Role.ASSISTANT,
-    "function_call_output": Role.TOOL,
-    "custom_tool_call_output": Role.TOOL,
-}
+KEPT = ("previous_response_id", "conversation", "prompt")
+"""What of a request names texts that the provider keeps."""
+
+CALL_FIELDS = frozenset(
+    ("namespace", "server_label", "name", "arguments", "input", "queries", "action", "actions", "operation", "code")
+)
+"""What the model wrote when it asked for something, in whatever kind of call."""
+
+RESULT_FIELDS = frozenset(("output", "outputs", "results", "result", "error"))
+RESULT_ENDINGS = ("_output", "_response")
+"""What came of it, in the same item or in one of its own."""
+
+INPUTS = ("input_text", "input_image", "input_file", "input_audio")
+"""Blocks that stand for themselves where a template takes them."""
+
+EMPTY = ("compaction_trigger", "mcp_approval_response")
+"""Items that bring no text, or not always."""
 
 
 def read_usage(result: Any) -> Usage | None:
@@ -45,35 +55,67 @@ def read_usage(result: Any) -> Usage | None:
 
 
 def read_prompt(body: Any) -> Prompt:
-    """The prompt of a Responses request body. What `previous_response_id` brings along is not in it."""
+    """The prompt of a Responses request body; turns and templates that the provider keeps are unread history."""
     parts = tool_definitions(body)
     instructions = field(body, "instructions")
     if isinstance(instructions, str):
         parts.append(PromptPart(Role.SYSTEM, instructions))
-    given = field(body, "input")
-    if isinstance(given, str):
-        return Prompt((*parts, PromptPart(Role.USER, given)))
-    media = False
-    for item in items(given):
-        item_parts, item_media = _read_item(item)
+    unread = Origin.HISTORY if any(field(body, name) is not None for name in KEPT) else None
+    variables = field(field(body, "prompt"), "variables")
+    given = [*(variables.values() if isinstance(variables, dict) else ()), *_input_items(field(body, "input"))]
+    for item in given:
+        item_parts, item_unread = _read_item(item)
         parts += item_parts
-        media = media or item_media
-    return Prompt(tuple(parts), Origin.OTHER if media else None)
+        unread = either(unread, item_unread)
+    return Prompt(tuple(parts), unread)
 
 
-def _read_item(item: Any) -> tuple[list[PromptPart], bool]:
-    kind = str(field(item, "type", "message"))
-    if kind == "message":
-        texts, media = text_of(field(item, "content"))
-        return [PromptPart(ROLES.get(str(field(item, "role")), Role.USER), text) for text in texts], media
-    if kind in ("function_call", "custom_tool_call"):
-        text = f"{field(item, 'name', '')} {field(item, 'arguments', field(item, 'input', ''))}"
-        return [PromptPart(Role.ASSISTANT, text)], False
-    output = field(item, "output", field(item, "summary", field(item, "content")))
-    texts, media = text_of(output)
-    if not texts and output is not None and not media:
-        texts = [json.dumps(output, default=str, ensure_ascii=False)]
-    return [PromptPart(ITEM_ROLES.get(kind, Role.ASSISTANT), text) for text in texts], media
+def _input_items(given: Any) -> Sequence[Any]:
+    return (given,) if isinstance(given, str) else tuple(items(given))
+
+
+def _read_item(item: Any) -> Read:
+    if isinstance(item, str):
+        return [PromptPart(Role.USER, item)], None
+    kind, role = field(item, "type"), field(item, "role")
+    if kind == "message" or (kind is None and role is not None):
+        return read_content(ROLES.get(role, Role.USER), field(item, "content"))
+    if kind in INPUTS:
+        return read_content(Role.USER, (item,))
+    if kind in (None, "item_reference"):
+        return [], Origin.HISTORY
+    if kind == "configuration_update":
+        return tool_definitions(item), None
+    writer = Role.TOOL if kind.endswith(RESULT_ENDINGS) else Role.ASSISTANT
+    parts, unread = _read_fields(item, ROLES.get(role, writer))
+    if not parts and unread is None and kind not in EMPTY:
+        unread = Origin.OTHER
+    return parts, unread
+
+
+def _read_fields(item: Any, own: Role) -> Read:
+    """An item that is no message: what the model has asked for as one text, then definitions, texts and results."""
+    call: list[str] = []
+    parts: list[PromptPart] = []
+    unread: Origin | None = None
+    for name, value in entries(item) or ():
+        if value is None or is_silent(name):
+            continue
+        if name == "encrypted_content":
+            # What the model has thought, or the turns it has summed up, in a form only the provider reads.
+            unread = either(unread, Origin.HISTORY)
+        elif name == "tools":
+            parts += definitions(value)
+        elif name == "output" and isinstance(value, str):
+            parts.append(PromptPart(Role.TOOL, value))
+        elif name in CALL_FIELDS:
+            call.append(" ".join(strings_in(value)[0]) if name == "queries" else json_text(value))
+        else:
+            role = Role.TOOL if name in RESULT_FIELDS else own
+            texts, is_opaque = text_of(value) if name in ("results", "content") else strings_in(value)
+            parts += [PromptPart(role, text) for text in texts]
+            unread = either(unread, Origin.OTHER if is_opaque else None)
+    return ([PromptPart(own, " ".join(call)), *parts] if call else parts), unread
 
 
 def read_response(result: Any) -> Response:
@@ -88,8 +130,20 @@ def read_response(result: Any) -> Response:
         usage=read_usage(result),
         service_tier=field(result, "service_tier"),
         text=tuple(texts),
+        chunks=_chunks(output),
         retrieved=any(field(item, "type") == "file_search_call" for item in output),
         pending=status in PENDING,
+    )
+
+
+def _chunks(output: Iterable[Any]) -> tuple[Chunk, ...]:
+    """What the provider's file searches found, in the answer when the request says `include`."""
+    searches = [item for item in output if field(item, "type") == "file_search_call"]
+    results = [result for search in searches for result in items(field(search, "results"))]
+    found = [result for result in results if isinstance(field(result, "text"), str)]
+    return tuple(
+        Chunk(field(result, "text"), field(result, "file_id"), amount(result, "score"), rank)
+        for rank, result in enumerate(found)
     )
 
 

@@ -8,8 +8,9 @@ from ragmeter.shapes.openai_chat import CHAT, TEXT_COMPLETION
 from ragmeter.shapes.openai_embeddings import EMBEDDINGS
 from ragmeter.shapes.openai_responses import RESPONSES
 
+CHAT_KEYS = ("tools", "functions", "documents", "messages")
 ROUTES = (
-    Route("/chat/completions", OperationKind.CHAT, ("tools", "functions", "messages"), CHAT, usage_on_request=True),
+    Route("/chat/completions", OperationKind.CHAT, CHAT_KEYS, CHAT, usage_on_request=True),
     Route("/responses", OperationKind.CHAT, ("tools", "instructions", "input"), RESPONSES),
     Route("/responses/compact", OperationKind.CHAT, ("tools", "instructions", "input"), RESPONSES),
     Route("/embeddings", OperationKind.EMBEDDINGS, ("input",), EMBEDDINGS),

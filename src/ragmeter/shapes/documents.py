@@ -1,0 +1,90 @@
+"""The content of a turn as parts of a prompt: texts with the writer's role, sources to answer from as documents.
+
+Anthropic takes `document` and `search_result` blocks, groq `document` blocks and a list `documents` beside the
+messages; servers with templates take such a list of plain mappings.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ragmeter.model import Origin, PromptPart, Role
+from ragmeter.shapes.fields import blocks_of, field, items, plain_text, strings_in, text_of
+
+Read = tuple[list[PromptPart], Origin | None]
+"""Parts in wire order, and the origin of what could not be read beside them."""
+
+DOCUMENTS = ("document", "search_result")
+HEADS = ("title", "context")
+
+
+def read_content(role: Role, content: Any) -> Read:
+    """The parts of a message's content: documents in it are `DOCUMENT` parts, unless a tool gave them."""
+    if isinstance(content, str):
+        return [PromptPart(role, content)], None
+    parts: list[PromptPart] = []
+    is_opaque = False
+    for block in blocks_of(content):
+        text = plain_text(block)
+        if text is not None:
+            parts.append(PromptPart(role, text))
+            continue
+        if field(block, "type") in DOCUMENTS:
+            texts, block_opaque = document_text(block)
+            writer = Role.TOOL if role is Role.TOOL else Role.DOCUMENT
+            parts += [PromptPart(writer, text) for text in texts]
+        else:
+            texts, block_opaque = text_of(block)
+            parts += [PromptPart(role, text) for text in texts]
+        is_opaque = is_opaque or block_opaque
+    return parts, Origin.OTHER if is_opaque else None
+
+
+def read_documents(documents: Any) -> Read:
+    """The documents that are given beside the messages, each a part."""
+    found = [document_text(document) for document in items(documents)]
+    parts = [PromptPart(Role.DOCUMENT, text) for texts, _ in found for text in texts]
+    return parts, Origin.OTHER if any(is_opaque for _, is_opaque in found) else None
+
+
+def document_text(document: Any) -> tuple[list[str], bool]:
+    """The one text of a document, its title and context first, and whether something in it cannot be read.
+
+    A title without a text to it is no source: it is left to what could not be read.
+    """
+    if isinstance(document, str):
+        return [document], False
+    texts, is_opaque = _body(document)
+    if not texts:
+        return [], True
+    heads = [head for name in HEADS if isinstance(head := field(document, name), str) and head]
+    return ["\n".join((*heads, *texts))], is_opaque
+
+
+def _body(document: Any) -> tuple[list[str], bool]:
+    source = field(document, "source", field(document, "document"))
+    if isinstance(source, str) or source is None:
+        # The source of a search result only says where it was found.
+        content = field(document, "content", field(document, "text"))
+        return text_of(content) if content is not None else _without_heads(document)
+    data = field(source, "data")
+    return ([json_text(data)], False) if isinstance(data, dict) else strings_in(source)
+
+
+def _without_heads(document: Any) -> tuple[list[str], bool]:
+    if not isinstance(document, dict):
+        return [], True
+    return strings_in({name: value for name, value in document.items() if name not in HEADS})
+
+
+def either(first: Origin | None, second: Origin | None) -> Origin | None:
+    """The origin of what is unread for two reasons: `OTHER` claims nothing, so it stands for a mixture."""
+    if first is None or second is None:
+        return first or second
+    return first if first is second else Origin.OTHER
+
+
+def json_text(value: Any) -> str:
+    """A value as it stands in a prompt: a string as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
