@@ -84,11 +84,11 @@ def current_turn(parts: Sequence[PromptPart]) -> tuple[int, int]:
     return first, last
 
 
-def is_stale(parts: Sequence[PromptPart], number: int) -> bool:
-    """Whether a part belongs to an earlier turn: system texts and the documents before all turns never do."""
-    if parts[number].role is Role.SYSTEM or number >= current_turn(parts)[0]:
-        return False
-    return any(part.role not in (Role.TOOLS, Role.SYSTEM, Role.DOCUMENT) for part in parts[: number + 1])
+def earlier_turns(parts: Sequence[PromptPart]) -> range:
+    """The numbers of the parts of earlier turns; system texts among them, and documents before all turns, are none."""
+    before_turns = (Role.TOOLS, Role.SYSTEM, Role.DOCUMENT)
+    first = next((number for number, part in enumerate(parts) if part.role not in before_turns), len(parts))
+    return range(first, max(first, current_turn(parts)[0]))
 
 
 def question_of(prompt: Prompt, places: Sequence[Place] = ()) -> str:

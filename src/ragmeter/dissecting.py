@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from ragmeter import fates
-from ragmeter.anatomy import Dissection, JudgedPlace, Place, is_stale, question_of, segments
+from ragmeter.anatomy import Dissection, JudgedPlace, Place, earlier_turns, question_of, segments
 from ragmeter.calibration import Calibration
 from ragmeter.chunk_memory import ChunkMemory
 from ragmeter.fates import Fingerprint
@@ -26,6 +26,9 @@ MOST_FINGERPRINTS = 1_024
 
 MOST_DECLARATIONS = 1_024
 """Sets of tools of which the weight is remembered."""
+
+MOST_JUDGED = 100
+"""Chunks of the current turn an answer is held against, the latest: agents pile up hundreds. Others are unknown."""
 
 _LABEL = re.compile(r"(\d{1,3})[\s\W]{0,6}$")
 LABEL_LENGTH = 24
@@ -98,15 +101,16 @@ class Dissector:
         """What became of each place: what stands in an earlier turn was sent again, the first of equals is judged."""
         if not places:
             return ()
-        stale = [is_stale(prompt.parts, place.part) for place in places]
+        earlier = earlier_turns(prompt.parts)
+        stale = [place.part in earlier and prompt.parts[place.part].role is not Role.SYSTEM for place in places]
         first: dict[tuple[int, int], int] = {}
         for number, place in enumerate(places):
             if not stale[number]:
                 first.setdefault(place.chunk.key, number)
-        candidates = list(first.values())
+        candidates = list(first.values())[-MOST_JUDGED:]
         prints = [self._fingerprint(_text_of(prompt, places[number])) for number in candidates]
         verdicts = fates.judge(answer, question_of(prompt, places), prints)
-        verdict_of: dict[int, Fate] = {}
+        verdict_of = dict.fromkeys(first.values(), Fate.UNKNOWN)
         for number, verdict, duplicate in zip(candidates, verdicts, fates.near_duplicates(prints), strict=True):
             verdict_of[number] = Fate.REPEATED if duplicate is not None else _VERDICTS[verdict]
         cited = fates.cited(answer)

@@ -111,13 +111,14 @@ def tokens_of(operation: Operation, weigher: Weigher) -> tuple[Usage | None, boo
         return usage, False
     if operation.request.kind in (OperationKind.SEARCH, OperationKind.RERANK) or response.pending:
         return usage, False
-    if usage is None and operation.error_type is not None and not response.text:
+    if usage is None and operation.error_type is not None and not (response.text or response.reasoning):
         return None, False
     tokenizer = tokenizer_of(operation.model)
     is_inference = operation.request.kind.is_inference
+    written = ("".join(response.reasoning), "".join(response.text))
     estimate = Usage(
         input_tokens=weigher.estimate((part.text for part in operation.prompt.parts), tokenizer),
-        output_tokens=weigher.estimate(("".join(response.text),), tokenizer) if is_inference else None,
+        output_tokens=weigher.estimate(written, tokenizer) if is_inference else None,
     )
     if usage is None:
         return estimate, True

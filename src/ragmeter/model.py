@@ -162,6 +162,7 @@ class Request:
 class Response:
     """What a call gave: `text` is the answer's pieces in order, `chunks` what a search returned, in order of rank.
 
+    `reasoning` is what the model wrote for itself before it answered: output that is billed, and no part of the answer.
     `service_tier` and `speed` are what was served, which is what is billed, not what was asked for. `usage_is_early`
     says that the counts were given before the answer was complete; `pending` that it is still being made in the
     background, so that its usage is not known yet; `retrieved` that the provider itself put documents into the prompt.
@@ -175,6 +176,7 @@ class Response:
     service_tier: str | None = None
     speed: str | None = None
     text: tuple[str, ...] = ()
+    reasoning: tuple[str, ...] = ()
     chunks: tuple[Chunk, ...] = ()
     retrieved: bool = False
     pending: bool = False

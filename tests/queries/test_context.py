@@ -30,7 +30,7 @@ ANSWER = "It was finished in 1874 by masons from Cornwall, who cut every granite
 QUESTION = "When was the lighthouse built?"
 
 
-def chat(messages, answer=ANSWER, model="gpt-4o-mini"):
+def chat(messages, answer=ANSWER, model="gpt-4o-mini", **message):
     """One chat call to a server that answers `answer` and reports four characters as a token."""
     tokens = sum(len(str(message["content"])) for message in messages) // 4
     body = {
@@ -38,7 +38,9 @@ def chat(messages, answer=ANSWER, model="gpt-4o-mini"):
         "object": "chat.completion",
         "created": 1,
         "model": model,
-        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer}}],
+        "choices": [
+            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer} | message}
+        ],
         "usage": {"prompt_tokens": tokens, "completion_tokens": 20, "total_tokens": tokens + 20},
     }
     with Wire(lambda _: whole(body)) as wire:
@@ -284,3 +286,12 @@ class Broken:
         if name.startswith("__"):
             raise AttributeError(name)
         raise ValueError(self._secret)
+
+
+def test_what_a_model_thinks_is_no_answer(watch):
+    """A chunk that only the model's reasoning takes up is not used by its answer."""
+    seen = watch(providers={"127.0.0.1": "openai"})
+    thought = f"The context says: {FERRY} That does not answer the question, the first passage does."
+    ragmeter.context([TOWER, FERRY])
+    chat([user(prompt_of(TOWER, FERRY))], reasoning_content=thought)
+    assert by_fate(seen) == {"used": 1, "unused": 1}

@@ -90,8 +90,11 @@ def _read_block(role: Role, block: Any) -> Read:
 def read_response(result: Any) -> Response:
     """A whole message."""
     texts: list[str] = []
+    reasoning: list[str] = []
     for block in items(field(result, "content")):
-        texts += [text for name in ("text", "thinking") if isinstance(text := field(block, name), str)]
+        for name, kind in (("text", texts), ("thinking", reasoning)):
+            if isinstance(text := field(block, name), str):
+                kind.append(text)
         if isinstance(arguments := field(block, "input"), dict):
             texts.append(json.dumps(arguments, default=str, ensure_ascii=False))
     reason = field(result, "stop_reason")
@@ -104,12 +107,13 @@ def read_response(result: Any) -> Response:
         service_tier=field(usage, "service_tier"),
         speed=field(usage, "speed"),
         text=tuple(texts),
+        reasoning=tuple(reasoning),
     )
 
 
 def read_pieces(so_far: Response, pieces: Sequence[Any]) -> Response:
     """The next events of a stream: input comes with the first one, output is cumulative in the later ones."""
-    response, text = so_far, list(so_far.text)
+    response, text, reasoning = so_far, list(so_far.text), list(so_far.reasoning)
     for piece in pieces:
         kind = field(piece, "type")
         if kind == "message_start":
@@ -124,9 +128,10 @@ def read_pieces(so_far: Response, pieces: Sequence[Any]) -> Response:
             )
         elif kind == "content_block_delta":
             delta = field(piece, "delta")
-            names = ("text", "thinking", "partial_json")
-            text += [value for name in names if isinstance(value := field(delta, name), str)]
-    return replace(response, text=tuple(text))
+            text += [value for name in ("text", "partial_json") if isinstance(value := field(delta, name), str)]
+            if isinstance(thought := field(delta, "thinking"), str):
+                reasoning.append(thought)
+    return replace(response, text=tuple(text), reasoning=tuple(reasoning))
 
 
 MESSAGES = Reader(read_response, read_prompt, read_pieces)

@@ -14,7 +14,7 @@ from ragmeter.model import Origin, Prompt, PromptPart, Response, Role, Usage
 from ragmeter.shapes.documents import Read, either, json_text, read_content, read_documents
 from ragmeter.shapes.fields import amount, count, field, items, strings_in
 
-TEXTS = ("content", "refusal", "reasoning_content")
+TEXTS = ("content", "refusal")
 ROLES = {
     "system": Role.SYSTEM,
     "developer": Role.SYSTEM,
@@ -140,13 +140,14 @@ def read_completion(result: Any) -> Response:
         usage=read_usage(field(result, "usage")),
         service_tier=field(result, "service_tier"),
         text=tuple(text for choice in choices for text in _choice_texts(choice, "message")),
+        reasoning=tuple(text for choice in choices for text in _choice_reasoning(choice, "message")),
     )
 
 
 def read_completion_pieces(so_far: Response, pieces: Sequence[Any]) -> Response:
     """The next chunks of a completion stream: usage is the last that is not null, wherever it stands."""
     model, identifier, tier, usage = so_far.model, so_far.id, so_far.service_tier, so_far.usage
-    reasons, text = list(so_far.finish_reasons), list(so_far.text)
+    reasons, text, reasoning = list(so_far.finish_reasons), list(so_far.text), list(so_far.reasoning)
     for piece in pieces:
         model = model or field(piece, "model")
         identifier = identifier or field(piece, "id")
@@ -157,9 +158,12 @@ def read_completion_pieces(so_far: Response, pieces: Sequence[Any]) -> Response:
             usage = read_usage(reported) or usage
         for choice in items(field(piece, "choices")):
             text += _choice_texts(choice, "delta")
+            reasoning += _choice_reasoning(choice, "delta")
             if reason := field(choice, "finish_reason"):
                 reasons.append(str(reason))
-    return Response(model, identifier, tuple(reasons), usage, service_tier=tier, text=tuple(text))
+    return Response(
+        model, identifier, tuple(reasons), usage, service_tier=tier, text=tuple(text), reasoning=tuple(reasoning)
+    )
 
 
 def is_usage_piece(piece: Any) -> bool:
@@ -174,9 +178,15 @@ def _choice_texts(choice: Any, holder: str) -> list[str]:
         return [text] if isinstance(text, str) else []
     texts = [text for name in TEXTS if isinstance(text := field(message, name), str)]
     for call in items(field(message, "tool_calls")):
-        function = field(call, "function")
-        texts += [text for name in ("name", "arguments") if isinstance(text := field(function, name), str)]
+        function = field(call, "function", field(call, "custom"))
+        texts += [text for name in ("name", "arguments", "input") if isinstance(text := field(function, name), str)]
     return texts
+
+
+def _choice_reasoning(choice: Any, holder: str) -> list[str]:
+    message = field(choice, holder)
+    found = (field(message, name) for name in REASONING[:2])
+    return [next((text for text in found if isinstance(text, str)), "")] if message is not None else []
 
 
 CHAT = Reader(read_completion, read_chat_prompt, read_completion_pieces, is_extra=is_usage_piece)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ragmeter.integration import Reader
@@ -122,7 +123,10 @@ def read_response(result: Any) -> Response:
     """A whole response object, also one that stopped early: the reason then stands for the status."""
     output = items(field(result, "output"))
     status = field(field(result, "incomplete_details"), "reason") or field(result, "status")
-    texts = [text for item in output for text in _output_texts(item)]
+    texts = [text for item in output if field(item, "type") != "reasoning" for text in _output_texts(item)]
+    thoughts = [
+        field(item, "summary") or field(item, "content") for item in output if field(item, "type") == "reasoning"
+    ]
     return Response(
         model=field(result, "model"),
         id=field(result, "id"),
@@ -130,6 +134,7 @@ def read_response(result: Any) -> Response:
         usage=read_usage(result),
         service_tier=field(result, "service_tier"),
         text=tuple(texts),
+        reasoning=tuple(text for thought in thoughts for text in text_of(thought)[0]),
         chunks=_chunks(output),
         retrieved=any(field(item, "type") == "file_search_call" for item in output),
         pending=status in PENDING,
@@ -156,16 +161,17 @@ def read_pieces(so_far: Response, pieces: Sequence[Any]) -> Response:
     """The next events of a stream: the final one holds the whole response, deltas only matter if it never comes."""
     response = so_far
     text: list[str] = []
+    reasoning: list[str] = []
     for piece in pieces:
         kind = field(piece, "type")
         if kind in FINAL_EVENTS:
             return read_response(field(piece, "response"))
         if isinstance(delta := field(piece, "delta"), str):
-            text.append(delta)
+            (reasoning if str(kind).startswith("response.reasoning") else text).append(delta)
         elif kind == "response.created":
             started = field(piece, "response")
-            response = Response(model=field(started, "model"), id=field(started, "id"), text=response.text)
-    return Response(response.model, response.id, usage=response.usage, text=(*response.text, *text))
+            response = replace(response, model=field(started, "model"), id=field(started, "id"))
+    return replace(response, text=(*response.text, *text), reasoning=(*response.reasoning, *reasoning))
 
 
 RESPONSES = Reader(read_response, read_prompt, read_pieces)

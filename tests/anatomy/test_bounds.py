@@ -1,0 +1,63 @@
+"""Work and memory stay bounded however long a conversation goes on."""
+
+from __future__ import annotations
+
+import json
+import time
+import tracemalloc
+from random import Random
+from statistics import median
+
+from corpus import passages
+from ragmeter.dissecting import Dissector
+from ragmeter.model import Chunk, Operation, OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
+
+TURNS = 200
+
+
+def operation(parts: list[PromptPart], answer: str) -> Operation:
+    """A call whose texts are fresh copies, as a client builds them anew for each request."""
+    copies = tuple(PromptPart(part.role, (part.text + " ")[:-1]) for part in parts)
+    return Operation(
+        request=Request(OperationKind.CHAT, "openai", model="gpt-4o"),
+        response=Response(usage=Usage(1_000 + 600 * len(parts), 50), text=(answer,)),
+        prompt=Prompt(copies),
+        started=0,
+        duration=1.0,
+    )
+
+
+def converse(dissector: Dissector, texts: list[str]) -> list[float]:
+    """An agent that gets three chunks in each turn and sends all of it again; the CPU seconds of each call."""
+    parts = [PromptPart(Role.SYSTEM, "You are an agent."), PromptPart(Role.USER, "Find out how it all hangs together.")]
+    seconds: list[float] = []
+    for turn in range(TURNS):
+        found = [f"Turn {turn}: {texts[(3 * turn + at) % len(texts)]}" for at in range(3)]
+        known = dissector.remember([Chunk(text, str(at), None, at) for at, text in enumerate(found)])
+        parts.append(PromptPart(Role.ASSISTANT, f"look_up number {turn}"))
+        parts.append(PromptPart(Role.TOOL, json.dumps([{"text": text} for text in found])))
+        call = operation(parts, f"I shall look up the next part, after {found[0][:80]}")
+        before = time.process_time()
+        places = dissector.dissect(call, known).places
+        seconds.append(time.process_time() - before)
+        assert len(places) == 3 * (turn + 1)
+    return seconds
+
+
+def test_an_agents_two_hundredth_call_is_bounded():
+    """With twenty times the history a call costs some times as much: its parts are looked up, not searched again."""
+    seconds = converse(Dissector(), passages("prose", 60, Random(3), 700))
+    assert median(seconds[-20:]) < 10 * median(seconds[10:30])
+
+
+def test_the_same_conversation_again_takes_no_more_memory():
+    """What is remembered of a conversation of 200 turns is not remembered twice."""
+    dissector, texts = Dissector(), passages("prose", 60, Random(3), 700)
+    converse(dissector, texts)
+    tracemalloc.start()
+    converse(dissector, texts)
+    before, _ = tracemalloc.get_traced_memory()
+    converse(dissector, texts)
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < 500_000
