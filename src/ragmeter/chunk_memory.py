@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import nsmallest
+from itertools import islice
 
 from ragmeter.locating import GAP_OF_SAMPLE, Haystack, Needle, Pause
 from ragmeter.model import Chunk, KnownChunk
@@ -24,6 +25,12 @@ SAMPLE = 24
 MOST_CHARACTERS = 8_000_000
 TEXT_SECONDS = 120.0
 """How much retrieved text is held at once, and how long after it was last retrieved."""
+
+MOST_NEEDLES = 128
+"""Chunks of which all hashes are kept for a while, 20 kB each."""
+
+MOST_LATEST = 64
+"""Chunks retrieved last that are looked for as they are where nothing tells which were retrieved for a prompt."""
 
 LEAST_SAMPLED = 0.2
 """Share of a sample that makes a chunk a candidate: less than is asked of it in the end, when its text is known."""
@@ -79,6 +86,7 @@ class ChunkMemory:
         # All in the order of their last use: the oldest go first.
         self._chunks: OrderedDict[tuple[str, Key], Remembered] = OrderedDict()
         self._texts: OrderedDict[tuple[str, Key], Remembered] = OrderedDict()
+        self._needles: OrderedDict[tuple[str, Key], Needle] = OrderedDict()
         self._unsampled: dict[tuple[str, Key], Remembered] = {}
         self._samples = SampleIndex()
         self._characters = 0
@@ -99,6 +107,23 @@ class ChunkMemory:
     def get(self, key: Key, partition: str) -> Remembered | None:
         """What is remembered of a chunk."""
         return self._chunks.get((partition, key))
+
+    def needle(self, remembered: Remembered) -> Needle:
+        """A chunk as it is looked for; those that are looked for again and again are made once."""
+        key = (remembered.partition, remembered.chunk.key)
+        needle = self._needles.get(key)
+        if needle is None or needle.chunk is not remembered.chunk or remembered.text is None:
+            needle = self._needles[key] = remembered.needle()
+            if len(self._needles) > MOST_NEEDLES:
+                self._needles.popitem(last=False)
+        else:
+            self._needles.move_to_end(key)
+        return needle
+
+    def latest(self, partition: str) -> list[Remembered]:
+        """The chunks retrieved last whose texts are held, in the order of their retrieval."""
+        found = islice((each for each in reversed(self._texts.values()) if each.partition == partition), MOST_LATEST)
+        return list(found)[::-1]
 
     def candidates(self, haystack: Haystack) -> Iterator[Remembered]:
         """The chunks of the haystack's partition that may stand in it."""

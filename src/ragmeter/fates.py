@@ -12,7 +12,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from ragmeter.words import normal, words
 
@@ -35,11 +35,14 @@ PAIRS_IN_ALL = 4
 LEAST_FRESH = 2
 """Of the pairs in all: an answer that takes up the question shares its pairs with every chunk about it."""
 
+SPACELESS_LENGTH = 2
+"""How many times the words and pairs that an answer must have, where its words are runs of characters without blanks:
+two to three of these make what is one word elsewhere."""
+
 DUPLICATE = 0.8
-SAMPLED = 32
-FEW_PAIRS = 64
-"""Near-duplicates have so much of their pairs in common. Which chunks to compare is told by one pair in 32, in short
-texts by all."""
+LEAST_SAMPLED = 12
+"""Near-duplicates have so much of their pairs in common. Which chunks to compare is told by a sample of 12 to 24 pairs:
+the rate follows the length, for at one rate the sample of a short text is empty now and then and copies go unseen."""
 
 STOP_WORDS = frozenset(
     """
@@ -52,6 +55,7 @@ STOP_WORDS = frozenset(
     der das den dem ein eine einer eines einem einen und oder aber nicht ist sind wird werden von zu zum zur auf aus bei
     nach sich sie wir ihr le la les un une du de et ou mais est sont dans avec que qui cette il elle ne pas au aux el
     los las una unos y o pero es en por se su sus del al lo
+    ja nein leider oui non si c ce l j n qu
     """.split()  # noqa: SIM905 - a page of words reads better than a page of quotes
 )
 
@@ -69,17 +73,24 @@ def fingerprint(text: str) -> Fingerprint:
     """The fingerprint of a text as it stands in a prompt, whatever a template has escaped or wrapped in it."""
     stems = _stems(text)
     pairs = set(map(hash, pairwise(stems)))
-    sample = frozenset(pair for pair in pairs if len(pairs) <= FEW_PAIRS or pair % SAMPLED == 0)
-    return Fingerprint(array("q", set(map(hash, stems))), array("q", pairs), sample)
+    # A power of two, so that the sample of a longer text is a part of what a higher rate would have taken.
+    rare = (1 << max(len(pairs) // LEAST_SAMPLED, 1).bit_length() - 1) - 1
+    sample = frozenset([pair for pair in pairs if not pair & rare])
+    # By way of a list, which `array` copies in half the time of a set.
+    return Fingerprint(array("q", list(set(map(hash, stems)))), array("q", list(pairs)), sample)
 
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
-    """Words that are not in the question, all pairs, and those of which not both words are in the question."""
+    """Words that are not in the question, all pairs, and those of which not both words are in the question.
+
+    `length` is how many of these words make a word of English: 1, or `SPACELESS_LENGTH`.
+    """
 
     words: frozenset[int]
     pairs: frozenset[int]
     fresh: frozenset[int]
+    length: int
 
 
 def judge(answer: str, question: str, chunks: Sequence[Fingerprint]) -> tuple[bool | None, ...]:
@@ -91,7 +102,8 @@ def judge(answer: str, question: str, chunks: Sequence[Fingerprint]) -> tuple[bo
     pairs = frozenset[int]().union(*(sentence.pairs for sentence in sentences))
     fresh = frozenset[int]().union(*(sentence.fresh for sentence in sentences))
     present = [(novel.intersection(chunk.words), pairs.intersection(chunk.pairs)) for chunk in chunks]
-    used = [len(found) >= PAIRS_IN_ALL and len(found & fresh) >= LEAST_FRESH for _, found in present]
+    length = max(sentence.length for sentence in sentences)
+    used = [len(found) >= PAIRS_IN_ALL * length and len(found & fresh) >= LEAST_FRESH * length for _, found in present]
     for sentence in sentences:
         counts = [(len(sentence.words & found), len(sentence.pairs & found_pairs)) for found, found_pairs in present]
         for number in _votes(sentence, counts):
@@ -104,42 +116,48 @@ def near_duplicates(chunks: Sequence[Fingerprint]) -> tuple[int | None, ...]:
     owners: dict[int, list[int]] = {}
     result: list[int | None] = []
     for number, chunk in enumerate(chunks):
-        common = Counter(owner for pair in chunk.sample for owner in owners.get(pair, ()))
-        alike = (
-            owner
-            for owner, count in common.items()
-            if 2 * count >= min(len(chunk.sample), len(chunks[owner].sample)) and _are_alike(chunk, chunks[owner])
+        common = Counter(chain.from_iterable([owners[pair] for pair in chunk.sample if pair in owners]))
+        likely = sorted(
+            owner for owner, count in common.items() if 2 * count >= min(len(chunk.sample), len(chunks[owner].sample))
         )
-        result.append(min(alike, default=None))
+        own = frozenset(chunk.pairs) if likely else frozenset[int]()
+        result.append(next((owner for owner in likely if _are_alike(own, chunks[owner].pairs)), None))
         for pair in chunk.sample:
             owners.setdefault(pair, []).append(number)
     return tuple(result)
 
 
-def _are_alike(one: Fingerprint, other: Fingerprint) -> bool:
-    lengths = len(one.pairs), len(other.pairs)
-    return min(lengths) >= DUPLICATE * max(lengths) and (
-        len(set(one.pairs).intersection(other.pairs)) >= DUPLICATE * max(lengths)
-    )
+def _are_alike(one: frozenset[int], other: array[int]) -> bool:
+    least = DUPLICATE * max(len(one), len(other))
+    return min(len(one), len(other)) >= least and len(one.intersection(other)) >= least
 
 
-_NUMBERS = r"\s*\^?\d{1,3}(?:\s*[,;]\s*\^?\d{1,3}|\s*[-\u2013]\s*\d{1,3})*\s*"
-_SOURCE = r"(?:source|document|doc|passage|chunk|ref|reference|citation|context|quelle|dokument)s?"
+# Blanks are counted: without a bound a long row of them takes quadratic time.
+_NUMBERS = r"\s?\^?\d{1,3}(?:\s?[,;]\s?\^?\d{1,3}|\s?[-\u2013]\s?\d{1,3})*\s?"
+_NAME = r"(?:source|document|doc|passage|chunk|ref|reference|citation|context|quelle|dokument)s?[\s_#:]{0,3}"
+_NAMED = rf"{_NAME}{_NUMBERS}(?:(?:[,;&]|and\b|und\b)\s?(?:{_NAME})?{_NUMBERS})*"
+_NOT_AS_DATA = r"(?<![=\w\])])(?<!= )(?<!\":)(?<!\": )"
 _MARKER = re.compile(
-    rf"(?<![\w\])])\[(?:{_SOURCE}[\s_#:]*)?({_NUMBERS})\](?!\()|(?<=\])\[({_NUMBERS})\]"
-    rf"|[\u3010]({_NUMBERS})(?:[\u2020:][^\u3011]*)?[\u3011]|\({_SOURCE}[\s_#:]*({_NUMBERS})\)",
+    # Free in the text, but not where a list is the value of something.
+    rf"{_NOT_AS_DATA}((?:\[(?:#?{_NUMBERS}|{_NAMED})\])+)(?!\()"
+    # Right behind a word, where the clause ends.
+    rf"|(?<=[^\W\d_])((?:\[{_NUMBERS}\])+)(?=[.,;:!?](?:\s|\Z)|\n)"
+    # Right behind a character of a script without blanks.
+    rf"|(?<=[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])((?:\[{_NUMBERS}\])+)"
+    rf"|\u3010({_NUMBERS})(?:[\u2020:][^\u3010\u3011]*)?\u3011|\(({_NAMED})\)",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"(\d{1,3})(?:\s*[-\u2013]\s*(\d{1,3}))?")
+_CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 
 
 def cited(answer: str) -> frozenset[int]:
     """The numbers that citation markers in an answer name: `[3]`, `[1, 2]`, `[2-4]`, `[^2]`, `【3†…】`, `(Source 3)`.
 
-    A bracket right behind a word is an index, not a marker.
+    What stands in code is none. A bracket right behind a word is an index unless the clause ends there: `blue[1].`
     """
     found: set[int] = set()
-    for match in _MARKER.finditer(answer[:LONGEST_ANSWER]):
+    for match in _MARKER.finditer(_CODE.sub(" ", answer[:LONGEST_ANSWER])):
         numbers = next(group for group in match.groups() if group is not None)
         for first, last in _NUMBER.findall(numbers):
             found.update(range(int(first), int(last or first) + 1))
@@ -152,7 +170,8 @@ def _votes(sentence: _Sentence, counts: Sequence[tuple[int, int]]) -> Iterator[i
     scores = [found / all_words + pairs / all_pairs for found, pairs in counts]
     best = max(scores, default=0.0)
     for number, (found, pairs) in enumerate(counts):
-        enough = found >= ENOUGH_WORDS * all_words or (pairs >= LEAST_PAIRS and pairs >= ENOUGH_PAIRS * all_pairs)
+        enough_pairs = pairs >= LEAST_PAIRS * sentence.length and pairs >= ENOUGH_PAIRS * all_pairs
+        enough = found >= ENOUGH_WORDS * all_words or enough_pairs
         if enough and scores[number] >= NEAR_BEST * best:
             yield number
 
@@ -167,27 +186,34 @@ def _sentences(answer: str, asked: frozenset[int]) -> list[_Sentence]:
     for text in SENTENCE_END.split(answer):
         stems = _stems(text)
         found = frozenset(map(hash, stems)) - asked
-        if len(found) >= LEAST_NOVEL:
+        length = 1 if 2 * sum(map(str.isascii, stems)) >= len(stems) else SPACELESS_LENGTH
+        if len(found) >= LEAST_NOVEL * length:
             pairs = list(pairwise(stems))
             fresh = (pair for pair in pairs if hash(pair[0]) not in asked or hash(pair[1]) not in asked)
-            result.append(_Sentence(found, frozenset(map(hash, pairs)), frozenset(map(hash, fresh))))
+            result.append(_Sentence(found, frozenset(map(hash, pairs)), frozenset(map(hash, fresh)), length))
     return result
 
 
+# Endings and particles of Japanese are written in these; what is said is mostly in others.
+_HIRAGANA = re.compile("[\u3040-\u309f]+")
+
+
 def _stems(text: str) -> list[str]:
-    """The content words of a text by their first letters; of scripts without blanks every two characters together."""
+    """The content words of a text by their first letters; of scripts without blanks all short runs of characters."""
     found = words(normal(text))
-    if text.isascii():
+    # Escapes of JSON hide other scripts in ASCII.
+    if text.isascii() and "\\u" not in text:
         return [word[:STEM] for word in found if word not in STOP_WORDS]
     result = []
-    previous = ""
+    run = ""
     for word in found:
         if word.isascii():
-            previous = ""
+            run = ""
             if word not in STOP_WORDS:
                 result.append(word[:STEM])
         else:
-            if previous:
-                result.append(previous + word)
-            previous = word
+            # Thai writes vowels and tones of their own: it takes more characters to tell as much.
+            run = (run + word)[-4 if "\u0e00" <= word <= "\u0e7f" else -2 :]
+            if (len(run) == 4 or run[-1] > "\u0e7f") and len(run) > 1 and not _HIRAGANA.fullmatch(run):
+                result.append(run)
     return result

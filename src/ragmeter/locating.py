@@ -42,8 +42,8 @@ MOST_AGAIN = 8
 OPENING = 3
 """Hits that begin a chunk: when one of them comes again, so does the chunk."""
 
-SLICE = 4_096
-"""Characters between two pauses, in which the app may have the interpreter."""
+SLICE = 1_024
+"""Characters that are made into words at once, with a pause after them, in which the app may have the interpreter."""
 
 Span = tuple[int, int]
 Pause = Callable[[], None]
@@ -207,7 +207,7 @@ def _explain_away(
     explained: set[int] = set()
     while queue:
         coverage, number = heapq.heappop(queue)
-        left = hits[number] - explained
+        left = hits[number] if explained.isdisjoint(hits[number]) else hits[number] - explained
         if len(left) < needles[number].least:
             continue
         now = -len(left) / len(needles[number].grams)

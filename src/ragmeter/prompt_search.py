@@ -115,12 +115,17 @@ class PromptSearch:
             if budget < 0 and chosen:
                 break
             chosen.append(number)
-        texts = [(each.chunk, each.text) for each in search.own if each.text is not None]
-        for number in chosen:
-            search.found[number] = tuple(find_exact(search.parts[number].text, texts, self._pause))
+        self._find_exact(search, chosen, search.own)
+        if not any(search.found.values()):
+            self._find_exact(search, chosen, self._memory.latest(search.partition))
         for number in chosen:
             search.found[number] += tuple(self._search_rest(search, number))
             self._keep(search, number)
+
+    def _find_exact(self, search: _Search, numbers: Sequence[int], chunks: Iterable[Remembered]) -> None:
+        texts = [(each.chunk, each.text) for each in chunks if each.text is not None]
+        for number in numbers:
+            search.found[number] = tuple(find_exact(search.parts[number].text, texts, self._pause))
 
     def _search_rest(self, search: _Search, number: int) -> Iterable[Found]:
         """What stands in a part besides what was found as it is; short stretches only where they may hold something."""
@@ -136,11 +141,11 @@ class PromptSearch:
         haystack = Haystack(text, stretches, search.partition, self._pause)
         needles: dict[Key, Needle] = {}
         for each in missing:
-            needles[each.chunk.key] = each.needle()
+            needles[each.chunk.key] = self._memory.needle(each)
             self._pause()
         for each in self._memory.candidates(haystack):
             if each.chunk.key not in needles:
-                needles[each.chunk.key] = each.needle()
+                needles[each.chunk.key] = self._memory.needle(each)
                 self._pause()
         return haystack.find(list(needles.values()), self._pause)
 

@@ -15,7 +15,7 @@ from itertools import islice, repeat
 GRAM = 4
 """Consecutive words that are compared as one: fewer occur by chance, more break at every edit."""
 
-SALT = secrets.token_bytes(8) if os.environ.get("PYTHONHASHSEED", "random") != "random" else b""
+SALT = secrets.token_hex(8) if os.environ.get("PYTHONHASHSEED", "random") != "random" else ""
 """Python keys its hash of texts for each process; where that key is set from outside, this replaces it."""
 
 FILL = "\0"
@@ -25,8 +25,9 @@ _SINGLE = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf9
 _WORD = re.compile(f"[{_SINGLE}]|[a-z0-9][a-z0-9{FILL}]*")
 _IS_SINGLE = re.compile(f"[{_SINGLE}]")
 _FOREIGN = re.compile(f"[^\x00-\x7f{_SINGLE}]+")
-_UNICODE_ESCAPE = re.compile(r"\\+u([0-9a-fA-F]{4})")
-_BLANK_ESCAPE = re.compile(r"\\+[nrt]|&(?:quot|amp|lt|gt|apos|nbsp|#x?[0-9a-fA-F]{1,5});")
+# Not from every backslash of a long row of them: that would take quadratic time.
+_UNICODE_ESCAPE = re.compile(r"(?<!\\)\\+u([0-9a-fA-F]{4})")
+_BLANK_ESCAPE = re.compile(r"(?<!\\)\\+[nrt]|&(?:quot|amp|lt|gt|apos|nbsp|#x?[0-9a-fA-F]{1,5});")
 
 
 class _Folding(dict[int, str]):
@@ -78,9 +79,11 @@ def grams(found: list[str], partition: str = "") -> list[int]:
 
     Texts of different partitions have no hash in common.
     """
+    # One text, of which Python remembers the hash.
+    seed = f"{SALT}/{partition}"
     if len(found) < GRAM:
-        return [hash(((SALT, partition), *found))] if found else []
-    return list(map(hash, zip(repeat((SALT, partition)), found, found[1:], found[2:], found[3:], strict=False)))
+        return [hash((seed, *found))] if found else []
+    return list(map(hash, zip(repeat(seed), found, found[1:], found[2:], found[3:], strict=False)))
 
 
 def _character(match: re.Match[str]) -> str:

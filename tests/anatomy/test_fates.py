@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,9 @@ def test_an_answer_that_rests_on_one_chunk_uses_that_one():
     assert verdicts(answer, "When was the Eiffel Tower built?", ROME, PARIS) == (False, True)
 
 
-@pytest.mark.parametrize("answer", ["", "Yes.", "No, it is not.", "42", "I do not know."])
+@pytest.mark.parametrize(
+    "answer", ["", "Yes.", "No, it is not.", "42", "I do not know.", "Oui, c'est ça.", "是的。", "無料です。"]
+)
 def test_short_answers_tell_nothing(answer):
     """An answer without enough words of its own leaves the fate of every chunk unknown, not unused."""
     assert verdicts(answer, "Is the tower in Paris?", PARIS, ROME) == (None, None)
@@ -111,11 +114,50 @@ def test_a_template_does_not_change_the_verdict(reformat):
     assert found == (True, False)
 
 
+def test_escaped_chinese_is_judged_as_chinese():
+    """A Chinese chunk that a template wrote in escapes of JSON, all in ASCII, is the same chunk."""
+    used = "本公司生产的所有电池享有三十六个月保修,购买后须在官方服务中心登记产品序列号。"
+    unused = "仓库每周二和周五上午补货,司机需要提前一天预约卸货窗口。"
+    answer = "所有电池的保修期为三十六个月,但必须在官方服务中心登记序列号。"
+    assert verdicts(answer, "保修期有多长?", json.dumps(used), json.dumps(unused)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "used", "unused"),
+    [
+        (
+            "返品はできますか?",
+            "未使用の商品であれば、到着から十四日以内に返品することができます。送料はお客様の負担となりますのでご了承ください。",
+            "商品の到着後十四日以内で未使用の場合に限り返品することができます。返送の送料はお客様負担となります。",
+            "ポイントは一年間使用することができます。期限を過ぎたポイントは失効となりますのでご了承ください。",
+        ),
+        (
+            "คืนสินค้าได้ไหม",
+            "สินค้าที่ยังไม่ได้ใช้สามารถคืนได้ภายในสิบสี่วันหลังได้รับ โดยลูกค้าเป็นผู้รับผิดชอบค่าจัดส่ง",
+            "ลูกค้าสามารถคืนสินค้าที่ยังไม่ได้ใช้ภายในสิบสี่วันนับจากวันที่ได้รับสินค้า ค่าจัดส่งคืนเป็นความรับผิดชอบของลูกค้า",
+            "คะแนนสะสมมีอายุหนึ่งปีและสามารถใช้แทนเงินสดได้เมื่อชำระเงิน",
+        ),
+    ],
+    ids=["Japanese", "Thai"],
+)
+def test_set_phrases_of_scripts_without_blanks_are_no_use(question, answer, used, unused):
+    """Endings and short runs of characters, which any two such texts have in common, do not make a chunk used."""
+    assert verdicts(answer, question, used, unused) == (True, False)
+
+
 def test_near_duplicates_are_known():
     """A chunk that says nearly the same as an earlier one is named as its duplicate, another one is not."""
     longer = " ".join((PARIS, ROME, "Both draw millions of visitors every summer and are repaired all the time."))
     prints = [fingerprint(text) for text in (longer * 3, ROME, (longer * 3).replace("March", "April"))]
     assert near_duplicates(prints) == (None, None, 0)
+
+
+@pytest.mark.parametrize("length", [5, 20, 60, 70, 100, 200, 1000])
+def test_no_copy_goes_unseen(length):
+    """Of copies of any length each names the first, whatever the sample by which they are compared."""
+    for start in range(50):
+        copy = fingerprint(" ".join(f"w{start}x{number}"[:6] for number in range(length)))
+        assert near_duplicates([copy, copy, copy]) == (None, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -129,11 +171,28 @@ def test_near_duplicates_are_known():
         ("rows[0] = table[12]", set()),
         ("[sic] in [2019] they wrote [12](link)", set()),
         ("No marker at all, not even in f(x)[1].", set()),
+        ("The sky is blue[1][2]. Grass is green[3], too.", {1, 2, 3}),
+        ("据说[3]。これは本当です[1][2]。", {1, 2, 3}),
+        ("(Document 1, Document 2) and (Sources 3 and 4), [Doc 5, Doc 6]", {1, 2, 3, 4, 5, 6}),
+        ("Sources: [1], [2]", {1, 2}),
+        ("Call `items[3]` or:\n```\nprint([4])\n```\nas said [5].", {5}),
+        ('{"rows": [1, 2]} and sizes = [3, 4] and grid[i][6]', set()),
     ],
 )
 def test_citation_markers(answer, numbers):
     """The numbers of citation markers are read; indices, years and links are none."""
     assert cited(answer) == numbers
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["\u30101\u2020" * 6_000, "(source" + " " * 20_000, "[1" + " ,1" * 6_000, "[1]" * 6_000 + "(", "`" * 20_000],
+)
+def test_markers_are_read_in_linear_time(answer):
+    """An answer made to be slow takes some milliseconds, where a search that starts over takes half a second."""
+    started = time.process_time()
+    cited(answer)
+    assert time.process_time() - started < 0.1
 
 
 @settings(max_examples=200, deadline=None)
