@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import floor, log10
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,8 @@ from ragmeter.prompt_file import PromptFile, PromptFileError, read_prompt_file
 BLOCK = "█"
 BAR_WIDTH = 24
 EXCERPT = 44
+FIGURES = 48
+"""Columns that the figures of a chunk take beside its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ def draw(picture: Picture, width: int) -> Group:
         bar.append(BLOCK * cells, style=palette.ORIGINS[origin])
     pieces: list[Text | Table] = [Text(headline(picture)), bar, _parts_table(origins, total)]
     if metered.context or picture.unsent:
-        pieces += [_chunks_table(picture), Text(verdict(picture))]
+        pieces += [_chunks_table(picture, width), Text(verdict(picture))]
     pieces.append(Text(footnote(picture), style="dim"))
     return Group(*pieces)
 
@@ -161,10 +164,11 @@ def footnote(picture: Picture) -> str:
 
 
 def dollars(amount: float | None) -> str:
-    """An amount as people read it: small ones with three figures."""
+    """An amount as people read it: small ones with two figures that count."""
     if amount is None:
         return "unpriced"
-    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.3g}" if amount >= 1e-4 or not amount else f"${amount:.1e}"
+    places = 2 if amount >= 1 or amount <= 0 else 1 - floor(log10(amount))
+    return f"${amount:,.{places}f}"
 
 
 def _cells(weights: Sequence[int], width: int) -> list[int]:
@@ -177,9 +181,9 @@ def _cells(weights: Sequence[int], width: int) -> list[int]:
 
 def _parts_table(origins: dict[Origin, tuple[int, float | None]], total: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    table.add_column("origin")
+    table.add_column("origin", min_width=12)
     for heading in ("tokens", "share", "cost"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", min_width=6)
     table.add_column("")
     for origin, (tokens, cost) in origins.items():
         share = tokens / total if total else 0.0
@@ -188,19 +192,19 @@ def _parts_table(origins: dict[Origin, tuple[int, float | None]], total: int) ->
     return table
 
 
-def _chunks_table(picture: Picture) -> Table:
+def _chunks_table(picture: Picture, width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    table.add_column("rank", justify="right")
-    table.add_column("fate")
+    table.add_column("rank", justify="right", min_width=4)
+    table.add_column("fate", min_width=8)
     for heading in ("tokens", "cost"):
-        table.add_column(heading, justify="right")
-    table.add_column("chunk", no_wrap=True, overflow="ellipsis", max_width=EXCERPT)
+        table.add_column(heading, justify="right", min_width=6)
+    table.add_column("chunk", no_wrap=True, overflow="ellipsis", max_width=max(1, min(EXCERPT, width - FIGURES)))
     for use, text in zip(picture.metered.context, picture.texts, strict=True):
         fate = Text(use.place.fate.value + (" · cited" if use.place.is_cited else ""), palette.FATES[use.place.fate])
-        table.add_row(rank_of(use.place.chunk), fate, f"{use.tokens:,}", dollars(use.cost), excerpt(text))
+        table.add_row(rank_of(use.place.chunk), fate, f"{use.tokens:,}", dollars(use.cost), Text(excerpt(text)))
     for chunk in picture.unsent:
         fate = Text(Fate.UNSENT.value, palette.FATES[Fate.UNSENT])
-        table.add_row(str(chunk.rank + 1), fate, "", "", excerpt(chunk.text))
+        table.add_row(str(chunk.rank + 1), fate, "", "", Text(excerpt(chunk.text)))
     return table
 
 
