@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import nsmallest
 from itertools import islice
 
@@ -168,6 +168,9 @@ class ChunkMemory:
             self._chunks.move_to_end(key)
         if remembered.text is None:
             self._characters += len(text)
+        if chunk.collection is None and remembered.chunk.collection is not None:
+            # A framework hands on what its database gave, and does not say where it is from.
+            chunk = replace(chunk, collection=remembered.chunk.collection)
         remembered.chunk, remembered.text, remembered.retrieved = chunk, text, self._clock()
         self._texts[key] = remembered
         self._texts.move_to_end(key)

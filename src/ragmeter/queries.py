@@ -32,6 +32,9 @@ MOST_CHUNKS = 4_096
 MOST_UNANSWERED = 256
 """Retrievals without an answer that are looked at for a prompt, the latest first."""
 
+LATEST_SEARCHES = 16
+"""Retrievals without an answer, the latest, among which the search of a framework's retriever is looked for."""
+
 LONGEST_QUESTION = 4_000
 """Characters of an embedded text that are kept to find its question again."""
 
@@ -131,6 +134,10 @@ class Ledger:
     def add_chunks(self, handle: QueryHandle, chunks: Sequence[KnownChunk], labels: Mapping[str, str]) -> None:
         """Enter what the app has retrieved by itself under its query."""
         handle.finished += 1
+        if handle.ending is Ending.OPERATION:
+            chunks = self._not_yet_searched(chunks)
+        if not chunks:
+            return
         query = self._open.get(handle) or self._start(handle)
         query.labels.update(labels)
         _keep(query, chunks)
@@ -191,6 +198,12 @@ class Ledger:
                 or (until is Until.UNANSWERED and ending in (Ending.TIME, Ending.OPERATION))
             ):
                 self._give_up(query)
+
+    def _not_yet_searched(self, chunks: Sequence[KnownChunk]) -> Sequence[KnownChunk]:
+        """Chunks without those a search has just given: outside of any scope nothing else joins it to its retriever."""
+        latest = islice(reversed(self._unanswered.values()), LATEST_SEARCHES)
+        searched = {key for query in latest if query.is_over for key in query.chunks}
+        return [chunk for chunk in chunks if chunk.key not in searched]
 
     def _start(self, handle: QueryHandle) -> OpenQuery:
         if len(self._open) >= MOST_OPEN:

@@ -20,6 +20,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto
 .bar div { min-width: 3px; }
 table { border-collapse: collapse; margin: 1rem 0; width: 100%; }
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #8884; }
+td.fate { white-space: nowrap; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 .dot { display: inline-block; width: .8em; height: .8em; border-radius: 50%; margin-right: .5em; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font: 13px/1.5 ui-monospace, monospace; }
@@ -79,8 +80,9 @@ def _chunks(picture: Picture) -> str:
 
 
 def _chunk(rank: str, fate: Fate, text: str, tokens: str, cost: str) -> str:
+    dot = f'<span class="dot" style="background: {palette.FATES[fate]}"></span>'
     return (
-        f'<tr><td>{rank}<td><span class="dot" style="background: {palette.FATES[fate]}"></span>{fate.value}'
+        f'<tr><td>{rank}<td class="fate">{dot}{fate.value}'
         f'<td class="number">{tokens}<td class="number">{cost}<td>{escape(excerpt(text))}</tr>'
     )
 

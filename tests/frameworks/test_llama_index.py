@@ -1,0 +1,99 @@
+"""llama-index-core: custom retrievers, its vector index in memory, its prompts, and retrievers behind nodes."""
+
+from __future__ import annotations
+
+from llama_index.core import MockEmbedding, VectorStoreIndex
+from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.llms import MockLLM
+from llama_index.core.query_engine import RetrieverQueryEngine
+from llama_index.core.response_synthesizers import get_response_synthesizer
+from llama_index.core.schema import IndexNode, MetadataMode, NodeWithScore, TextNode
+
+import ragmeter
+from frameworks_contract import HITS, QUESTION, TEXTS, FrameworkContract, ask, chat_span, fates
+from ragmeter.shapes.passages import read_passages
+
+
+def document(hit):
+    return NodeWithScore(node=TextNode(id_=hit.id, text=hit.text), score=hit.score)
+
+
+class Searching(BaseRetriever):
+    """A retriever as an app writes one: over any search."""
+
+    def __init__(self, search):
+        super().__init__()
+        self._search = search
+
+    def _retrieve(self, query_bundle):
+        return [document(hit) for hit in self._search(query_bundle.query_str)]
+
+
+class Giving(BaseRetriever):
+    def __init__(self, given):
+        super().__init__()
+        self._given = given
+
+    def _retrieve(self, query_bundle):
+        return self._given
+
+
+class TestLlamaIndex(FrameworkContract):
+    integration = "llama_index"
+
+    def document(self, hit):
+        return document(hit)
+
+    def retrieve(self, search):
+        return Searching(search).retrieve(QUESTION)
+
+    async def aretrieve(self, search):
+        return await Searching(search).aretrieve(QUESTION)
+
+    def handed_through(self, given):
+        return Giving(given).retrieve(QUESTION)[0], given[0]
+
+    def text_of(self, document):
+        return document.node.get_content()
+
+    def functions(self):
+        return (vars(BaseRetriever)[name] for name in ("retrieve", "aretrieve"))
+
+
+def test_a_vector_index_with_metadata_in_its_prompt(watch):
+    """Nodes of an index in memory are found in the prompt although their metadata stands before each text."""
+    nodes = [TextNode(id_=hit.id, text=hit.text, metadata={"file": f"{hit.id}.md"}) for hit in HITS]
+    index = VectorStoreIndex(nodes, embed_model=MockEmbedding(embed_dim=8))
+    seen = watch(providers={"127.0.0.1": "openai"}, capture_chunks=True)
+    with ragmeter.query():
+        found = index.as_retriever(similarity_top_k=3).retrieve(QUESTION)
+        ask(*(each.node.get_content(MetadataMode.LLM) for each in found))
+    assert fates(seen) == {"used": 1, "unused": 2}
+    assert set(chat_span(seen)["ragmeter.chunk.ids"]) == {hit.id for hit in HITS}
+    assert seen.total("ragmeter.queries", ragmeter_strategy="rag") == 1
+
+
+def test_a_query_engine_retrieves_through_its_retriever(watch):
+    """The passages a query engine retrieves are known, also when its model is no client of ours."""
+    engine = RetrieverQueryEngine(Searching(lambda _: HITS), get_response_synthesizer(llm=MockLLM()))
+    seen = watch()
+    engine.query(QUESTION)
+    assert fates(seen) == {"unsent": 3}
+    assert seen.spans() == ()
+
+
+def test_a_retriever_behind_a_node_counts_each_passage_once(watch):
+    """A node that stands for another retriever is followed; what both give is one passage each."""
+    inner = Searching(lambda _: HITS)
+    outer = Giving([NodeWithScore(node=IndexNode(index_id="inner", text="more", obj=inner), score=0.5)])
+    seen = watch(providers={"127.0.0.1": "openai"})
+    with ragmeter.query():
+        found = outer.retrieve(QUESTION)
+        ask(*(each.node.get_content() for each in found[:2]))
+    assert fates(seen) == {"used": 1, "unused": 1, "unsent": 1}
+
+
+def test_nodes_are_read_with_text_id_and_score():
+    """A node's text, its id and the score around it are the chunk's."""
+    (chunk,) = read_passages([document(HITS[0])])
+    assert (chunk.text, chunk.id, chunk.score, chunk.rank) == (TEXTS[0], "passage-0", 0.9, 0)
