@@ -113,14 +113,13 @@ class Dissector:
         verdict_of = dict.fromkeys(first.values(), Fate.UNKNOWN)
         for number, verdict, duplicate in zip(candidates, verdicts, fates.near_duplicates(prints), strict=True):
             verdict_of[number] = Fate.REPEATED if duplicate is not None else _VERDICTS[verdict]
-        cited = fates.cited(answer)
-        labels = _labels(prompt, places) if cited else ()
+        cited = _cited(prompt, places, [number for number in range(len(places)) if not stale[number]], answer)
         return tuple(
             JudgedPlace(
                 place.chunk,
                 verdict_of.get(number, Fate.REPEATED),
                 is_stale=stale[number],
-                is_cited=bool(cited) and not stale[number] and labels[number] in cited,
+                is_cited=number in cited,
             )
             for number, place in enumerate(places)
         )
@@ -143,16 +142,23 @@ def _text_of(prompt: Prompt, place: Place) -> str:
     return " ".join(text[start:end] for start, end in place.spans)
 
 
-def _labels(prompt: Prompt, places: Sequence[Place]) -> Sequence[int | None]:
-    """The number a template has given to each chunk: what stands before it, else its place in the order, from 1."""
-    written: list[int | None] = []
-    for place in places:
-        start = place.spans[0][0]
-        match = _LABEL.search(prompt.parts[place.part].text[max(0, start - LABEL_LENGTH) : start])
-        written.append(int(match[1]) if match else None)
-    if sum(label is not None for label in written) * 2 > len(places):
-        return written
-    return range(1, len(places) + 1)
+def _cited(prompt: Prompt, places: Sequence[Place], current: Sequence[int], answer: str) -> set[int]:
+    """The numbers of those `current` places that a marker in the answer names.
+
+    A marker names the number a template has written before a chunk, else its place in the current turn's order, from 1.
+    """
+    named = fates.cited(answer)
+    if not named:
+        return set()
+    written = [_label(prompt.parts[places[number].part].text, places[number].spans[0][0]) for number in current]
+    has_labels = sum(label is not None for label in written) * 2 > len(current)
+    labels: Iterable[int | None] = written if has_labels else range(1, len(current) + 1)
+    return {number for number, label in zip(current, labels, strict=True) if label in named}
+
+
+def _label(text: str, start: int) -> int | None:
+    match = _LABEL.search(text[max(0, start - LABEL_LENGTH) : start])
+    return int(match[1]) if match else None
 
 
 def _added(response: Response) -> Origin | None:

@@ -82,7 +82,9 @@ def meter_inference(
 def context_of(places: Sequence[JudgedPlace], parts: Sequence[Part]) -> tuple[ContextUse, ...]:
     """What each place took of the tokens and of the cost of its prompt's parts."""
     tokens = [0] * len(places)
-    costs: list[float | None] = [None] * len(places)
+    # A chunk that got no whole token costs nothing where there is a price, and nobody knows what where there is none.
+    nothing = 0.0 if any(part.cost is not None for part in parts) else None
+    costs: list[float | None] = [nothing] * len(places)
     for part in parts:
         if part.place is not None:
             tokens[part.place] += part.tokens

@@ -136,11 +136,10 @@ class Ledger:
         handle.finished += 1
         if handle.ending is Ending.OPERATION:
             chunks = self._not_yet_searched(chunks)
-        if not chunks:
-            return
-        query = self._open.get(handle) or self._start(handle)
-        query.labels.update(labels)
-        _keep(query, chunks)
+        if chunks:
+            query = self._open.get(handle) or self._start(handle)
+            query.labels.update(labels)
+            _keep(query, chunks)
         if handle.ended is not None:
             self.end(handle)
 

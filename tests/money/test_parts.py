@@ -159,3 +159,32 @@ def test_an_image_beside_a_question_does_not_swell_the_question():
     tokens = {part.part: part.tokens for part in metered(prompt, Usage(input_tokens=1000, output_tokens=5)).parts}
     assert tokens["question"] < 15
     assert tokens["other"] == 1000 - tokens["question"]
+
+
+passages = st.lists(
+    st.text(alphabet="abcdefgh éß中文\n.,|{}\"\\'0123456789", min_size=25, max_size=120).filter(
+        lambda text: len(text.strip()) >= 25
+    ),
+    min_size=1,
+    max_size=6,
+    unique=True,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(texts=passages, glue=st.text(alphabet="xyz \n:-", min_size=1, max_size=30), total=st.integers(1, 50_000))
+def test_with_each_further_chunk_the_context_grows_or_stays(texts, glue, total):
+    """Whatever the passages look like, knowing one more never lowers the context, and parts sum to the total."""
+    prompt = Prompt(
+        (PromptPart(Role.SYSTEM, "Be brief."), PromptPart(Role.USER, glue.join(("", *texts, "Why is that?"))))
+    )
+    counts = []
+    for known in range(len(texts) + 1):
+        result = metered(prompt, Usage(total, 10), [Chunk(text) for text in texts[:known]])
+        counts.append(result.context_tokens)
+        assert sum(part.tokens for part in result.parts if part.part in INPUTS) == total
+        assert sum(use.tokens for use in result.context) == result.context_tokens
+        assert sum(use.cost for use in result.context) == pytest.approx(
+            sum(part.cost for part in result.parts if part.part == "context"), rel=1e-9, abs=1e-15
+        )
+    assert counts == sorted(counts)

@@ -295,3 +295,17 @@ def test_what_a_model_thinks_is_no_answer(watch):
     ragmeter.context([TOWER, FERRY])
     chat([user(prompt_of(TOWER, FERRY))], reasoning_content=thought)
     assert by_fate(seen) == {"used": 1, "unused": 1}
+
+
+def test_a_marker_names_what_the_template_has_numbered(watch):
+    """`[7]` is the chunk that stands behind a 7, wherever it stands; without numbers it counts the current turn's."""
+    seen = watch(providers={"127.0.0.1": "openai"}, capture_chunks=True)
+    with ragmeter.query():
+        ragmeter.context([TOWER, FERRY, MUSEUM])
+        turns = [user(prompt_of(MUSEUM)), {"role": "assistant", "content": "The museum opens at ten."}]
+        numbered = f"Source 7: {TOWER}\n\nSource 9: {FERRY}\n\nQuestion: {QUESTION}"
+        chat([*turns, user(numbered)], answer=f"{ANSWER[:-4]} [7].")
+        plain = f"{TOWER}\n\n{FERRY}\n\nQuestion: {QUESTION}"
+        chat([*turns, user(plain)], answer=f"{ANSWER[:-4]} [1].")
+    cited = [dict(span.attributes).get("ragmeter.context.cited") for span in seen.spans() if "chat" in span.name]
+    assert cited == [1, 1]

@@ -5,24 +5,15 @@ A vector store asked without a retriever (`similarity_search`) is known by the d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from ragmeter.integration import Integration, Retrieval
-from ragmeter.shapes.passages import read_passages
-
-
-def hold(result: Any) -> Sequence[Any] | None:
-    """The documents as references: the app owns the list and may change it."""
-    return tuple(result) if isinstance(result, list) else None
-
+from ragmeter.shapes.passages import hold_passages, read_passages
 
 INTEGRATION = Integration(
     name="langchain",
     distribution="langchain-core",
-    tested=("0.1", "1.8"),
+    tested=("0.3", "1.8"),
     targets=tuple(
-        Retrieval(f"langchain_core.retrievers:BaseRetriever.{method}", hold, read_passages)
+        Retrieval(f"langchain_core.retrievers:BaseRetriever.{method}", hold_passages, read_passages)
         for method in ("invoke", "ainvoke")
     ),
 )

@@ -5,24 +5,15 @@ Query and chat engines come through here as well. What a postprocessor makes of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from ragmeter.integration import Integration, Retrieval
-from ragmeter.shapes.passages import read_passages
-
-
-def hold(result: Any) -> Sequence[Any] | None:
-    """The nodes as references: the app owns the list and may change it."""
-    return tuple(result) if isinstance(result, list) else None
-
+from ragmeter.shapes.passages import hold_passages, read_passages
 
 INTEGRATION = Integration(
     name="llama_index",
     distribution="llama-index-core",
-    tested=("0.10", "0.14"),
+    tested=("0.11", "0.14"),
     targets=tuple(
-        Retrieval(f"llama_index.core.base.base_retriever:BaseRetriever.{method}", hold, read_passages)
+        Retrieval(f"llama_index.core.base.base_retriever:BaseRetriever.{method}", hold_passages, read_passages)
         for method in ("retrieve", "aretrieve")
     ),
 )

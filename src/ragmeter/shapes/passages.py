@@ -35,6 +35,11 @@ def text_in(payload: Any) -> str:
     return max((*strings, *nested), key=len, default="")
 
 
+def hold_passages(result: Any) -> Sequence[Any] | None:
+    """What a retriever gave, as references: the app owns the list and may change it. `None` for what is no list."""
+    return tuple(result) if isinstance(result, list) else None
+
+
 def read_passages(passages: Sequence[Any], collection: str | None = None) -> tuple[Chunk, ...]:
     """Passages that an app or a framework holds, best first, as chunks: texts, mappings, or documents of frameworks.
 
