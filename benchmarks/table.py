@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
+from benchmarks import anatomy
 from benchmarks.cases import CASES
 from benchmarks.runner import Round
 from benchmarks.single import Singles
@@ -47,7 +48,7 @@ def page(results: Results, singles: Singles | None) -> str:
     count = min(len(rounds) for by_name in results.values() for rounds in by_name.values() if rounds)
     parts = [_head(count), _ratios(results), _streams(results), _peers(results)]
     if singles is not None:
-        parts.append(_singles(singles))
+        parts += [anatomy.table(), _singles(singles)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -79,7 +80,7 @@ def _ratios(results: Results) -> str:
             f"| {process:.0f} | {process / base:.2f} | {PROCESS_TARGETS.get(case, '')} |"
         )
     return "\n".join(lines) + (
-        "\n\nThe floor is that of the small chat: one operation. A RAG prompt is two operations, a search and an inference. Reformatted\nchunks are not found yet: only exact occurrences are."
+        "\n\nThe floor is that of the small chat: one operation. A RAG prompt is two operations, a search and an inference, outside of any\nscope, with an answer of a hundred words."
     )
 
 

@@ -2,6 +2,7 @@
 
 All pipelines run their components, and all agents their tools, through the functions named here. A component whose
 `run` the app calls by hand passes through none of them: tell of its documents with `ragmeter.context()`.
+In 2.x that holds of `Pipeline` only, for `AsyncPipeline` has a runner of its own.
 """
 
 from __future__ import annotations
