@@ -44,22 +44,29 @@ def resident():
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
 
-from benchmarks.cases import CHUNKS, _answer, _chat, take_out_the_client
+from benchmarks.cases import ANSWER, CHUNKS, _answer, _chat, take_out_the_client
 from benchmarks.configurations import _providers
 take_out_the_client()
-create = _chat("gpt-4o-mini", _answer(10_000))
+create = _chat("gpt-4o-mini", _answer(10_000, ANSWER))
 tracer_provider, meter_provider = _providers()
 before = resident()
 import ragmeter
 ragmeter.instrument(tracer_provider=tracer_provider, meter_provider=meter_provider)
 started = resident()
-prompts = ["".join(CHUNKS) + f" question {number}" for number in range(1_000)]
-for text in prompts[:200]:
-    create(model="gpt-4o-mini", messages=[{"role": "user", "content": text}])
+
+def call(number):
+    chunks = [f"Version {number % 1_000} of it. {text}" for text in CHUNKS]
+    ragmeter.context(chunks)
+    create(model="gpt-4o-mini", messages=[{"role": "user", "content": "\\n\\n".join((*chunks, "What is it?"))}])
+    if number % 50 == 0:
+        ragmeter.flush()
+
+for number in range(200):
+    call(number)
 ragmeter.flush()
 warm = resident()
 for number in range(int(sys.argv[1])):
-    create(model="gpt-4o-mini", messages=[{"role": "user", "content": prompts[number % 1_000]}])
+    call(number)
 ragmeter.flush()
 print(started - before, warm - started, resident() - warm)
 """

@@ -125,7 +125,8 @@ class Observer:
         if isinstance(target, Silence):
             return self._silencing()
         if isinstance(target, Retrieval):
-            return self._noting_async(target) if inspect.iscoroutinefunction(original) else self._noting(target)
+            function = getattr(original, "__func__", original)
+            return self._noting_async(target) if inspect.iscoroutinefunction(function) else self._noting(target)
         return self._observing_async(target) if inspect.iscoroutinefunction(original) else self._observing(target)
 
     def _observing(self, target: Target) -> Wrapper:

@@ -25,6 +25,7 @@ PRICES: dict[str, dict[str, float]] = {
 
 CONTEXT = "Herons nest in colonies, high in old trees near the water, and come back to them each spring."
 QUESTION = "Where do herons nest?"
+ANSWER = "In colonies, high in old trees near the water, to which they come back each spring [1]."
 
 EMBEDDED_TOKENS = 8
 OUTPUT_TOKENS = 50
@@ -85,7 +86,7 @@ class ModelServer(BaseHTTPRequestHandler):
         elif body.get("stream"):
             self._send_stream(body)
         else:
-            message = {"role": "assistant", "content": "In colonies."}
+            message = {"role": "assistant", "content": ANSWER}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}
             self._send(_completion(body, "chat.completion", [choice]) | {"usage": _usage(body)})
 
@@ -162,8 +163,11 @@ def run(url: str) -> None:
         return [point.payload["text"] for point in found if point.payload]
 
     def ask(model: str, context: list[str]) -> None:
-        content = "\n".join([*context, QUESTION])
-        client.chat.completions.create(model=model, messages=[{"role": "user", "content": content}])
+        question = {"role": "user", "content": "\n".join([*context, QUESTION])}
+        # With context it is the second turn of a conversation, which sends the first one again.
+        before = [question, {"role": "assistant", "content": ANSWER}] if context else []
+        messages: Any = [*before, question]
+        client.chat.completions.create(model=model, messages=messages)
 
     def ask_in_pieces(model: str) -> None:
         stream = client.chat.completions.create(
