@@ -21,8 +21,8 @@ from ragmeter.prompt_search import PromptSearch
 from ragmeter.tool_declarations import declaration
 from ragmeter.weights import Tokenizer, Weigher, tokenizer_of
 
-MOST_FINGERPRINTS = 1_024
-"""Of texts in prompts, about 3 kB each: chunks come again."""
+MOST_FINGERPRINTS = 256
+"""Of texts in prompts, about 40 kB each: chunks come again."""
 
 MOST_DECLARATIONS = 1_024
 """Sets of tools of which the weight is remembered."""

@@ -8,7 +8,6 @@ by people the rule reaches an F1 of .83 to .96; single thresholds on overlap do 
 from __future__ import annotations
 
 import re
-from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -64,8 +63,8 @@ STOP_WORDS = frozenset(
 class Fingerprint:
     """What the rule needs of a text: hashes of its stems and of its pairs of stems, and a sample of the pairs."""
 
-    words: array[int]
-    pairs: array[int]
+    words: frozenset[int]
+    pairs: frozenset[int]
     sample: frozenset[int]
 
 
@@ -76,8 +75,7 @@ def fingerprint(text: str) -> Fingerprint:
     # A power of two, so that the sample of a longer text is a part of what a higher rate would have taken.
     rare = (1 << max(len(pairs) // LEAST_SAMPLED, 1).bit_length() - 1) - 1
     sample = frozenset([pair for pair in pairs if not pair & rare])
-    # By way of a list, which `array` copies in half the time of a set.
-    return Fingerprint(array("q", list(set(map(hash, stems)))), array("q", list(pairs)), sample)
+    return Fingerprint(frozenset(map(hash, stems)), frozenset(pairs), sample)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,7 @@ def judge(answer: str, question: str, chunks: Sequence[Fingerprint]) -> tuple[bo
     novel = frozenset[int]().union(*(sentence.words for sentence in sentences))
     pairs = frozenset[int]().union(*(sentence.pairs for sentence in sentences))
     fresh = frozenset[int]().union(*(sentence.fresh for sentence in sentences))
-    present = [(novel.intersection(chunk.words), pairs.intersection(chunk.pairs)) for chunk in chunks]
+    present = [(novel & chunk.words, pairs & chunk.pairs) for chunk in chunks]
     length = max(sentence.length for sentence in sentences)
     used = [len(found) >= PAIRS_IN_ALL * length and len(found & fresh) >= LEAST_FRESH * length for _, found in present]
     for sentence in sentences:
@@ -120,16 +118,15 @@ def near_duplicates(chunks: Sequence[Fingerprint]) -> tuple[int | None, ...]:
         likely = sorted(
             owner for owner, count in common.items() if 2 * count >= min(len(chunk.sample), len(chunks[owner].sample))
         )
-        own = frozenset(chunk.pairs) if likely else frozenset[int]()
-        result.append(next((owner for owner in likely if _are_alike(own, chunks[owner].pairs)), None))
+        result.append(next((owner for owner in likely if _are_alike(chunk.pairs, chunks[owner].pairs)), None))
         for pair in chunk.sample:
             owners.setdefault(pair, []).append(number)
     return tuple(result)
 
 
-def _are_alike(one: frozenset[int], other: array[int]) -> bool:
+def _are_alike(one: frozenset[int], other: frozenset[int]) -> bool:
     least = DUPLICATE * max(len(one), len(other))
-    return min(len(one), len(other)) >= least and len(one.intersection(other)) >= least
+    return min(len(one), len(other)) >= least and len(one & other) >= least
 
 
 # Blanks are counted: without a bound a long row of them takes quadratic time.

@@ -137,6 +137,7 @@ class Haystack:
     def __init__(self, text: str, stretches: Iterable[Span], partition: str, pause: Pause) -> None:
         self._grams: list[int] = []
         self._slices: list[_Slice] = []
+        self._firsts: list[int] = []
         self._text = text
         for stretch in stretches:
             for start, end in _slices(text, *stretch):
@@ -144,6 +145,7 @@ class Haystack:
                 found = words(normal_text)
                 if found:
                     self._slices.append(_Slice(len(self._grams), start, normal_text, len(found)))
+                    self._firsts.append(len(self._grams))
                     self._grams += grams(found, partition)
                 pause()
 
@@ -183,7 +185,7 @@ class Haystack:
 
     def _characters(self, position: int, further: int) -> Span:
         """Where the word `further` words after the one at a position stands in the text, in the same slice at most."""
-        each = self._slices[bisect_right(self._slices, position, key=lambda each: each.position) - 1]
+        each = self._slices[bisect_right(self._firsts, position) - 1]
         start, end = word_span(each.text, min(max(0, position - each.position + further), each.words - 1))
         return each.offset + start, each.offset + end
 
@@ -231,7 +233,7 @@ class _Positions:
         repeated = self._repeated(own) if len(self._grams) - len(self.first) >= needle.least else []
         if len(repeated) < len(own):
             # Too few come again for the chunk to stand there twice.
-            firsts = [self.first[gram] for gram in own]
+            firsts = list(map(self.first.__getitem__, own))
             start, end = min(firsts), max(firsts)
             if end - start <= STRETCHED * needle.words:
                 yield [(start, end)]
