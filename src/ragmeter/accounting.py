@@ -11,6 +11,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 
 from ragmeter import semconv, strategy, tokenizers
+from ragmeter.anatomy import Dissection
 from ragmeter.dissecting import Dissector
 from ragmeter.guard import Guard
 from ragmeter.metering import Metered, meter_inference, meter_other
@@ -117,7 +118,7 @@ class Accounting:
             labels = {**record.labels, **record.query.labels}
             tenant = self._tenant(labels)
             if complete:
-                chunks = self.dissector.remember(operation.response.chunks, tenant, operation.request.collection)
+                chunks = self._remember(operation, tenant)
             metered = self._meter(operation, record.query, tenant, complete=complete)
             self._telemetry.count_operation(metered, record.context, labels, standard=record.standard)
             if metered.cost.state is PriceState.UNPRICED:
@@ -130,6 +131,13 @@ class Accounting:
                 self.ledger.add(record.query, metered, record.labels, own)
             else:
                 record.query.finished += 1
+
+    def _remember(self, operation: Operation, tenant: str) -> tuple[KnownChunk, ...]:
+        try:
+            return self.dissector.remember(operation.response.chunks, tenant, operation.request.collection)
+        except Exception as error:
+            self._guard.caught("remembering chunks", error)
+            return ()
 
     def _take_in(self, item: Retrieved, *, complete: bool) -> None:
         chunks: tuple[KnownChunk, ...] = ()
@@ -178,7 +186,12 @@ class Accounting:
         weigher = self.dissector.weigher
         if not request.kind.is_inference:
             return meter_other(operation, card, weigher)
-        dissection = self.dissector.dissect(operation, self.ledger.own_chunks(query), tenant)
+        dissection = Dissection(unread=operation.prompt.unread)
+        # Without its anatomy a call is still counted and priced: all of its input is then in `other`.
+        try:
+            dissection = self.dissector.dissect(operation, self.ledger.own_chunks(query), tenant)
+        except Exception as error:
+            self._guard.caught("taking a prompt apart", error)
         return meter_inference(operation, dissection, card, weigher, fine_tuned=self._is_fine_tuned(operation))
 
     def _is_fine_tuned(self, operation: Operation) -> bool:

@@ -18,15 +18,16 @@ def is_installed() -> bool:
 
 
 def load_counter(vocabulary: str) -> Callable[[str], int] | None:
-    """A function that counts the tokens of a text in `o200k` or `cl100k`, `None` where the extra is not installed.
+    """A function that counts the tokens of a text in `o200k` or `cl100k`, `None` where the extra is not installed or does not run.
 
     The first one takes half a second and 150 MB.
     """
-    if not is_installed():
-        return None
-    import bpe_openai  # type: ignore[import-untyped, import-not-found, unused-ignore]
+    try:
+        import bpe_openai  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
-    encoding = bpe_openai.get_encoding(f"{vocabulary}_base")
+        encoding = bpe_openai.get_encoding(f"{vocabulary}_base")
+    except (ImportError, OSError):
+        return None
 
     def count(text: str) -> int:
         text = text.encode("utf-8", "replace").decode("utf-8")

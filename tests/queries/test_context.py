@@ -309,3 +309,19 @@ def test_a_marker_names_what_the_template_has_numbered(watch):
         chat([*turns, user(plain)], answer=f"{ANSWER[:-4]} [1].")
     cited = [dict(span.attributes).get("ragmeter.context.cited") for span in seen.spans() if "chat" in span.name]
     assert cited == [1, 1]
+
+
+def test_totals_survive_a_prompt_that_cannot_be_taken_apart(watch, monkeypatch):
+    """When our anatomy fails the call is still counted and priced, all of its input in `other`; the failure is told."""
+
+    def fail(*_):
+        raise ValueError(TOWER)
+
+    monkeypatch.setattr("ragmeter.fates.judge", fail)
+    seen = watch(providers={"127.0.0.1": "openai"}, loud=False)
+    ragmeter.context([TOWER])
+    chat([user(prompt_of(TOWER))])
+    span = dict(seen.spans()[-1].attributes)
+    assert span["ragmeter.tokens.other"] == span["gen_ai.usage.input_tokens"]
+    assert seen.total("ragmeter.cost.usd") == pytest.approx(span["ragmeter.cost.amount"])
+    assert seen.total("ragmeter.internal.errors", ragmeter_place="taking a prompt apart") == 1
