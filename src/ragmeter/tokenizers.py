@@ -18,7 +18,7 @@ def is_installed() -> bool:
 
 
 def load_counter(vocabulary: str) -> Callable[[str], int] | None:
-    """A function that counts the tokens of a text in `o200k` or `cl100k`, `None` where the extra is not installed or does not run.
+    """A function that counts the tokens of a text in `o200k` or `cl100k`, `None` where the extra does not run.
 
     The first one takes half a second and 150 MB.
     """
