@@ -116,7 +116,7 @@ class PromptSearch:
                 break
             chosen.append(number)
         self._find_exact(search, chosen, search.own)
-        if not any(search.found.values()):
+        if not any(search.found[number] for number in chosen):
             self._find_exact(search, chosen, self._memory.latest(search.partition))
         for number in chosen:
             search.found[number] += tuple(self._search_rest(search, number))

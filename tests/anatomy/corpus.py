@@ -29,12 +29,15 @@ KINDS = ("prose", "code", "docstring", "json", "csv", "table", "markdown", "lice
 
 CJK = ("zh", "ja")
 
+SHORTEST = 300
+"""Characters of the shortest chunk that samples retrieve, but for blanks where it was cut."""
+
 
 def passages(kind: str, count: int, random: Random, length: int = 2000) -> list[str]:
     """`count` texts of about `length` characters (Chinese, Japanese, Korean: half as many), no sentence in two of them.
 
-    The same state of `random` gives the same texts. Generated records may share the names of their fields, as real
-    ones do.
+    The same state of `random` gives the same texts. Code and its docstrings may share a line, records and tables the
+    names of their fields, as real ones do.
     """
     if kind == "mixed":
         plain = [name for name in KINDS if name != "mixed"]
@@ -54,11 +57,11 @@ def passages(kind: str, count: int, random: Random, length: int = 2000) -> list[
 
 
 def shortened(text: str, length: int) -> str:
-    """The text's whole lines or sentences up to about `length` characters; never empty."""
+    """The text's whole lines or sentences up to about `length` characters, or cut within one, not below `SHORTEST`."""
     if len(text) <= length:
         return text
     borders = [found.end() for found in re.finditer(r"\n|[.!?] |[。\uff01\uff1f\u061f]", text[:length])]
-    wide = [border for border in borders if border >= length // 2]
+    wide = [border for border in borders if len(text[:border].strip()) >= max(SHORTEST, length // 2)]
     return text[: wide[-1] if wide else length].strip()
 
 

@@ -131,10 +131,13 @@ def _langchain() -> Mapping[str, Scene]:
         template = PromptTemplate.from_template("Source: {source} (page {page})\n{page_content}")
         return "\n\n".join(format_document(document, template) for document in documents)
 
+    def always(value: Any) -> RunnableLambda[Any, Any]:
+        return RunnableLambda(lambda _: value)
+
     def run(prompt: Any, chunks: Sequence[Chunk], question: str, form: Any, **more: Any) -> Any:
         model = Recorder(calls=[])
         values = {"context": shelf(chunks) | form, "question": RunnablePassthrough()}
-        values |= {name: RunnableLambda(lambda _, value=value: value) for name, value in more.items()}
+        values |= {name: always(value) for name, value in more.items()}
         (values | prompt | model).invoke(question)
         return model.calls[-1]
 

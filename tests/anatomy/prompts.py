@@ -15,7 +15,7 @@ from itertools import product
 from random import Random
 from typing import Any
 
-from corpus import KINDS, SYSTEMS, exchanges, passages, shortened, tool_schemas
+from corpus import KINDS, SHORTEST, SYSTEMS, exchanges, passages, shortened, tool_schemas
 from ragmeter.model import Chunk, Origin
 
 Piece = tuple[Origin, str]
@@ -305,7 +305,7 @@ CONTEXT_KINDS = tuple(kind for kind in KINDS if kind not in ("docstring", "licen
 
 
 def retrieved(kind: str, random: Random, counts: Sequence[int]) -> list[tuple[Chunk, ...]]:
-    """Groups of disjoint chunks of 300 to 2,500 characters, as many in each as `counts` says, ranked by score."""
+    """Groups of disjoint chunks of about 300 to 2,500 characters, as many in each as `counts` says, ranked by score."""
     stock = passages(kind, sum(counts), random, length=2_500)
     groups: list[tuple[Chunk, ...]] = []
     for count in counts:
@@ -313,7 +313,11 @@ def retrieved(kind: str, random: Random, counts: Sequence[int]) -> list[tuple[Ch
         groups.append(
             tuple(
                 Chunk(
-                    shortened(stock.pop(), random.randrange(300, 2_501)).strip(), f"doc-{len(stock)}", score, rank, kind
+                    shortened(stock.pop(), random.randrange(SHORTEST, 2_501)).strip(),
+                    f"doc-{len(stock)}",
+                    score,
+                    rank,
+                    kind,
                 )
                 for rank, score in enumerate(scores)
             )
