@@ -153,7 +153,7 @@ def verdict(picture: Picture) -> str:
 
 def footnote(picture: Picture) -> str:
     """How far the figures can be trusted."""
-    counted = "counted with the model's own vocabulary" if picture.is_exact else "weighed, 1.2 points off on average"
+    counted = "counted with the model's own vocabulary" if picture.is_exact else "weighed, a point off on average"
     total = (
         "the total is an estimate too, as no response is given"
         if picture.metered.estimated
