@@ -214,5 +214,6 @@ def rank_of(chunk: KnownChunk) -> str:
 
 
 def excerpt(text: str) -> str:
-    """The beginning of a text in one line."""
-    return " ".join(text[: 2 * EXCERPT].split())
+    """The beginning of a text in one line; where it was cut it says so."""
+    beginning = " ".join(text[: 2 * EXCERPT].split())
+    return beginning if len(text) <= 2 * EXCERPT else f"{beginning} …"
