@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import typing
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import anthropic.types
 import anthropic.types.beta
+import groq
 import groq.types.chat
+import openai
 import openai.types.chat
 import openai.types.responses
 import pytest
+import together
 import together.types.chat.completion_create_params
 from openai.types.responses.response_input_item_param import ResponseInputItemParam
 from pydantic import TypeAdapter
@@ -288,6 +293,51 @@ def test_generators_are_left_to_the_app(reader):
     turns = [{"role": "user", "content": blocks}]
     assert read(reader.prompt({"messages": turns, "input": turns})) == ([], OTHER)
     assert [block["text"] for block in blocks] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("reader", "name"),
+    [
+        *((CHAT, name) for name in ("tools", "functions", "documents", "messages")),
+        *((RESPONSES, name) for name in ("tools", "input")),
+        *((MESSAGES, name) for name in ("tools", "system", "messages")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_a_generator_in_place_of_a_list_is_left_to_the_app(reader, name):
+    """A field whose elements can be read only once is not touched, and the prompt says that something is unread."""
+    given = (each for each in ("one", "two"))
+    assert read(reader.prompt({name: given})) == ([], OTHER)
+    assert list(given) == ["one", "two"]
+
+
+class StoppedError(Exception):
+    """Raised in place of sending, with the body that the client hands to the function we wrap."""
+
+
+TURNS = {"messages": [{"role": "user", "content": "Hi."}]}
+LEAST = {
+    "openai": (CHAT, openai.OpenAI, "chat.completions.create", TURNS),
+    "openai responses": (RESPONSES, openai.OpenAI, "responses.create", {"input": "Hi."}),
+    "groq": (CHAT, groq.Groq, "chat.completions.create", TURNS),
+    "together": (CHAT, together.Together, "chat.completions.create", TURNS),
+    "anthropic": (MESSAGES, anthropic.Anthropic, "messages.create", {"max_tokens": 9, **TURNS}),
+}
+"""The least that each client can be asked: who reads it, whom one asks, how, and what."""
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_what_an_app_leaves_out_is_no_part_of_the_prompt(monkeypatch, name):
+    """A call with nothing but its question is read as that question, whatever the client puts into the other fields."""
+    reader, client, operation, question = LEAST[name]
+
+    def request(self: Any, cast_to: Any, options: Any, **rest: Any) -> None:
+        raise StoppedError(options.json_data)
+
+    monkeypatch.setattr(client, "request", request)
+    with pytest.raises(StoppedError) as stopped:
+        attrgetter(operation)(client(api_key="key"))(model="m", **question)
+    assert read(reader.prompt(stopped.value.args[0])) == ([(USER, "Hi.")], None)
 
 
 def test_models_of_the_client_are_read_like_dictionaries():

@@ -7,6 +7,7 @@ messages; servers with templates take such a list of plain mappings.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from ragmeter.model import Origin, PromptPart, Role
@@ -17,6 +18,9 @@ Read = tuple[list[PromptPart], Origin | None]
 
 DOCUMENTS = ("document", "search_result")
 HEADS = ("title", "context")
+
+LASTING = (str, list, tuple, dict)
+"""What can be read as often as one likes."""
 
 
 def read_content(role: Role, content: Any) -> Read:
@@ -83,6 +87,16 @@ def either(first: Origin | None, second: Origin | None) -> Origin | None:
     if first is None or second is None:
         return first or second
     return first if first is second else Origin.OTHER
+
+
+def left_to_the_app(body: Any, *names: str) -> Origin | None:
+    """`OTHER` when one of these fields gives its elements only once: they are the app's, and so they stay unread.
+
+    What a client puts where nothing was given has no elements at all.
+    """
+    values = [field(body, name) for name in names]
+    is_unread = any(isinstance(value, Iterable) and not isinstance(value, LASTING) for value in values)
+    return Origin.OTHER if is_unread else None
 
 
 def json_text(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ragmeter.integration import Reader
 from ragmeter.model import Origin, Prompt, PromptPart, Response, Role, Usage
-from ragmeter.shapes.documents import Read, either, json_text, read_content, read_documents
+from ragmeter.shapes.documents import Read, either, json_text, left_to_the_app, read_content, read_documents
 from ragmeter.shapes.fields import amount, count, field, items, strings_in
 
 TEXTS = ("content", "refusal")
@@ -116,7 +116,8 @@ def read_chat_prompt(body: Any) -> Prompt:
     if documents:
         front = next((at for at, part in enumerate(messages) if part.role is not Role.SYSTEM), len(messages))
         messages[front:front] = documents
-    return Prompt((*tool_definitions(body), *messages), either(unread, documents_unread))
+    left = left_to_the_app(body, "tools", "functions", "documents", "messages")
+    return Prompt((*tool_definitions(body), *messages), either(either(unread, documents_unread), left))
 
 
 def read_completion_prompt(body: Any) -> Prompt:
