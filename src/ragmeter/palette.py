@@ -1,23 +1,49 @@
-"""One colour for each origin and each fate, wherever they are drawn; told apart with the usual colour blindness too."""
+"""One colour for each origin and each fate, wherever they are drawn; told apart with the usual colour blindness too.
+
+Searched for with simulated deuteranopia, protanopia and tritanopia (matrices of Machado, Oliveira and Fernandes, 2009):
+any two origins are at least 23 apart in CIELAB, any two fates 24, and each colour has a contrast of at least 2.3 to
+white and of 3 to black. Where colours are missing, patterns stand for them.
+"""
 
 from __future__ import annotations
 
 from ragmeter.model import Fate, Origin
 
 ORIGINS: dict[Origin, str] = {
-    Origin.TOOLS: "#8c6bb1",
-    Origin.SYSTEM: "#4c78a8",
-    Origin.HISTORY: "#9d9da1",
-    Origin.CONTEXT: "#f58518",
-    Origin.TOOL_RESULTS: "#72b7b2",
-    Origin.QUESTION: "#54a24b",
-    Origin.OTHER: "#d6d6d9",
+    Origin.TOOLS: "#934db0",
+    Origin.SYSTEM: "#3b49cf",
+    Origin.HISTORY: "#666468",
+    Origin.CONTEXT: "#db8206",
+    Origin.TOOL_RESULTS: "#12b6c4",
+    Origin.QUESTION: "#1d7a33",
+    Origin.OTHER: "#b5a98f",
 }
 
 FATES: dict[Fate, str] = {
-    Fate.USED: "#2e8b57",
-    Fate.UNUSED: "#e45756",
-    Fate.REPEATED: "#b279a2",
-    Fate.UNSENT: "#9d9da1",
-    Fate.UNKNOWN: "#eeca3b",
+    Fate.USED: "#10705f",
+    Fate.UNUSED: "#a83208",
+    Fate.REPEATED: "#a945f0",
+    Fate.UNSENT: "#9a9caa",
+    Fate.UNKNOWN: "#cf9616",
 }
+
+PATTERNS: dict[Origin, str] = {
+    Origin.TOOLS: "▚",
+    Origin.SYSTEM: "▓",
+    Origin.HISTORY: "░",
+    Origin.CONTEXT: "█",
+    Origin.TOOL_RESULTS: "▞",
+    Origin.QUESTION: "▒",
+    Origin.OTHER: "·",
+}
+
+LETTERS: dict[Origin, str] = {
+    Origin.TOOLS: "T",
+    Origin.SYSTEM: "S",
+    Origin.HISTORY: "H",
+    Origin.CONTEXT: "C",
+    Origin.TOOL_RESULTS: "R",
+    Origin.QUESTION: "Q",
+    Origin.OTHER: "O",
+}
+"""For outputs that have letters only."""
