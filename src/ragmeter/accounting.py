@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from opentelemetry import trace
 from opentelemetry.context import Context
 
-from ragmeter import semconv, strategy, tokenizers
+from ragmeter import semconv, strategy
 from ragmeter.anatomy import Dissection
 from ragmeter.dissecting import Dissector
 from ragmeter.guard import Guard
@@ -23,26 +23,10 @@ from ragmeter.scopes import QueryHandle, Scopes, error_type_of, is_refusal
 from ragmeter.settings import Settings
 from ragmeter.telemetry import Telemetry
 from ragmeter.tracing import Tracing
+from ragmeter.worker import Pacing
 
 MOST_MODELS = 4_096
 """Model names remembered at once."""
-
-
-SLICE_SECONDS = 0.0005
-"""How long the worker keeps the interpreter to itself: half of what an event loop's timer is late anyway."""
-
-
-class Pacing:
-    """Lets the app have the interpreter whenever a slice of work is over: whoever waits for its lock runs."""
-
-    def __init__(self) -> None:
-        self._until = 0.0
-
-    def __call__(self) -> None:
-        """Give the lock away for a moment if the slice is over."""
-        if time.perf_counter() >= self._until:
-            time.sleep(0)
-            self._until = time.perf_counter() + SLICE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +56,7 @@ class Accounting:
         self._prices = PriceBook(settings.prices, builtin=settings.builtin_prices)
         self._scopes = scopes
         self._tenant_label = settings.tenant_label
-        exact = tokenizers.is_installed() if settings.exact_tokens is None else settings.exact_tokens
-        self.dissector = Dissector(exact=exact, pause=Pacing())
+        self.dissector = Dissector(exact=settings.exact_tokens is not False, pause=Pacing())
         self.ledger = Ledger(self._post, scopes.forget)
         self.unpriced: Counter[tuple[str, str]] = Counter()
 

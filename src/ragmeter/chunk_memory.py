@@ -13,7 +13,7 @@ from heapq import nsmallest
 from itertools import islice
 
 from ragmeter.locating import GAP_OF_SAMPLE, Haystack, Needle, Pause
-from ragmeter.model import Chunk, KnownChunk
+from ragmeter.model import Chunk, KnownChunk, TextKey, key_of
 from ragmeter.words import grams, normal, words
 
 MOST_CHUNKS = 4_096
@@ -26,16 +26,14 @@ MOST_CHARACTERS = 8_000_000
 TEXT_SECONDS = 120.0
 """How much retrieved text is held at once, and how long after it was last retrieved."""
 
-MOST_NEEDLES = 128
-"""Chunks of which all hashes are kept for a while, 20 kB each."""
+MOST_GRAMS = 128
+"""Chunks of which all hashes are kept as long as their text is, 20 kB each: hot ones are made into words once."""
 
 MOST_LATEST = 64
 """Chunks retrieved last that are looked for as they are where nothing tells which were retrieved for a prompt."""
 
 LEAST_SAMPLED = 0.2
 """Share of a sample that makes a chunk a candidate: less than is asked of it in the end, when its text is known."""
-
-Key = tuple[int, int]
 
 
 @dataclass(eq=False, slots=True)
@@ -53,12 +51,6 @@ class Remembered:
     sample: frozenset[int] | None = None
     words: int = 0
 
-    def needle(self) -> Needle:
-        """The chunk as it is looked for: by all its runs of words, or by the sample that is left."""
-        if self.text is not None:
-            return Needle(self.chunk, self.take_sample(), self.words)
-        return Needle(self.chunk, self.sample or frozenset(), self.words, GAP_OF_SAMPLE, self.words // (SAMPLE + 1))
-
     def take_sample(self) -> frozenset[int]:
         """All runs of words of the text that is still held, of which the sample is kept."""
         found = words(normal(self.text or ""))
@@ -67,11 +59,6 @@ class Remembered:
             self.words = len(found)
             self.sample = frozenset(nsmallest(SAMPLE, all_grams))
         return all_grams
-
-
-def key_of(text: str) -> Key:
-    """A text by its hash, which Python keys for each process, and its length."""
-    return hash(text), len(text)
 
 
 class ChunkMemory:
@@ -84,10 +71,10 @@ class ChunkMemory:
         self._pause = pause
         self._clock = clock
         # All in the order of their last use: the oldest go first.
-        self._chunks: OrderedDict[tuple[str, Key], Remembered] = OrderedDict()
-        self._texts: OrderedDict[tuple[str, Key], Remembered] = OrderedDict()
-        self._needles: OrderedDict[tuple[str, Key], Needle] = OrderedDict()
-        self._unsampled: dict[tuple[str, Key], Remembered] = {}
+        self._chunks: OrderedDict[TextKey, Remembered] = OrderedDict()
+        self._texts: OrderedDict[TextKey, Remembered] = OrderedDict()
+        self._grams: OrderedDict[TextKey, frozenset[int]] = OrderedDict()
+        self._unsampled: dict[TextKey, Remembered] = {}
         self._samples = SampleIndex()
         self._characters = 0
         self._number = 0
@@ -99,26 +86,31 @@ class ChunkMemory:
         known: list[KnownChunk] = []
         for chunk in chunks:
             if chunk.text.strip():
-                known.append(KnownChunk(key_of(chunk.text), chunk.id, chunk.rank, chunk.collection or collection))
+                known.append(
+                    KnownChunk(key_of(chunk.text, partition), chunk.id, chunk.rank, chunk.collection or collection)
+                )
                 self._take_in(known[-1], chunk.text, partition)
         self.expire()
         return tuple(known)
 
-    def get(self, key: Key, partition: str) -> Remembered | None:
+    def get(self, key: TextKey) -> Remembered | None:
         """What is remembered of a chunk."""
-        return self._chunks.get((partition, key))
+        return self._chunks.get(key)
 
     def needle(self, remembered: Remembered) -> Needle:
-        """A chunk as it is looked for; those that are looked for again and again are made once."""
-        key = (remembered.partition, remembered.chunk.key)
-        needle = self._needles.get(key)
-        if needle is None or needle.chunk is not remembered.chunk or remembered.text is None:
-            needle = self._needles[key] = remembered.needle()
-            if len(self._needles) > MOST_NEEDLES:
-                self._needles.popitem(last=False)
+        """The chunk as it is looked for: by all its runs of words, or by the sample that is left."""
+        chunk = remembered.chunk
+        if remembered.text is None:
+            margin = remembered.words // (SAMPLE + 1)
+            return Needle(chunk, remembered.sample or frozenset(), remembered.words, GAP_OF_SAMPLE, margin)
+        found = self._grams.get(chunk.key)
+        if found is None:
+            found = self._grams[chunk.key] = remembered.take_sample()
+            if len(self._grams) > MOST_GRAMS:
+                self._grams.popitem(last=False)
         else:
-            self._needles.move_to_end(key)
-        return needle
+            self._grams.move_to_end(chunk.key)
+        return Needle(chunk, found, remembered.words)
 
     def latest(self, partition: str) -> list[Remembered]:
         """The chunks retrieved last whose texts are held, in the order of their retrieval."""
@@ -149,6 +141,7 @@ class ChunkMemory:
         while len(self._chunks) > MOST_CHUNKS:
             key, remembered = self._chunks.popitem(last=False)
             self._unsampled.pop(key, None)
+            self._grams.pop(key, None)
             if self._texts.pop(key, None) is not None:
                 self._characters -= len(remembered.text or "")
             self._samples.remove(remembered)
@@ -158,7 +151,7 @@ class ChunkMemory:
         return next((remembered.retrieved + TEXT_SECONDS for remembered in self._texts.values()), None)
 
     def _take_in(self, chunk: KnownChunk, text: str, partition: str) -> None:
-        key = (partition, chunk.key)
+        key = chunk.key
         remembered = self._chunks.get(key)
         if remembered is None:
             self._number += 1
@@ -176,7 +169,8 @@ class ChunkMemory:
         self._texts.move_to_end(key)
 
     def _drop_text(self, remembered: Remembered) -> None:
-        key = (remembered.partition, remembered.chunk.key)
+        key = remembered.chunk.key
+        self._grams.pop(key, None)
         if self._unsampled.pop(key, None) is not None:
             self._samples.add(remembered)
         del self._texts[key]
@@ -212,6 +206,8 @@ class SampleIndex:
                 del self._owners[gram]
             elif isinstance(owner, list) and remembered in owner:
                 owner.remove(remembered)
+                if not owner:
+                    del self._owners[gram]
 
     def candidates(self, haystack: Haystack) -> Iterator[Remembered]:
         """The chunks that may stand in a text: enough of their sample does."""

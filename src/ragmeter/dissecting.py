@@ -16,7 +16,7 @@ from ragmeter.calibration import Calibration
 from ragmeter.chunk_memory import ChunkMemory
 from ragmeter.fates import Fingerprint
 from ragmeter.locating import Pause
-from ragmeter.model import Chunk, Fate, KnownChunk, Operation, Origin, Prompt, Response, Role
+from ragmeter.model import Chunk, Fate, KnownChunk, Operation, Origin, Prompt, Response, Role, TextKey, key_of
 from ragmeter.prompt_search import PromptSearch
 from ragmeter.tool_declarations import declaration
 from ragmeter.weights import Tokenizer, Weigher, tokenizer_of
@@ -45,7 +45,7 @@ class Dissector:
         self.memory = ChunkMemory(pause)
         self._search = PromptSearch(self.memory, pause)
         self._calibration = Calibration()
-        self._fingerprints: OrderedDict[tuple[int, int], Fingerprint] = OrderedDict()
+        self._fingerprints: OrderedDict[TextKey, Fingerprint] = OrderedDict()
         self._declarations: dict[tuple[int, Tokenizer], float] = {}
         self._pause = pause
 
@@ -103,7 +103,7 @@ class Dissector:
             return ()
         earlier = earlier_turns(prompt.parts)
         stale = [place.part in earlier and prompt.parts[place.part].role is not Role.SYSTEM for place in places]
-        first: dict[tuple[int, int], int] = {}
+        first: dict[TextKey, int] = {}
         for number, place in enumerate(places):
             if not stale[number]:
                 first.setdefault(place.chunk.key, number)
@@ -125,7 +125,7 @@ class Dissector:
         )
 
     def _fingerprint(self, text: str) -> Fingerprint:
-        key = (hash(text), len(text))
+        key = key_of(text)
         found = self._fingerprints.get(key)
         if found is None:
             found = self._fingerprints[key] = fates.fingerprint(text)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ragmeter.anatomy import Span
 from ragmeter.model import KnownChunk
 from ragmeter.words import GRAM, grams, normal, word_span, words
 
@@ -45,7 +46,6 @@ OPENING = 3
 SLICE = 1_024
 """Characters that are made into words at once, with a pause after them, in which the app may have the interpreter."""
 
-Span = tuple[int, int]
 Pause = Callable[[], None]
 
 
@@ -148,17 +148,15 @@ class Haystack:
                     self._firsts.append(len(self._grams))
                     self._grams += grams(found, partition)
                 pause()
+        self._positions = _Positions(self._grams)
 
-    def __len__(self) -> int:
-        return len(self._grams)
-
-    def hashes(self) -> set[int]:
+    def hashes(self) -> KeysView[int]:
         """All runs of words here."""
-        return set(self._grams)
+        return self._positions.first.keys()
 
     def find(self, needles: Sequence[Needle], pause: Pause) -> list[Found]:
         """The needles that are here, best covered first; the hits of each are taken away from those after it."""
-        positions = _Positions(self._grams)
+        positions = self._positions
         hits: dict[int, AbstractSet[int]] = {}
         for number, needle in enumerate(needles):
             found = positions.first.keys() & needle.grams

@@ -107,11 +107,20 @@ class Chunk:
     collection: str | None = None
 
 
+TextKey = tuple[int, int]
+"""What stands for a text that is not kept."""
+
+
+def key_of(text: str, partition: str = "") -> TextKey:
+    """A text by its hash, which Python keys for each process, and its length; equal ones of two partitions differ."""
+    return hash((partition, text)), len(text)
+
+
 @dataclass(frozen=True, slots=True)
 class KnownChunk:
     """A retrieved passage without its text: `key` stands for the text, `rank` counts from 0."""
 
-    key: tuple[int, int]
+    key: TextKey
     id: str | None = None
     rank: int | None = None
     collection: str | None = None

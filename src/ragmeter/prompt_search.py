@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ragmeter.anatomy import Place
-from ragmeter.chunk_memory import ChunkMemory, Key, Remembered, key_of
+from ragmeter.chunk_memory import ChunkMemory, Remembered
 from ragmeter.locating import LEAST_CHUNK, Found, Haystack, Needle, Pause, find_exact, free_spans
-from ragmeter.model import KnownChunk, Prompt, PromptPart, Role
+from ragmeter.model import KnownChunk, Prompt, PromptPart, Role, TextKey, key_of
 
 MOST_PARTS = 8_192
 """Parts of prompts of which it is remembered what stands in them."""
@@ -29,8 +29,6 @@ MOST_LOOKED_AGAIN = 8
 
 SEARCHED_ROLES = frozenset((Role.SYSTEM, Role.DOCUMENT, Role.USER, Role.TOOL))
 """Retrieved text stands in these; what a model wrote is its own, and tool definitions share their boilerplate."""
-
-PartKey = tuple[str, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class PromptSearch:
     def __init__(self, memory: ChunkMemory, pause: Pause = lambda: None) -> None:
         self._memory = memory
         self._pause = pause
-        self._known: OrderedDict[PartKey, _KnownPart] = OrderedDict()
+        self._known: OrderedDict[TextKey, _KnownPart] = OrderedDict()
 
     def locate(self, prompt: Prompt, own: Sequence[KnownChunk] = (), partition: str = "") -> tuple[Place, ...]:
         """The places of chunks in `prompt`, in wire order; `own` are those retrieved for the same query.
@@ -79,27 +77,28 @@ class PromptSearch:
                 for each in sorted(found.get(number, ()), key=lambda each: each.spans)
             ]
             if part.role is Role.DOCUMENT and part.text and not found.get(number):
-                places.append(Place(KnownChunk(key_of(part.text)), number, ((0, len(part.text)),)))
+                places.append(Place(KnownChunk(key_of(part.text, partition)), number, ((0, len(part.text)),)))
         return tuple(places)
 
     def _search(
         self, parts: Sequence[PromptPart], own: Sequence[KnownChunk], partition: str
     ) -> dict[int, tuple[Found, ...]]:
-        remembered = (self._memory.get(chunk.key, partition) for chunk in own)
+        remembered = (self._memory.get(chunk.key) for chunk in own)
         search = _Search(parts, partition, [each for each in remembered if each is not None])
+        newest = max((each.number for each in search.own), default=0)
         fresh: list[int] = []
         known: list[int] = []
         for number, part in enumerate(parts):
             if part.role not in SEARCHED_ROLES or len(part.text) < LEAST_CHUNK:
                 continue
-            key = _part_key(part, partition)
+            key = key_of(part.text, partition)
             before = self._known.get(key)
             if before is None:
                 fresh.append(number)
             else:
                 self._known.move_to_end(key)
                 search.found[number] = before.found
-                if any(each.number > before.number for each in search.own):
+                if newest > before.number:
                     known.append(number)
         self._search_parts(search, fresh)
         if search.own and len(search.missing()) == len(search.own):
@@ -139,7 +138,7 @@ class PromptSearch:
         if not stretches:
             return ()
         haystack = Haystack(text, stretches, search.partition, self._pause)
-        needles: dict[Key, Needle] = {}
+        needles: dict[TextKey, Needle] = {}
         for each in missing:
             needles[each.chunk.key] = self._memory.needle(each)
             self._pause()
@@ -150,11 +149,7 @@ class PromptSearch:
         return haystack.find(list(needles.values()), self._pause)
 
     def _keep(self, search: _Search, number: int) -> None:
-        key = _part_key(search.parts[number], search.partition)
+        key = key_of(search.parts[number].text, search.partition)
         self._known[key] = _KnownPart(search.found[number], self._memory.number)
         while len(self._known) > MOST_PARTS:
             self._known.popitem(last=False)
-
-
-def _part_key(part: PromptPart, partition: str) -> PartKey:
-    return partition, hash(part.text), len(part.text)

@@ -16,7 +16,7 @@ from itertools import islice
 from ragmeter import strategy
 from ragmeter.anatomy import question_of
 from ragmeter.metering import ContextUse, Metered
-from ragmeter.model import Fate, KnownChunk, OperationKind
+from ragmeter.model import Fate, KnownChunk, OperationKind, TextKey
 from ragmeter.pricing import Cost, Part
 from ragmeter.scopes import Ending, QueryHandle
 
@@ -37,8 +37,6 @@ LATEST_SEARCHES = 16
 
 LONGEST_QUESTION = 4_000
 """Characters of an embedded text that are kept to find its question again."""
-
-Key = tuple[int, int]
 
 
 class Until(Enum):
@@ -110,8 +108,8 @@ class OpenQuery:
     deadline: float
     operations: list[Entry] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
-    chunks: dict[Key, KnownChunk] = field(default_factory=dict)
-    sent: set[Key] = field(default_factory=set)
+    chunks: dict[TextKey, KnownChunk] = field(default_factory=dict)
+    sent: set[TextKey] = field(default_factory=set)
     has_inference: bool = False
     is_over: bool = False
 
@@ -244,14 +242,12 @@ class Ledger:
 
         Each text is claimed once, from the latest search that gave it: an equal search of someone else stays theirs.
         """
-        found = {use.place.chunk.key for use in metered.context}
-        missing = found.difference(query.chunks)
+        missing = {use.place.chunk.key for use in metered.context}.difference(query.chunks)
         question = question_of(metered.operation.prompt)
         for other in list(islice(reversed(self._unanswered.values()), MOST_UNANSWERED)):
             if not other.is_over:
                 continue
-            # What a framework's retriever gave came from a search that is claimed as well, or was already.
-            searched = not (missing if other.operations else found).isdisjoint(other.chunks)
+            searched = not missing.isdisjoint(other.chunks)
             taken = [each for each in other.operations if searched or (each.question and each.question in question)]
             if not taken and not searched:
                 continue

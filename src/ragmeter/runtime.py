@@ -223,7 +223,7 @@ class Runtime:
             self.patching.wrap(target.path, partial(self.observer.wrapper, target), imported)
 
     def _submit(self, item: Record | Retrieved) -> None:
-        size = item.request.size if isinstance(item, Record) else sum(map(size_of, item.held))
+        size = item.request.size if isinstance(item, Record) else size_of(item.held)
         self.worker.submit(item, size)
 
     def _query_ended(self, handle: QueryHandle) -> None:

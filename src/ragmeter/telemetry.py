@@ -61,7 +61,8 @@ class Telemetry:
         self._record(semconv.PROMPT_TOKENS, metered.usage.input_tokens, attributes, NO_EXEMPLAR)
         if context_tokens := metered.context_tokens:
             self._record(semconv.CONTEXT_SHARE, context_tokens / metered.usage.input_tokens, attributes, NO_EXEMPLAR)
-        self._count_ranks(metered, labels)
+        if metered.context:
+            self._count_ranks(metered, labels)
 
     def count_query(self, report: QueryReport, context: Context | None = None) -> None:
         """Post a query: its operations, tokens and money under its strategy, and the query itself if it counts."""
@@ -128,13 +129,11 @@ class Telemetry:
         return self.caps.bound(semconv.DB_COLLECTION, collection or UNKNOWN)
 
     def _count_ranks(self, metered: Metered, labels: Mapping[str, str]) -> None:
+        common = {semconv.STRATEGY: metered.strategy} | self._app(labels)
         for use in metered.context:
             chunk = use.place.chunk
             if use.place.fate is Fate.USED and chunk.rank is not None:
-                attributes = {
-                    semconv.STRATEGY: metered.strategy,
-                    semconv.DB_COLLECTION: self._collection(chunk.collection),
-                } | self._app(labels)
+                attributes = common | {semconv.DB_COLLECTION: self._collection(chunk.collection)}
                 self._record(semconv.USED_RANK, chunk.rank + 1, attributes, NO_EXEMPLAR)
 
     def _count_standard(self, operation: Operation, context: Context, model: str) -> None:

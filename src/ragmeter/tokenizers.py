@@ -23,7 +23,7 @@ def load_counter(vocabulary: str) -> Callable[[str], int] | None:
     The first one takes half a second and 150 MB.
     """
     try:
-        import bpe_openai  # type: ignore[import-untyped, import-not-found, unused-ignore]
+        import bpe_openai
 
         encoding = bpe_openai.get_encoding(f"{vocabulary}_base")
     except (ImportError, OSError):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from edits import EDITS, Trial, trials
 from ragmeter import chunk_memory, prompt_search
 from ragmeter.anatomy import Place
-from ragmeter.chunk_memory import ChunkMemory, key_of
-from ragmeter.model import Chunk, Prompt, PromptPart, Role
+from ragmeter.chunk_memory import ChunkMemory
+from ragmeter.model import Chunk, Prompt, PromptPart, Role, key_of
 from ragmeter.prompt_search import PromptSearch
 from ragmeter.words import normal, word_span, words
 
@@ -121,7 +121,7 @@ def test_texts_are_let_go_of(monkeypatch):
     monkeypatch.setattr(chunk_memory, "MOST_CHARACTERS", 10_000)
     texts = [" ".join(f"word{number}x{at}" for at in range(200)) for number in range(20)]
     memory.remember([Chunk(text) for text in texts])
-    held = [memory.get(key_of(text), "") for text in texts]
+    held = [memory.get(key_of(text)) for text in texts]
     assert sum(len(each.text or "") for each in held) <= 10_000
     clock.now += chunk_memory.TEXT_SECONDS + 1
     memory.expire()
@@ -144,6 +144,33 @@ def test_memory_is_bounded(monkeypatch):
     assert len(memory._chunks) == 50
     assert len(memory._samples._owners) <= 50 * chunk_memory.SAMPLE
     assert len(search._known) == 20
+
+
+def test_forgotten_chunks_with_words_in_common_leave_nothing_behind(monkeypatch):
+    """A run of words that several chunks had is forgotten with the last of them."""
+    monkeypatch.setattr(chunk_memory, "MOST_CHUNKS", 10)
+    memory = ChunkMemory()
+    search = PromptSearch(memory)
+    for number in range(200):
+        shared = " ".join(f"common{number // 4}x{at}" for at in range(40))
+        memory.remember([Chunk(f"{shared} only{number}")])
+        search.locate(user(f"A question number {number} that has nothing to do with any of it, long enough to search."))
+    assert len(memory._samples._owners) <= 10 * chunk_memory.SAMPLE
+
+
+def test_a_text_that_is_let_go_of_leaves_its_sample_only():
+    """When a text is no longer held, no more than the sample of its hashes is either."""
+    clock = Clock()
+    memory = ChunkMemory(clock=clock)
+    text = " ".join(f"word{at}" for at in range(200))
+    known = memory.remember([Chunk(text)])
+    PromptSearch(memory).locate(user(f"> {text.upper()}"), known)
+    assert len(memory._grams) == 1
+    clock.now += chunk_memory.TEXT_SECONDS + 1
+    memory.expire()
+    assert len(memory._grams) == 0
+    (remembered,) = memory._chunks.values()
+    assert len(remembered.sample or ()) == chunk_memory.SAMPLE
 
 
 def test_partitions_share_nothing():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
@@ -325,3 +326,17 @@ def test_totals_survive_a_prompt_that_cannot_be_taken_apart(watch, monkeypatch):
     assert span["ragmeter.tokens.other"] == span["gen_ai.usage.input_tokens"]
     assert seen.total("ragmeter.cost.usd") == pytest.approx(span["ragmeter.cost.amount"])
     assert seen.total("ragmeter.internal.errors", ragmeter_place="taking a prompt apart") == 1
+
+
+def test_a_search_of_one_tenant_is_not_charged_to_another(watch, wire):
+    """An answer that uses its own tenant's cached text leaves an equal search of someone else where it was made."""
+    shop: Shop = open_shop(wire)
+    seen = watch(providers={"127.0.0.1": "openai"}, labels=["tenant"], tenant_label="tenant")
+    with ragmeter.query(tenant="b"):
+        found = shop.search()
+        shop.ask(found)
+    contextvars.copy_context().run(lambda: (ragmeter.label(tenant="a"), shop.search()))
+    with ragmeter.query(tenant="b"):
+        shop.ask(found)
+    assert seen.total("ragmeter.operations", tenant="b") == 3
+    assert seen.total("ragmeter.operations", tenant="a", ragmeter_strategy="none") == 1

@@ -17,7 +17,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from ragmeter import palette, strategy, tokenizers
+from ragmeter import palette, strategy
 from ragmeter.anatomy import Segment
 from ragmeter.dissecting import Dissector
 from ragmeter.metering import ContextUse, Metered, meter_inference
@@ -131,7 +131,7 @@ def _write(path: Path, picture: Picture) -> None:
 def dissect_file(prompt_file: PromptFile, *, exact: bool | None = None) -> Picture:
     """Measure the prompt of a file as live calls are measured."""
     operation = prompt_file.operation
-    dissector = Dissector(exact=tokenizers.is_installed() if exact is None else exact)
+    dissector = Dissector(exact=exact is not False)
     known = dissector.remember(prompt_file.chunks)
     dissection = dissector.dissect(operation, known)
     card = None if operation.model is None else PriceBook({}, builtin=True).card(operation)

@@ -14,7 +14,7 @@ from typing import Any
 
 from ragmeter.integration import Reader
 from ragmeter.model import Origin, Prompt, PromptPart, Response, Role, Usage
-from ragmeter.shapes.documents import LASTING, Read, either, left_to_the_app, read_content
+from ragmeter.shapes.documents import REREADABLE, Read, either, read_content, unread_iterators
 from ragmeter.shapes.fields import blocks_of, count, field, items
 from ragmeter.shapes.openai_chat import ROLES, call_text, definitions, tool_definitions
 
@@ -54,9 +54,9 @@ def _overwrite(earlier: Usage, now: Usage) -> Usage:
 def read_prompt(body: Any) -> Prompt:
     """The prompt of a Messages request body: tools, then system blocks, then the turns."""
     parts = tool_definitions(body)
-    unread = left_to_the_app(body, "tools", "system", "messages")
+    unread = unread_iterators(body, "tools", "system", "messages")
     system = field(body, "system")
-    if isinstance(system, LASTING):
+    if isinstance(system, REREADABLE):
         # anthropic 2.14 has a marker of its own here when the app gave nothing.
         system_parts, system_unread = read_content(Role.SYSTEM, system)
         parts += system_parts

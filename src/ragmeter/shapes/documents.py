@@ -19,7 +19,7 @@ Read = tuple[list[PromptPart], Origin | None]
 DOCUMENTS = ("document", "search_result")
 HEADS = ("title", "context")
 
-LASTING = (str, list, tuple, dict)
+REREADABLE = (str, list, tuple, dict)
 """What can be read as often as one likes."""
 
 
@@ -89,13 +89,13 @@ def either(first: Origin | None, second: Origin | None) -> Origin | None:
     return first if first is second else Origin.OTHER
 
 
-def left_to_the_app(body: Any, *names: str) -> Origin | None:
+def unread_iterators(body: Any, *names: str) -> Origin | None:
     """`OTHER` when one of these fields gives its elements only once: they are the app's, and so they stay unread.
 
     What a client puts where nothing was given has no elements at all.
     """
     values = [field(body, name) for name in names]
-    is_unread = any(isinstance(value, Iterable) and not isinstance(value, LASTING) for value in values)
+    is_unread = any(isinstance(value, Iterable) and not isinstance(value, REREADABLE) for value in values)
     return Origin.OTHER if is_unread else None
 
 

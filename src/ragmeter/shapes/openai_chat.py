@@ -11,7 +11,7 @@ from typing import Any
 
 from ragmeter.integration import Reader
 from ragmeter.model import Origin, Prompt, PromptPart, Response, Role, Usage
-from ragmeter.shapes.documents import Read, either, json_text, left_to_the_app, read_content, read_documents
+from ragmeter.shapes.documents import Read, either, json_text, read_content, read_documents, unread_iterators
 from ragmeter.shapes.fields import amount, count, field, items, strings_in
 
 TEXTS = ("content", "refusal")
@@ -116,7 +116,7 @@ def read_chat_prompt(body: Any) -> Prompt:
     if documents:
         front = next((at for at, part in enumerate(messages) if part.role is not Role.SYSTEM), len(messages))
         messages[front:front] = documents
-    left = left_to_the_app(body, "tools", "functions", "documents", "messages")
+    left = unread_iterators(body, "tools", "functions", "documents", "messages")
     return Prompt((*tool_definitions(body), *messages), either(either(unread, documents_unread), left))
 
 
@@ -186,8 +186,8 @@ def _choice_texts(choice: Any, holder: str) -> list[str]:
 
 def _choice_reasoning(choice: Any, holder: str) -> list[str]:
     message = field(choice, holder)
-    found = (field(message, name) for name in REASONING[:2])
-    return [next((text for text in found if isinstance(text, str)), "")] if message is not None else []
+    found = [text for name in REASONING if message is not None and isinstance(text := field(message, name), str)]
+    return found[:1]
 
 
 CHAT = Reader(read_completion, read_chat_prompt, read_completion_pieces, is_extra=is_usage_piece)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ragmeter.integration import Reader
 from ragmeter.model import Chunk, Origin, Prompt, PromptPart, Response, Role, Usage
-from ragmeter.shapes.documents import Read, either, json_text, left_to_the_app, read_content
+from ragmeter.shapes.documents import Read, either, json_text, read_content, unread_iterators
 from ragmeter.shapes.fields import amount, count, entries, field, is_silent, items, strings_in, text_of
 from ragmeter.shapes.openai_chat import ROLES, definitions, tool_definitions
 
@@ -62,7 +62,7 @@ def read_prompt(body: Any) -> Prompt:
     if isinstance(instructions, str):
         parts.append(PromptPart(Role.SYSTEM, instructions))
     kept = Origin.HISTORY if any(field(body, name) is not None for name in KEPT) else None
-    unread = either(kept, left_to_the_app(body, "tools", "input"))
+    unread = either(kept, unread_iterators(body, "tools", "input"))
     variables = field(field(body, "prompt"), "variables")
     given = [*(variables.values() if isinstance(variables, dict) else ()), *_input_items(field(body, "input"))]
     for item in given:
