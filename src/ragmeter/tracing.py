@@ -15,7 +15,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
 from ragmeter import semconv
 from ragmeter.metering import Metered
-from ragmeter.model import Fate, Operation, OperationKind, Prompt, Request, Response
+from ragmeter.model import Fate, Operation, OperationKind, Prompt, Request, Response, TextKey
 
 Attributes = dict[str, Any]
 
@@ -207,7 +207,7 @@ def _chunks(metered: Metered) -> Attributes:
     }
 
 
-def _mark(key: tuple[int, int]) -> str:
+def _mark(key: TextKey) -> str:
     """A chunk without an id of its own: the same mark for the same text within this process, and nowhere else."""
     return blake2b(repr(key).encode(), digest_size=8, key=_MARK_KEY).hexdigest()
 
