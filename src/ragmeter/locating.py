@@ -22,7 +22,7 @@ LEAST_CHUNK = 20
 """Characters below which a chunk is not looked for: such texts occur by chance."""
 
 LEAST_COVERAGE = 0.25
-"""Share of a chunk's runs of words that must be there: over 26 edits .98 are found so, and hardly one that is absent."""
+"""Share of a chunk's runs of words that must be there: .98 of 26 edits are found so, and hardly one absent chunk."""
 
 FEW_GRAMS = 8
 """A chunk with fewer runs of words must be there by more than half: a run or two occur by chance."""
