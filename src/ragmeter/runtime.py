@@ -37,6 +37,7 @@ from ragmeter.status_report import (
     is_in_range,
 )
 from ragmeter.telemetry import Telemetry
+from ragmeter.totals import Attributes
 from ragmeter.tracing import Tracing
 from ragmeter.version import VERSION
 from ragmeter.worker import Worker
@@ -88,6 +89,8 @@ class Runtime:
         self._unhook: list[Callable[[], None]] = []
         self._followed: Any = None
         self._unserved = False
+        self._clients: dict[Attributes, int] = {}
+        self._show_state()
         _running.add(self)
 
     def start(self) -> None:
@@ -212,15 +215,44 @@ class Runtime:
             add_span_processor(self.scopes.roots)
         self._drain_before_flush(provider)
 
+    def _show_state(self) -> None:
+        """Let the queue and the wrapped clients be read whenever metrics are collected, for as long as we run."""
+        totals, observer = self.telemetry.totals, self.observer
+        totals.follow(semconv.QUEUED, lambda: {(): self.worker.waiting} if observer.active else {})
+        totals.follow(semconv.CLIENTS, lambda: dict(self._clients) if observer.active else {})
+
     def _add(self, integration: Integration) -> None:
         checked = threading.Lock()
 
         def imported() -> None:
             if checked.acquire(blocking=False):
-                _warn_if_untested(integration)
+                self._take_version(integration)
 
         for target in integration.targets:
             self.patching.wrap(target.path, partial(self.observer.wrapper, target), imported)
+
+    def _take_version(self, integration: Integration) -> None:
+        """Remember which version of a client is wrapped; one warning when it is none that was tested."""
+        installed = installed_version(integration.distribution)
+        if installed is None:
+            return
+        tested = is_in_range(installed, integration.tested)
+        version_range = "tested" if tested else "untested"
+        self._clients[
+            (semconv.CLIENT, integration.name),
+            (semconv.CLIENT_VERSION, installed),
+            (semconv.CLIENT_RANGE, version_range),
+        ] = 1
+        if not tested:
+            first, last = integration.tested
+            logger.warning(
+                "ragmeter was tested with %s %s to %s, installed is %s: it is instrumented all the same; "
+                "`ragmeter doctor` shows whether it works.",
+                integration.distribution,
+                first,
+                last,
+                installed,
+            )
 
     def _submit(self, item: Record | Retrieved) -> None:
         size = item.request.size if isinstance(item, Record) else size_of(item.held)
@@ -278,20 +310,6 @@ class Runtime:
 
 def _restore(provider: Any, name: str) -> None:
     vars(provider).pop(name, None)
-
-
-def _warn_if_untested(integration: Integration) -> None:
-    installed = installed_version(integration.distribution)
-    if installed is not None and not is_in_range(installed, integration.tested):
-        first, last = integration.tested
-        logger.warning(
-            "ragmeter was tested with %s %s to %s, installed is %s: it is instrumented all the same; "
-            "`ragmeter doctor` shows whether it works.",
-            integration.distribution,
-            first,
-            last,
-            installed,
-        )
 
 
 _running: weakref.WeakSet[Runtime] = weakref.WeakSet()

@@ -7,6 +7,7 @@ deprecated, so they are written here. `db.*`, `error.*` and `server.*` are stabl
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 SCOPE = "ragmeter"
 
@@ -69,6 +70,10 @@ TOP_K = "ragmeter.search.top_k"
 TOP_SCORE = "ragmeter.search.top_score"
 QUERY_OPERATIONS = "ragmeter.query.operations"
 QUERY_NAME = "ragmeter.query.name"
+LABEL = "ragmeter.label"
+CLIENT = "ragmeter.client"
+CLIENT_VERSION = "ragmeter.client.version"
+CLIENT_RANGE = "ragmeter.client.range"
 
 SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 """Buckets of the conventions' duration metrics (D14)."""
@@ -106,14 +111,30 @@ QUERY_SECONDS = (
 """Finer than the conventions' set: percentiles of an answer's time are read from these."""
 
 
+class Kind(StrEnum):
+    """What an instrument measures: a total that grows, a state, or a distribution."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One instrument; `buckets` makes it a histogram, without them it is a counter of totals."""
+    """One instrument; `buckets` makes it a histogram, without them it is a counter of totals unless it is a gauge."""
 
     name: str
     unit: str
     description: str
     buckets: tuple[float, ...] = ()
+    is_gauge: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """What it measures."""
+        if self.buckets:
+            return Kind.HISTOGRAM
+        return Kind.GAUGE if self.is_gauge else Kind.COUNTER
 
 
 QUERIES = Metric("ragmeter.queries", "{query}", "User queries answered, also those that failed for good")
@@ -132,6 +153,11 @@ INTERNAL_ERRORS = Metric("ragmeter.internal.errors", "{error}", "Failures inside
 OVERFLOWED = Metric(
     "ragmeter.overflowed", "{operation}", "Operations recorded without anatomy because the queue was full"
 )
+LABELS_OVERFLOWED = Metric(
+    "ragmeter.labels.overflowed", "{value}", "Label values counted under `other` because their label was full"
+)
+QUEUED = Metric("ragmeter.queue.operations", "{operation}", "Operations that wait to be accounted for", is_gauge=True)
+CLIENTS = Metric("ragmeter.clients", "{client}", "Client libraries that are wrapped in this process", is_gauge=True)
 TOTALS = (
     QUERIES,
     COST,
@@ -145,7 +171,11 @@ TOTALS = (
     SEARCH_EMPTY,
     INTERNAL_ERRORS,
     OVERFLOWED,
+    LABELS_OVERFLOWED,
+    QUEUED,
+    CLIENTS,
 )
+"""What is read when metrics are collected: totals, and the state of ragmeter itself."""
 
 QUERY_DURATION = Metric("ragmeter.query.duration", "s", "Time from the start of a query to its end", QUERY_SECONDS)
 QUERY_COST = Metric("ragmeter.query.cost.usd", "{USD}", "Cost of one query, all its operations together", DOLLARS)

@@ -94,6 +94,10 @@ class Telemetry:
             lambda: {((semconv.PLACE, place),): count for place, count in list(guard.counts.items())},
         )
         self.totals.follow(semconv.OVERFLOWED, lambda: {(): guard.overflowed} if guard.overflowed else {})
+        self.totals.follow(
+            semconv.LABELS_OVERFLOWED,
+            lambda: {((semconv.LABEL, label),): count for label, count in list(self.caps.overflowed.items())},
+        )
 
     def _count_parts(self, entry: Entry, common: Attributes) -> None:
         state = (semconv.PRICE_STATE, entry.cost.state.value)

@@ -17,11 +17,15 @@ Attributes = tuple[tuple[str, str], ...]
 
 
 class LabelCaps:
-    """Keeps the number of values of each label bounded: the first `most` are kept, later ones become `other`."""
+    """Keeps the number of values of each label bounded: the first `most` are kept, later ones become `other`.
+
+    `overflowed` holds how often that happened to each label.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._seen: dict[str, set[str]] = {}
+        self.overflowed: Counter[str] = Counter()
 
     def bound(self, label: str, value: str) -> str:
         """`value`, or `other` when the label already has its number of values."""
@@ -29,6 +33,7 @@ class LabelCaps:
         if value in seen:
             return value
         if len(seen) >= self._most:
+            self.overflowed[label] += 1
             return OTHER
         seen.add(value)
         return value
@@ -40,7 +45,7 @@ class LabelCaps:
 
 
 class Totals:
-    """Counters by attributes, exported through one observable counter for each metric."""
+    """Counters by attributes, exported through one observable instrument for each metric."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -48,11 +53,14 @@ class Totals:
         self._sources: dict[str, list[Callable[[], Mapping[Attributes, int]]]] = {}
 
     def expose(self, metrics: Iterable[Metric]) -> None:
-        """Make the counters of `metrics`, those that are not there yet."""
+        """Make the instruments of `metrics`, those that are not there yet."""
         for metric in metrics:
             if metric.name not in self._values:
                 self._values[metric.name] = {}
-                self._meter.create_observable_counter(
+                create = (
+                    self._meter.create_observable_gauge if metric.is_gauge else self._meter.create_observable_counter
+                )
+                create(
                     metric.name,
                     callbacks=[self._observer(metric.name)],
                     unit=metric.unit,

@@ -12,6 +12,7 @@ from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetr
 from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry, start_http_server
 
+from ragmeter.prometheus_names import metric_name
 from ragmeter.semconv import SCOPE
 
 from .client import PrometheusClient
@@ -38,6 +39,8 @@ def all_recorded(reader: MetricReader) -> Iterator[None]:
                 explicit_bucket_boundaries_advisory=metric.buckets,
             )
             histogram.record(1)
+        elif metric.is_gauge:
+            meter.create_gauge(metric.name, metric.unit, metric.description).set(1)
         else:
             meter.create_counter(metric.name, metric.unit, metric.description).add(1)
     provider.force_flush()
@@ -54,8 +57,8 @@ def own_names(client: PrometheusClient) -> frozenset[str]:
 
 
 def test_every_instrument_has_a_promised_name_of_its_own() -> None:
-    """No two instruments become one series in Prometheus, and none is without a promised name."""
-    assert {metric.name for metric in METRICS} == set(PROMISED)
+    """No two instruments become one series in Prometheus, and each has the name that is promised."""
+    assert {metric.name: metric_name(metric) for metric in METRICS} == PROMISED
     names = [name for metric in METRICS for name in series_names(metric)]
     assert len(names) == len(set(names))
 

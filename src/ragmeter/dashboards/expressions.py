@@ -1,0 +1,70 @@
+"""Pieces of PromQL made from our metrics, so that a renamed metric or label is renamed in every panel and rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ragmeter import semconv
+from ragmeter.model import Origin
+from ragmeter.prometheus_names import label_name, metric_name
+from ragmeter.semconv import Metric
+
+JOB = "job"
+STRATEGY = label_name(semconv.STRATEGY)
+PART = label_name(semconv.PART)
+FATE = label_name(semconv.CHUNK_FATE)
+PRICE_STATE = label_name(semconv.PRICE_STATE)
+TOKEN_RATE = label_name(semconv.TOKEN_RATE)
+MODEL = label_name(semconv.RESPONSE_MODEL)
+PROVIDER = label_name(semconv.PROVIDER_NAME)
+OPERATION = label_name(semconv.OPERATION_NAME)
+COLLECTION = label_name(semconv.DB_COLLECTION)
+DATABASE = label_name(semconv.DB_SYSTEM)
+ERROR = label_name(semconv.ERROR_TYPE)
+
+INPUT = "|".join(origin.value for origin in Origin)
+"""Values of the part label that are tokens of a prompt, as a regular expression."""
+
+
+def selector(metric: Metric | str, matchers: Iterable[str] = (), *, ending: str = "") -> str:
+    """The series of a metric (or of a recorded series) that the matchers, such as `job="shop"`, let through."""
+    name = metric if isinstance(metric, str) else f"{metric_name(metric)}{ending}"
+    conditions = ",".join(matchers)
+    return f"{name}{{{conditions}}}" if conditions else name
+
+
+def equals(label: str, value: str) -> str:
+    """A matcher for one value."""
+    return f'{label}="{value}"'
+
+
+def one_of(label: str, values: str) -> str:
+    """A matcher for a regular expression, such as values joined by `|`."""
+    return f'{label}=~"{values}"'
+
+
+def rate(series: str, window: str) -> str:
+    """Growth of a counter per second."""
+    return f"rate({series}[{window}])"
+
+
+def increase(series: str, window: str, offset: str = "") -> str:
+    """Growth of a counter over a window, which ends `offset` ago."""
+    return f"increase({series}[{window}]{f' offset {offset}' if offset else ''})"
+
+
+def total(expression: str, labels: Iterable[str] = ()) -> str:
+    """The sum, by labels. Always with `by`: what other labels there are depends on how metrics reach Prometheus."""
+    by = ", ".join(labels)
+    return f"sum by ({by}) ({expression})" if by else f"sum({expression})"
+
+
+def quantile(share: float, metric: Metric, window: str, labels: Iterable[str], matchers: Iterable[str] = ()) -> str:
+    """A quantile of a histogram by labels."""
+    buckets = total(rate(selector(metric, matchers, ending="_bucket"), window), ("le", *labels))
+    return f"histogram_quantile({share:g}, {buckets})"
+
+
+def with_labels(matchers: Mapping[str, str]) -> tuple[str, ...]:
+    """Matchers from label and value."""
+    return tuple(equals(label, value) for label, value in matchers.items())

@@ -1,0 +1,129 @@
+"""Recording rules: what the user sets, what alerts look back at, and a few series for panels over months.
+
+Named as Prometheus advises: the labels that are left, the metric, what was done to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ragmeter import semconv
+from ragmeter.dashboards import expressions as promql
+from ragmeter.dashboards.options import Options
+from ragmeter.dashboards.rules import Group, Recording
+from ragmeter.prometheus_names import label_name, metric_name
+from ragmeter.semconv import Metric
+
+COST_RATE_5M = f"job_strategy:{metric_name(semconv.COST)}:rate5m"
+COST_RATE_1H = f"job_strategy:{metric_name(semconv.COST)}:rate1h"
+"""US dollars per second by job and strategy."""
+QUERY_RATE_1H = f"job_strategy:{metric_name(semconv.QUERIES)}:rate1h"
+PROMPT_RATE_1H = f"job_strategy:{metric_name(semconv.PROMPT_TOKENS)}_count:rate1h"
+"""Inferences per second by job and strategy."""
+PROMPT_TOKENS_RATE_1H = f"job_strategy:{metric_name(semconv.PROMPT_TOKENS)}_sum:rate1h"
+"""Input tokens per second by job and strategy."""
+
+HOURLY_COST = f"job_strategy_model:{metric_name(semconv.COST)}:increase1h"
+"""US dollars of each hour by job, strategy, model and the app's labels; one sample an hour: `sum_over_time` adds up."""
+HOURLY_QUERIES = f"job_strategy:{metric_name(semconv.QUERIES)}:increase1h"
+HOURLY_PART_COST = f"job_strategy_part:{metric_name(semconv.COST)}:increase1h"
+HOURLY_PART_TOKENS = f"job_strategy_part:{metric_name(semconv.PART_TOKEN_COUNT)}:increase1h"
+HOURLY_CONTEXT_COST = f"job_strategy_fate:{metric_name(semconv.CONTEXT_COST)}:increase1h"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A constant that users set: the name of its series, its default and what it means."""
+
+    name: str
+    value: float
+    meaning: str
+
+    @property
+    def record(self) -> str:
+        """The name of its series."""
+        return f"ragmeter:limit:{self.name}"
+
+    @property
+    def scalar(self) -> str:
+        """Its value in an expression: nothing is greater than it where the rule is not loaded."""
+        return f"scalar({self.record})"
+
+
+BUDGET = Limit("budget_usd_per_month", 0.0, "US dollars a month for all services together; 0 is no budget")
+SPIKE_FACTOR = Limit("cost_spike_factor", 3.0, "a spike costs so many times what the same hour of other days did")
+SPIKE_FLOOR = Limit("cost_spike_floor_usd_per_hour", 1.0, "below so many US dollars an hour nothing is a spike")
+DEARER_FACTOR = Limit("dearer_queries_factor", 1.5, "a query costs so many times what it did yesterday")
+BLOAT_FACTOR = Limit("context_bloat_factor", 1.3, "a prompt has so many times the tokens it had yesterday")
+UNUSED_SHARE = Limit("unused_context_share", 0.7, "share of the context's tokens that no answer used")
+SEARCH_SECONDS = Limit("search_p95_seconds", 1.0, "seconds that 95 % of the searches stay below")
+EMPTY_SHARE = Limit("search_empty_share", 0.2, "share of the searches that find nothing")
+FAILED_SHARE = Limit("search_failed_share", 0.05, "share of the searches that fail")
+UNPRICED_SHARE = Limit("unpriced_share", 0.05, "share of the operations whose price is not known")
+LEAST_QUERIES = Limit("least_queries_per_hour", 30.0, "with fewer queries, prompts or searches an hour no ratio alerts")
+LIMITS = (
+    BUDGET,
+    SPIKE_FACTOR,
+    SPIKE_FLOOR,
+    DEARER_FACTOR,
+    BLOAT_FACTOR,
+    UNUSED_SHARE,
+    SEARCH_SECONDS,
+    EMPTY_SHARE,
+    FAILED_SHARE,
+    UNPRICED_SHARE,
+    LEAST_QUERIES,
+)
+
+
+def limits(options: Options) -> Group:
+    """The user's constants: one file of its own, to be edited."""
+    values = {limit: options.budget if limit is BUDGET else limit.value for limit in LIMITS}
+    return Group(
+        "ragmeter-limits",
+        "1m",
+        tuple(Recording(limit.record, f"vector({value:g})") for limit, value in values.items()),
+        comment="Yours to set: what the alerts and the budget panels compare with.\n"
+        + "\n".join(f"{limit.record}: {limit.meaning}" for limit in LIMITS),
+    )
+
+
+def lookbacks() -> Group:
+    """What alerts compare with earlier days, by job and strategy: five series for each."""
+    by = (promql.JOB, promql.STRATEGY)
+
+    def per_second(record: str, metric: Metric, window: str, ending: str = "") -> Recording:
+        return Recording(record, promql.total(promql.rate(promql.selector(metric, ending=ending), window), by))
+
+    return Group(
+        "ragmeter-lookbacks",
+        "1m",
+        (
+            per_second(COST_RATE_5M, semconv.COST, "5m"),
+            per_second(COST_RATE_1H, semconv.COST, "1h"),
+            per_second(QUERY_RATE_1H, semconv.QUERIES, "1h"),
+            per_second(PROMPT_RATE_1H, semconv.PROMPT_TOKENS, "1h", "_count"),
+            per_second(PROMPT_TOKENS_RATE_1H, semconv.PROMPT_TOKENS, "1h", "_sum"),
+        ),
+    )
+
+
+def hourly(options: Options) -> Group:
+    """What each hour added, for panels over months: one sample an hour, each hour once."""
+    labels = tuple(label_name(label) for label in options.labels)
+    by = (promql.JOB, promql.STRATEGY)
+
+    def of_hour(record: str, metric: Metric, *more: str) -> Recording:
+        return Recording(record, promql.total(promql.increase(promql.selector(metric), "1h"), (*by, *more)))
+
+    return Group(
+        "ragmeter-hourly",
+        "1h",
+        (
+            of_hour(HOURLY_COST, semconv.COST, promql.MODEL, *labels),
+            of_hour(HOURLY_QUERIES, semconv.QUERIES, *labels),
+            of_hour(HOURLY_PART_COST, semconv.COST, promql.PART),
+            of_hour(HOURLY_PART_TOKENS, semconv.PART_TOKEN_COUNT, promql.PART),
+            of_hour(HOURLY_CONTEXT_COST, semconv.CONTEXT_COST, promql.FATE),
+        ),
+    )
