@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from ragmeter import palette
+from ragmeter import palette, strategy
 from ragmeter.model import Fate, Origin
 
 Triple = tuple[float, float, float]
@@ -54,15 +54,20 @@ def distance(one: str, other: str, sight: str) -> float:
 
 
 @pytest.mark.parametrize("sight", SIGHT)
-@pytest.mark.parametrize(("colours", "least"), [(palette.ORIGINS, 23), (palette.FATES, 24)], ids=["origins", "fates"])
+@pytest.mark.parametrize(
+    ("colours", "least"),
+    [(palette.ORIGINS, 23), (palette.FATES, 24), (palette.STRATEGIES, 42)],
+    ids=["origins", "fates", "strategies"],
+)
 def test_any_two_colours_are_told_apart(colours, least, sight):
-    """No two origins, and no two fates, look alike to anyone: they are this far apart in CIELAB."""
+    """No two origins, no two fates and no two strategies look alike to anyone: they are this far apart in CIELAB."""
     assert min(distance(one, other, sight) for one, other in combinations(colours.values(), 2)) >= least
 
 
 def test_every_origin_and_fate_has_its_own():
-    """Each origin has one colour, pattern and letter, each fate one colour."""
+    """Each origin has one colour, pattern and letter, each fate and each strategy one colour."""
     for drawn, of in ((palette.ORIGINS, Origin), (palette.PATTERNS, Origin), (palette.LETTERS, Origin)):
         assert set(drawn) == set(of)
         assert len(set(drawn.values())) == len(drawn)
     assert set(palette.FATES) == set(Fate)
+    assert set(palette.STRATEGIES) == {*strategy.STRATEGIES, strategy.NONE}

@@ -1,12 +1,13 @@
-"""One colour for each origin and each fate, wherever they are drawn; told apart with the usual colour blindness too.
+"""One colour for each origin, fate and strategy, wherever they are drawn; told apart by the colour-blind too.
 
 Searched for with simulated deuteranopia, protanopia and tritanopia (matrices of Machado, Oliveira and Fernandes, 2009):
-any two origins are at least 23 apart in CIELAB, any two fates 24, and each colour has a contrast of at least 2.3 to
-white and of 3 to black. Where colours are missing, patterns stand for them.
+any two origins are at least 23 apart in CIELAB, any two fates 24, any two strategies 42, and each colour has a contrast
+of at least 2.2 to white and of 3 to black. Where colours are missing, patterns stand for them.
 """
 
 from __future__ import annotations
 
+from ragmeter import strategy
 from ragmeter.model import Fate, Origin
 
 ORIGINS: dict[Origin, str] = {
@@ -25,6 +26,14 @@ FATES: dict[Fate, str] = {
     Fate.REPEATED: "#a945f0",
     Fate.UNSENT: "#9a9caa",
     Fate.UNKNOWN: "#cf9616",
+}
+
+STRATEGIES: dict[str, str] = {
+    strategy.BASE: "#1fbbf8",
+    strategy.RAG: "#5540da",
+    strategy.FINE_TUNED: "#e2a320",
+    strategy.FINE_TUNED_RAG: "#ae0a7b",
+    strategy.NONE: "#a7b27e",
 }
 
 PATTERNS: dict[Origin, str] = {

@@ -35,6 +35,7 @@ CACHE_READ_TOKENS, CACHE_WRITE_TOKENS, REASONING_TOKENS = 200, 100, 20
 """Of the base model's tokens; the tuned one caches nothing."""
 
 QUERIES = {"base": 4, "rag": 3, "fine_tuned": 2, "fine_tuned_rag": 1}
+TEAMS = {"base": "shop", "rag": "support", "fine_tuned": "shop", "fine_tuned_rag": "support"}
 FAILED = {"base": 1}
 """Queries whose only call the server refuses: they count, and cost nothing."""
 
@@ -182,7 +183,7 @@ def run(url: str) -> None:
     for strategy, number in QUERIES.items():
         model = TUNED if strategy.startswith("fine_tuned") else BASE
         for turn in range(number):
-            with ragmeter.query():
+            with ragmeter.query(team=TEAMS[strategy], feature="answers"):
                 if strategy == "base" and turn % 2:
                     ask_in_pieces(model)
                 else:
@@ -196,18 +197,27 @@ def run(url: str) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Meter the app while it runs; ``--serve`` keeps its metrics up until the input ends."""
+    """Meter the app while it runs.
+
+    ``--serve`` keeps its metrics up until the input ends, ``--again`` asks all queries once more for each line of it.
+    """
     import ragmeter
 
     ragmeter.instrument(
         service_name="app",
         prices=PRICES,
         fine_tuned=[TUNED],
+        labels=["team", "feature"],
         providers={"127.0.0.1": "openai"},
         profile="both",
     )
     with model_server() as url:
         run(url)
+        if "--again" in arguments:
+            for _ in sys.stdin:
+                ragmeter.flush()
+                print("done", flush=True)
+                run(url)
     if "--serve" in arguments:
         ragmeter.flush()
         print("done", flush=True)

@@ -25,6 +25,14 @@ class Sample:
     value: float
 
 
+@dataclass(frozen=True)
+class Answer:
+    """The samples of an instant query, and Prometheus' warnings and remarks about it."""
+
+    samples: tuple[Sample, ...]
+    notices: tuple[str, ...] = ()
+
+
 class QueryError(RuntimeError):
     """Prometheus refused a query; the message is its own."""
 
@@ -37,8 +45,13 @@ class PrometheusClient:
 
     def query(self, expression: str) -> tuple[Sample, ...]:
         """The samples that a PromQL expression has now; raises QueryError when it is refused."""
+        return self.ask(expression).samples
+
+    def ask(self, expression: str) -> Answer:
+        """The samples of a PromQL expression and what Prometheus remarks; raises QueryError when it is refused."""
         answer = self._get("query", query=expression)
-        return tuple(Sample(row["metric"], float(row["value"][1])) for row in answer["result"])
+        samples = tuple(Sample(row["metric"], float(row["value"][1])) for row in answer["data"]["result"])
+        return Answer(samples, (*answer.get("warnings", ()), *answer.get("infos", ())))
 
     def by_label(self, expression: str, label: str) -> dict[str, float]:
         """The values of an expression by one label ("" where missing), which must tell its series apart."""
@@ -50,7 +63,7 @@ class PrometheusClient:
 
     def metric_names(self) -> frozenset[str]:
         """The names of all stored series."""
-        return frozenset(self._get("label/__name__/values"))
+        return frozenset(self._get("label/__name__/values")["data"])
 
     def wait_for(self, holds: Callable[[PrometheusClient], bool], *, what: str, seconds: float = 30.0) -> None:
         """Return when ``holds`` is true of this client; raise TimeoutError naming ``what`` if it never is."""
@@ -67,6 +80,6 @@ class PrometheusClient:
         request = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
             with urllib.request.urlopen(request, timeout=10) as response:
-                return json.load(response)["data"]
+                return json.load(response)
         except urllib.error.HTTPError as error:
             raise QueryError(f"{parameters.get('query', path)}: {error.read().decode()}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from ragmeter import semconv
 from ragmeter.model import Origin
@@ -65,6 +65,21 @@ def quantile(share: float, metric: Metric, window: str, labels: Iterable[str], m
     return f"histogram_quantile({share:g}, {buckets})"
 
 
-def with_labels(matchers: Mapping[str, str]) -> tuple[str, ...]:
-    """Matchers from label and value."""
-    return tuple(equals(label, value) for label, value in matchers.items())
+def per(amount: str, of: str) -> str:
+    """An amount for each one of another, where there are any: nothing instead of a division by zero."""
+    return f"{amount} / ({of} > 0)"
+
+
+def or_zero(expression: str, every: str) -> str:
+    """The expression, and 0 for the label sets that only `every` has."""
+    return f"({expression} or 0 * {every})"
+
+
+def change(now: str, before: str) -> str:
+    """How much more there is now than before, also for label sets that only one of the two has."""
+    return f"{or_zero(now, before)} - {or_zero(before, now)}"
+
+
+def named(expression: str, label: str, name: str = "not set") -> str:
+    """The expression, with a name for series that lack the label: an app need not have declared it."""
+    return f'label_replace({expression}, "{label}", "{name}", "{label}", "")'

@@ -1,0 +1,243 @@
+"""The dashboard `Why did it change?`: the bill against the same time before, split into what drives it.
+
+Cost = queries x calls for each query x tokens for each call x money for each token. A change of a product is shared out
+among its factors by logarithmic means (the additive LMDI-I of Ang, "The LMDI approach to decomposition analysis",
+Energy Policy 33, 2005): each factor's part is L(now, before) x ln(factor now / factor before) with
+L(a, b) = (a - b) / ln(a / b), and the parts sum to the change without a remainder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from grafana_foundation_sdk.builders.dashboard import CustomVariable
+from grafana_foundation_sdk.models.dashboard import VariableOption
+
+from ragmeter import palette, semconv
+from ragmeter.dashboards import expressions as promql
+from ragmeter.dashboards.board import Board, Section
+from ragmeter.dashboards.context_bloat import BY_PART, ORIGINS
+from ragmeter.dashboards.options import Options
+from ragmeter.dashboards.panels import (
+    DOLLARS,
+    NUMBER,
+    SHARE,
+    Column,
+    Panel,
+    Query,
+    lines,
+    number,
+    ranking,
+    rows_of,
+    strip,
+)
+from ragmeter.dashboards.scope import RANGE, Scope, scope
+
+BEFORE = "$compare"
+COMPARISONS = {"1d": "the day before", "7d": "the week before"}
+IS_CALL = promql.one_of(promql.OPERATION, "chat|text_completion")
+HOURLY = "1h"
+SHORT = {promql.STRATEGY: "strategy", promql.MODEL: "model"}
+DRIVERS = {
+    "traffic": palette.STRATEGIES["base"],
+    "calls for each query": palette.STRATEGIES["fine_tuned"],
+    "tokens for each call": palette.STRATEGIES["rag"],
+    "money for each token": palette.STRATEGIES["fine_tuned_rag"],
+}
+
+Grown = Callable[[str], str]
+"""PromQL of a total, given the offset: of the range itself with "", of the time before with `BEFORE`."""
+
+
+def board(options: Options) -> Board:
+    """What changed in the bill since the same time yesterday or last week, and because of what."""
+    within = scope(options)
+    return Board(
+        "change",
+        "Why did it change?",
+        "The chosen range against the same one a day or a week before: traffic, calls for each query, tokens for each "
+        "call, money for each token. The parts sum to the change.",
+        within,
+        (
+            Section("How much, and because of what?", (*_figures(within), _split(within), _split_over_time(within))),
+            Section("The factors", _factors(within)),
+            Section("Who changed?", _who(within)),
+        ),
+        since="now-6h",
+        variables=(_comparison(),),
+    )
+
+
+def _comparison() -> CustomVariable:
+    first = next(iter(COMPARISONS))
+    return (
+        CustomVariable("compare")
+        .label("Compare with")
+        .values(",".join(f"{text} : {offset}" for offset, text in COMPARISONS.items()))
+        .current(VariableOption(selected=True, text=COMPARISONS[first], value=first))
+    )
+
+
+def _totals(within: Scope, window: str) -> dict[str, Grown]:
+    def grown(metric: semconv.Metric, *where: str) -> Grown:
+        return lambda offset: within.grown(metric, where=where, window=window, offset=offset)
+
+    return {
+        "cost": grown(semconv.COST),
+        "queries": grown(semconv.QUERIES),
+        "calls": grown(semconv.OPERATIONS, IS_CALL),
+        "tokens": grown(semconv.PART_TOKEN_COUNT),
+    }
+
+
+def _parts(within: Scope, window: str) -> dict[str, str]:
+    """The change of the cost by driver, in US dollars of the window."""
+    totals = _totals(within, window)
+    cost, before = totals["cost"](""), totals["cost"](BEFORE)
+    mean = f"(({cost} - {before}) / ln({cost} / {before}))"
+
+    def part(grown: Grown, of: Grown | None = None) -> str:
+        def factor(offset: str) -> str:
+            return grown(offset) if of is None else f"({grown(offset)} / {of(offset)})"
+
+        return f"{mean} * ln({factor('')} / {factor(BEFORE)})"
+
+    queries, calls, tokens = totals["queries"], totals["calls"], totals["tokens"]
+    return dict(
+        zip(
+            DRIVERS,
+            (part(queries), part(calls, queries), part(tokens, calls), part(totals["cost"], tokens)),
+            strict=True,
+        )
+    )
+
+
+def _figures(within: Scope) -> tuple[Panel, ...]:
+    cost = _totals(within, RANGE)["cost"]
+    missing = "nothing to compare with"
+    return strip(
+        number("Cost now", "US dollars in the chosen range.", cost(""), DOLLARS),
+        number("Cost before", "US dollars in the range before.", cost(BEFORE), DOLLARS, missing=missing),
+        number("Change", "US dollars more or less.", f"{cost('')} - {cost(BEFORE)}", DOLLARS, missing=missing),
+        number(
+            "Change in percent",
+            "The change as a share of the cost before.",
+            f"({cost('')} - {cost(BEFORE)}) / ({cost(BEFORE)} > 0)",
+            SHARE,
+            missing=missing,
+            limits=((0.3, "orange"), (1.0, "red")),
+        ),
+    )
+
+
+def _split(within: Scope) -> Panel:
+    return ranking(
+        "What the change comes from",
+        "US dollars of the change by driver, over the chosen range; they sum to it.",
+        [Query(expression, driver) for driver, expression in _parts(within, RANGE).items()],
+        DOLLARS,
+        width=10,
+        height=9,
+        colours=DRIVERS,
+        from_zero=False,
+        missing="nothing to compare with",
+    )
+
+
+def _split_over_time(within: Scope) -> Panel:
+    return lines(
+        "Hour by hour",
+        "US dollars of each hour's change against the same hour before, by driver.",
+        [Query(expression, driver) for driver, expression in _parts(within, HOURLY).items()],
+        DOLLARS,
+        width=14,
+        height=9,
+        stacked=True,
+        bars=True,
+        interval=HOURLY,
+        from_zero=False,
+        colours=DRIVERS,
+        calculations=("sum",),
+        missing="nothing to compare with",
+    )
+
+
+def _factors(within: Scope) -> tuple[Panel, ...]:
+    totals = _totals(within, HOURLY)
+    queries, calls, tokens, cost = (totals[name] for name in ("queries", "calls", "tokens", "cost"))
+
+    def ratio(amount: Grown, of: Grown, times: str = "") -> Grown:
+        return lambda offset: f"{times}{promql.per(amount(offset), of(offset))}"
+
+    factors: dict[str, tuple[str, Grown, str]] = {
+        "Traffic": ("Queries an hour.", queries, NUMBER),
+        "Calls for each query": ("Model calls.", ratio(calls, queries), NUMBER),
+        "Tokens for each call": ("Input and output together.", ratio(tokens, calls), NUMBER),
+        "Money for each million tokens": ("US dollars.", ratio(cost, tokens, "1e6 * "), DOLLARS),
+    }
+    now, before = palette.STRATEGIES["rag"], palette.STRATEGIES["none"]
+    return (
+        *(
+            lines(
+                title,
+                f"{description} Each hour, and the same hour before.",
+                [Query(factor(""), "now"), Query(factor(BEFORE), "before")],
+                unit,
+                width=6,
+                interval=HOURLY,
+                colours={"now": now, "before": before},
+            )
+            for title, (description, factor, unit) in factors.items()
+        ),
+        _tokens_by_part(within),
+    )
+
+
+def _tokens_by_part(within: Scope) -> Panel:
+    calls = within.grown(semconv.OPERATIONS, where=(IS_CALL,))
+    calls_before = within.grown(semconv.OPERATIONS, where=(IS_CALL,), offset=BEFORE)
+    tokens = within.grown(semconv.PART_TOKEN_COUNT, promql.PART)
+    tokens_before = within.grown(semconv.PART_TOKEN_COUNT, promql.PART, offset=BEFORE)
+    for_each, for_each_before = (
+        f"{amount} / on () group_left () ({of} > 0)" for amount, of in ((tokens, calls), (tokens_before, calls_before))
+    )
+    change = promql.change(f"({for_each})", f"({for_each_before})")
+    return ranking(
+        "Which tokens came or went",
+        "Tokens for each call more or less than before, by the part of the prompt or answer. More context: see "
+        "`Context bloat`.",
+        [Query(f"sort_desc({change})", BY_PART)],
+        NUMBER,
+        width=24,
+        height=9,
+        colours=ORIGINS,
+        from_zero=False,
+        missing="nothing to compare with",
+    )
+
+
+def _who(within: Scope) -> tuple[Panel, ...]:
+    labels = (promql.STRATEGY, promql.MODEL, *within.labels)
+    return tuple(
+        rows_of(
+            f"By {SHORT.get(label, label.replace('_', ' '))}",
+            "US dollars in the chosen range and before.",
+            {label: "Which"},
+            _changes(within, label),
+            width=12,
+            height=6,
+            colours=palette.STRATEGIES if label == promql.STRATEGY else None,
+            sorted_by="Change",
+        )
+        for label in labels
+    )
+
+
+def _changes(within: Scope, label: str) -> tuple[Column, ...]:
+    now = promql.named(within.grown(semconv.COST, label), label)
+    before = promql.named(within.grown(semconv.COST, label, offset=BEFORE), label)
+    return (
+        Column("Now", promql.or_zero(now, before), DOLLARS, 2),
+        Column("Before", promql.or_zero(before, now), DOLLARS, 2),
+        Column("Change", promql.change(now, before), DOLLARS, 2),
+    )

@@ -1,0 +1,313 @@
+"""The dashboard `Context bloat`: what is in the prompt?"""
+
+from __future__ import annotations
+
+from ragmeter import palette, semconv
+from ragmeter.dashboards import expressions as promql
+from ragmeter.dashboards.board import Board, Section
+from ragmeter.dashboards.options import Options
+from ragmeter.dashboards.panels import (
+    COUNT,
+    DOLLARS,
+    NUMBER,
+    SHARE,
+    TIMES,
+    Column,
+    Panel,
+    Query,
+    lines,
+    number,
+    ranking,
+    rows_of,
+    strip,
+)
+from ragmeter.dashboards.scope import RATE, Scope, scope
+from ragmeter.model import Fate, Origin
+
+IS_INPUT = promql.one_of(promql.PART, promql.INPUT)
+IS_CONTEXT = promql.equals(promql.PART, Origin.CONTEXT.value)
+IS_QUESTION = promql.equals(promql.PART, Origin.QUESTION.value)
+IS_WASTE = promql.one_of(promql.FATE, f"{Fate.UNUSED}|{Fate.REPEATED}")
+IS_UNUSED = promql.equals(promql.FATE, Fate.UNUSED.value)
+IS_KNOWN = promql.one_of(promql.FATE, f"{Fate.USED}|{Fate.UNUSED}|{Fate.REPEATED}")
+BY_STRATEGY = f"{{{{{promql.STRATEGY}}}}}"
+BY_PART = f"{{{{{promql.PART}}}}}"
+BY_FATE = f"{{{{{promql.FATE}}}}}"
+ORIGINS = {origin.value: colour for origin, colour in palette.ORIGINS.items()}
+FATES = {fate.value: colour for fate, colour in palette.FATES.items()}
+DAY = "86400"
+WEEK = "7d"
+SHOWN_RANKS = (1, 2, 3, 5, 10, 20)
+"""Bounds of the metric's buckets."""
+
+
+def board(options: Options) -> Board:
+    """Where the tokens of prompts come from, how that grows, and what the context bought."""
+    within = scope(options)
+    return Board(
+        "context-bloat",
+        "Context bloat",
+        "What is in the prompt? Input tokens by origin as tokens and as money, how they grow, what answers used of the "
+        "retrieved context and what the rest costs.",
+        within,
+        (
+            Section("What is in a prompt?", _contents(within)),
+            Section("Is it growing?", _growth(within)),
+            Section("What did the context buy?", _use(within)),
+            Section("Where is the waste?", (_worst(within), _stale(within), _cache(within))),
+        ),
+        since="now-7d",
+    )
+
+
+def _for_each_query(amount: str, queries: str) -> str:
+    return f"{amount} / on () group_left () ({queries} > 0)"
+
+
+def _contents(within: Scope) -> tuple[Panel, ...]:
+    queries = within.rate(semconv.QUERIES)
+    tokens = within.rate(semconv.PART_TOKEN_COUNT, promql.PART, where=(IS_INPUT,))
+    money = within.rate(semconv.COST, promql.PART, where=(IS_INPUT,))
+    in_range = {
+        semconv.PART_TOKEN_COUNT: "Tokens by origin",
+        semconv.COST: "Money by origin",
+    }
+    shares = tuple(
+        ranking(
+            title,
+            "Share of all input in the chosen range. Cached tokens are a prompt's front and cost less: the two differ.",
+            [
+                Query(
+                    f"sort_desc({within.grown(metric, promql.PART, where=(IS_INPUT,))} / on () group_left () "
+                    f"({within.grown(metric, where=(IS_INPUT,))} > 0))",
+                    BY_PART,
+                )
+            ],
+            SHARE,
+            width=6,
+            height=9,
+            colours=ORIGINS,
+        )
+        for metric, title in in_range.items()
+    )
+    return (
+        lines(
+            "Input tokens of a query, by origin",
+            "All prompts of a query together. `other` is what the provider counted and nobody can place.",
+            [Query(_for_each_query(tokens, queries), BY_PART)],
+            NUMBER,
+            height=9,
+            stacked=True,
+            colours=ORIGINS,
+        ),
+        lines(
+            "Input money of 1,000 queries, by origin",
+            "US dollars for the same tokens.",
+            [Query(f"1000 * {_for_each_query(money, queries)}", BY_PART)],
+            DOLLARS,
+            height=9,
+            stacked=True,
+            colours=ORIGINS,
+        ),
+        *shares,
+        lines(
+            "Context share",
+            "Share of the input tokens that is retrieved text, by strategy.",
+            [
+                Query(
+                    promql.per(
+                        within.rate(semconv.PART_TOKEN_COUNT, promql.STRATEGY, where=(IS_CONTEXT,)),
+                        within.rate(semconv.PART_TOKEN_COUNT, promql.STRATEGY, where=(IS_INPUT,)),
+                    ),
+                    BY_STRATEGY,
+                )
+            ],
+            SHARE,
+            height=9,
+            colours=palette.STRATEGIES,
+            highest=1,
+        ),
+    )
+
+
+def _growth(within: Scope) -> tuple[Panel, ...]:
+    tokens = within.grown(semconv.PROMPT_TOKENS, ending="_sum")
+    prompts = within.grown(semconv.PROMPT_TOKENS, ending="_count")
+    tokens_before = within.grown(semconv.PROMPT_TOKENS, ending="_sum", offset=WEEK)
+    prompts_before = within.grown(semconv.PROMPT_TOKENS, ending="_count", offset=WEEK)
+    size, size_before = promql.per(tokens, prompts), promql.per(tokens_before, prompts_before)
+    sums, counts = (within.series(semconv.PROMPT_TOKENS, ending=ending) for ending in ("_sum", "_count"))
+    now = promql.per(promql.total(promql.rate(sums, RATE)), promql.total(promql.rate(counts, RATE)))
+    before = promql.per(
+        promql.total(f"rate({sums}[{RATE}] offset {WEEK})"), promql.total(f"rate({counts}[{RATE}] offset {WEEK})")
+    )
+    bloat = promql.per(
+        within.rate(semconv.PART_TOKEN_COUNT, promql.STRATEGY, where=(IS_INPUT,)),
+        within.rate(semconv.PART_TOKEN_COUNT, promql.STRATEGY, where=(IS_QUESTION,)),
+    )
+    buckets = within.grown(semconv.PROMPT_TOKENS, "le", ending="_bucket")
+    return (
+        *strip(
+            number("A prompt has", "Mean input tokens of an inference in the chosen range.", size, COUNT, decimals=0),
+            number(
+                "Week over week",
+                "Mean input tokens of an inference in the chosen range, as a multiple of those seven days earlier.",
+                f"({size}) / ({size_before})",
+                TIMES,
+                decimals=2,
+                missing="no data a week ago",
+                limits=((1.3, "orange"), (2.0, "red")),
+            ),
+            number(
+                "Bloat factor",
+                "Input tokens for each token of the questions, in the chosen range.",
+                promql.per(
+                    within.grown(semconv.PART_TOKEN_COUNT, where=(IS_INPUT,)),
+                    within.grown(semconv.PART_TOKEN_COUNT, where=(IS_QUESTION,)),
+                ),
+                TIMES,
+                decimals=1,
+            ),
+            number(
+                "A long prompt has",
+                "Input tokens that 95 % of the inferences stay below, in the chosen range.",
+                f"histogram_quantile(0.95, {buckets})",
+                COUNT,
+                decimals=0,
+            ),
+            number(
+                "Of it context",
+                "Share of the input tokens that is retrieved text, in the chosen range.",
+                promql.per(
+                    within.grown(semconv.PART_TOKEN_COUNT, where=(IS_CONTEXT,)),
+                    within.grown(semconv.PART_TOKEN_COUNT, where=(IS_INPUT,)),
+                ),
+                SHARE,
+                decimals=0,
+            ),
+            number(
+                "Of the context used",
+                "Share of the context's tokens that answers drew on, of those whose fate is known.",
+                promql.per(
+                    within.grown(semconv.CONTEXT_TOKENS, where=(promql.equals(promql.FATE, Fate.USED.value),)),
+                    within.grown(semconv.CONTEXT_TOKENS, where=(IS_KNOWN,)),
+                ),
+                SHARE,
+                decimals=0,
+            ),
+        ),
+        lines(
+            "Tokens of a prompt, and a week before",
+            "Mean input tokens of an inference.",
+            [Query(now, "now"), Query(before, "a week before")],
+            NUMBER,
+            colours={"now": ORIGINS[Origin.CONTEXT.value], "a week before": ORIGINS[Origin.HISTORY.value]},
+        ),
+        lines(
+            "Bloat factor",
+            "Input tokens for each token of the question, by strategy.",
+            [Query(bloat, BY_STRATEGY)],
+            TIMES,
+            colours=palette.STRATEGIES,
+        ),
+    )
+
+
+def _use(within: Scope) -> tuple[Panel, ...]:
+    queries = within.rate(semconv.QUERIES)
+    tokens = within.rate(semconv.CONTEXT_TOKENS, promql.FATE)
+    money = within.rate(semconv.CONTEXT_COST, promql.FATE)
+    used = within.grown(semconv.USED_RANK, ending="_count")
+    return (
+        lines(
+            "Context tokens of a query, by fate",
+            "used: the answer draws on it. unused: sent for nothing. repeated: already in the prompt or an earlier "
+            "turn. unknown: the answer does not tell.",
+            [Query(_for_each_query(tokens, queries), BY_FATE)],
+            NUMBER,
+            width=8,
+            stacked=True,
+            colours=FATES,
+        ),
+        lines(
+            "Context money a day, by fate",
+            "US dollars a day at the rate of each moment. unused and repeated bought nothing.",
+            [Query(f"{money} * {DAY}", BY_FATE)],
+            DOLLARS,
+            width=8,
+            stacked=True,
+            colours=FATES,
+        ),
+        ranking(
+            "Would the top chunks do?",
+            "Share of the used chunks that stood at this rank of their retrieval or above: where it nears 100 %, what "
+            "follows was hardly ever used.",
+            [Query(promql.per(_up_to(within, rank), used), f"top {rank}") for rank in SHOWN_RANKS],
+            SHARE,
+            width=8,
+            highest=1,
+        ),
+    )
+
+
+def _up_to(within: Scope, rank: int) -> str:
+    """Used chunks of this rank or above. A scrape writes the bound `3.0`, a push may write `3`."""
+    return within.grown(semconv.USED_RANK, where=(promql.one_of("le", rf"{rank}(\\.0)?"),), ending="_bucket")
+
+
+def _worst(within: Scope) -> Panel:
+    labels = within.labels or (promql.STRATEGY,)
+    waste = within.grown(semconv.CONTEXT_COST, *labels, where=(IS_WASTE,))
+    known = within.grown(semconv.CONTEXT_TOKENS, *labels, where=(IS_KNOWN,))
+    wasted = within.grown(semconv.CONTEXT_TOKENS, *labels, where=(IS_WASTE,))
+    queries = within.grown(semconv.QUERIES, *labels)
+    context = within.grown(semconv.PART_TOKEN_COUNT, *labels, where=(IS_CONTEXT,))
+    return rows_of(
+        "The most wasteful",
+        "US dollars a day for context that was unused or repeated, in the chosen range.",
+        {label: label.replace("_", " ").capitalize() for label in labels},
+        (
+            Column("Waste a day", f"{waste} / $__range_s * {DAY}", DOLLARS, 2),
+            Column("Wasted", promql.per(wasted, known), SHARE, 0),
+            Column("Context tokens a query", promql.per(context, queries), COUNT, 0),
+            Column("Queries", queries, COUNT, 0),
+        ),
+        sorted_by="Waste a day",
+    )
+
+
+def _stale(within: Scope) -> Panel:
+    context = within.rate(semconv.CONTEXT_TOKENS)
+    stale = within.rate(semconv.STALE_TOKENS)
+    unsent = within.rate(semconv.CHUNKS, where=(promql.equals(promql.FATE, Fate.UNSENT.value),))
+    chunks = within.rate(semconv.CHUNKS)
+    cited = within.rate(semconv.CITED_CHUNKS)
+    return lines(
+        "Stale, never sent, cited",
+        "stale: share of the context's tokens that stands in earlier turns. never sent: share of the retrieved chunks "
+        "that reached no prompt. cited: share of the chunks that a marker in the answer names.",
+        [
+            Query(promql.per(f"({stale} or vector(0))", context), "stale"),
+            Query(promql.per(f"({unsent} or vector(0))", chunks), "never sent"),
+            Query(promql.per(f"({cited} or vector(0))", chunks), "cited"),
+        ],
+        SHARE,
+        colours={
+            "stale": FATES[Fate.REPEATED.value],
+            "never sent": FATES[Fate.UNSENT.value],
+            "cited": FATES[Fate.USED.value],
+        },
+    )
+
+
+def _cache(within: Scope) -> Panel:
+    by = promql.STRATEGY
+    read = within.rate(semconv.PART_TOKEN_COUNT, by, where=(IS_INPUT, promql.equals(promql.TOKEN_RATE, "cache_read")))
+    every = within.rate(semconv.PART_TOKEN_COUNT, by, where=(IS_INPUT,))
+    return lines(
+        "Read from the provider's cache",
+        "Share of the input tokens that were billed at the cheap rate.",
+        [Query(promql.per(promql.or_zero(read, every), every), BY_STRATEGY)],
+        SHARE,
+        colours=palette.STRATEGIES,
+    )

@@ -1,0 +1,169 @@
+"""The dashboard `Health`: is the metering itself well?"""
+
+from __future__ import annotations
+
+from ragmeter import palette, semconv
+from ragmeter.dashboards import expressions as promql
+from ragmeter.dashboards.board import Board, Section
+from ragmeter.dashboards.options import Options
+from ragmeter.dashboards.panels import NUMBER, PER_SECOND, SHARE, Column, Panel, Query, lines, number, rows_of, strip
+from ragmeter.dashboards.scope import Scope, scope
+from ragmeter.model import PriceState
+from ragmeter.prometheus_names import label_name
+
+CLIENT = label_name(semconv.CLIENT)
+VERSION = label_name(semconv.CLIENT_VERSION)
+RANGE_OF_CLIENT = label_name(semconv.CLIENT_RANGE)
+TROUBLE = ((1.0, "red"),)
+PRICES = {
+    PriceState.PRICED.value: palette.STRATEGIES["base"],
+    PriceState.ESTIMATED.value: palette.STRATEGIES["fine_tuned"],
+    PriceState.UNPRICED.value: palette.STRATEGIES["fine_tuned_rag"],
+}
+
+
+def board(options: Options) -> Board:
+    """What is metered, whether the worker keeps up, and what could not be counted as it should."""
+    within = scope(options, strategies=False)
+    return Board(
+        "health",
+        "Health",
+        "Is the metering itself well? Operations, queue, failures of ours, full labels, and clients in versions that "
+        "nobody tested.",
+        within,
+        (
+            Section("Is anything lost?", _figures(within)),
+            Section("What is metered?", _operations(within)),
+            Section("What needs a hand?", _details(within)),
+        ),
+        since="now-6h",
+    )
+
+
+def _figures(within: Scope) -> tuple[Panel, ...]:
+    untested = within.series(semconv.CLIENTS, promql.equals(RANGE_OF_CLIENT, "untested"))
+
+    def grown(metric: semconv.Metric) -> str:
+        return f"{within.grown(metric)} or vector(0)"
+
+    return strip(
+        number("Processes", "Processes with a wrapped client.", f"count({_process(within)})", NUMBER),
+        number("Waiting", "Operations that wait to be accounted for, now.", promql.total(_queue(within)), NUMBER),
+        number(
+            "Without anatomy",
+            "Operations of the chosen range that found the queue full: their totals are right, their parts unknown.",
+            grown(semconv.OVERFLOWED),
+            NUMBER,
+            limits=TROUBLE,
+        ),
+        number(
+            "Failures of ours",
+            "Failures inside ragmeter in the chosen range. No call of the app is affected; the log has the first ones.",
+            grown(semconv.INTERNAL_ERRORS),
+            NUMBER,
+            limits=TROUBLE,
+        ),
+        number(
+            "Values under `other`",
+            "Label values of the chosen range that were counted under `other`, because their label was full.",
+            grown(semconv.LABELS_OVERFLOWED),
+            NUMBER,
+            limits=TROUBLE,
+        ),
+        number(
+            "Untested clients",
+            "Clients in a version outside the range that was tested: wrapped all the same; see `ragmeter doctor`.",
+            f"count({untested}) or vector(0)",
+            NUMBER,
+            limits=((1.0, "orange"),),
+        ),
+    )
+
+
+def _process(within: Scope) -> str:
+    return f"group by (job, instance) ({within.series(semconv.CLIENTS)})"
+
+
+def _queue(within: Scope) -> str:
+    return within.series(semconv.QUEUED)
+
+
+def _operations(within: Scope) -> tuple[Panel, ...]:
+    by_kind = within.rate(semconv.OPERATIONS, promql.OPERATION)
+    by_price = within.rate(semconv.OPERATIONS, promql.PRICE_STATE)
+    every = within.rate(semconv.OPERATIONS)
+    return (
+        lines(
+            "Operations",
+            "Calls to models and databases a second, by kind.",
+            [Query(by_kind, f"{{{{{promql.OPERATION}}}}}")],
+            PER_SECOND,
+            width=8,
+            stacked=True,
+        ),
+        lines(
+            "How exact is the money?",
+            "Share of the operations by the state of their price.",
+            [Query(f"{by_price} / on () group_left () ({every} > 0)", f"{{{{{promql.PRICE_STATE}}}}}")],
+            SHARE,
+            width=8,
+            stacked=True,
+            colours=PRICES,
+            highest=1,
+        ),
+        lines(
+            "Queue",
+            "Operations that wait to be accounted for: a worker that keeps up has next to none.",
+            [Query(promql.total(_queue(within), [promql.JOB]), "{{job}}")],
+            NUMBER,
+            width=8,
+            calculations=("mean", "max"),
+        ),
+    )
+
+
+def _details(within: Scope) -> tuple[Panel, ...]:
+    clients = within.series(semconv.CLIENTS)
+    by_client = f"count by ({CLIENT}, {VERSION}, {RANGE_OF_CLIENT}) ({clients})"
+    unpriced = within.grown(
+        semconv.OPERATIONS,
+        promql.PROVIDER,
+        promql.MODEL,
+        where=(promql.equals(promql.PRICE_STATE, PriceState.UNPRICED.value),),
+    )
+    return (
+        rows_of(
+            "Clients",
+            "Wrapped client libraries, and in how many processes.",
+            {CLIENT: "Client", VERSION: "Version", RANGE_OF_CLIENT: "Range"},
+            (Column("Processes", by_client, NUMBER),),
+            width=8,
+        ),
+        rows_of(
+            "Without a price",
+            "Operations of the chosen range whose money is not known: give a price with `instrument(prices=...)`.",
+            {promql.PROVIDER: "Provider", promql.MODEL: "Model"},
+            (Column("Operations", f"{unpriced} > 0", NUMBER),),
+            width=8,
+            missing="every operation has a price",
+            sorted_by="Operations",
+        ),
+        _failures(within),
+    )
+
+
+def _failures(within: Scope) -> Panel:
+    troubles = {
+        "failures of ours": semconv.INTERNAL_ERRORS,
+        "values under other": semconv.LABELS_OVERFLOWED,
+        "without anatomy": semconv.OVERFLOWED,
+    }
+    return lines(
+        "What went wrong when",
+        "How often in five minutes. The log names the place of a failure, `ragmeter doctor` the labels that are full.",
+        [Query(f"{within.grown(metric, window='5m')} or vector(0)", name) for name, metric in troubles.items()],
+        NUMBER,
+        width=8,
+        height=7,
+        calculations=("max", "lastNotNull"),
+    )

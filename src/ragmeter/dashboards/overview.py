@@ -1,0 +1,242 @@
+"""The dashboard `Overview`: what does it cost?"""
+
+from __future__ import annotations
+
+from ragmeter import palette, semconv
+from ragmeter.dashboards import expressions as promql
+from ragmeter.dashboards.board import Board, Section
+from ragmeter.dashboards.options import Options
+from ragmeter.dashboards.panels import (
+    COUNT,
+    DOLLARS,
+    NEEDS_RULES,
+    NUMBER,
+    PER_SECOND,
+    SECONDS,
+    SHARE,
+    Column,
+    Panel,
+    Query,
+    lines,
+    number,
+    ranking,
+    rows_of,
+    strip,
+)
+from ragmeter.dashboards.recording import BUDGET, HOURLY_COST
+from ragmeter.dashboards.scope import RANGE, RATE, Scope, scope
+from ragmeter.model import PriceState
+
+HOUR = "3600"
+BY_STRATEGY = Query("", f"{{{{{promql.STRATEGY}}}}}")
+MOST = 8
+"""Bars of a ranking."""
+
+
+def board(options: Options) -> Board:
+    """What is spent, by whom, and what a thousand queries cost with each strategy."""
+    within = scope(options, models=True)
+    # Queries have no model: what is counted for each query counts all models.
+    of_queries = scope(options)
+    return Board(
+        "overview",
+        "Overview",
+        "What does it cost? Spend, cost of 1,000 queries by strategy, who spends it, and how exact the figures are.",
+        within,
+        (
+            Section("What do I spend, and is it normal?", (*_spend(within), _spend_over_time(within), _days(within))),
+            Section(
+                "What do 1,000 queries cost with each strategy?",
+                (_table(of_queries), _per_1000_over_time(of_queries), _latency(of_queries)),
+            ),
+            Section("Who spends it?", _spenders(within)),
+            Section("Traffic and errors", _traffic(of_queries)),
+        ),
+    )
+
+
+def _spend(within: Scope) -> tuple[Panel, ...]:
+    cost = within.grown(semconv.COST)
+    month = promql.total(f"sum_over_time({within.recorded(HOURLY_COST, *_model(within))}[{RANGE}])")
+    week = f"{within.recorded(HOURLY_COST, *_model(within))}[7d]"
+    hours = f"max(count_over_time({week}))"
+    projected = f"{promql.total(f'sum_over_time({week})')} / {hours} * 24 * days_in_month()"
+    of_operations = within.grown(semconv.OPERATIONS)
+    unpriced = within.grown(semconv.OPERATIONS, where=(promql.equals(promql.PRICE_STATE, PriceState.UNPRICED),))
+    estimated = within.grown(semconv.COST, where=(promql.equals(promql.PRICE_STATE, PriceState.ESTIMATED),))
+    return strip(
+        number(
+            "Now, an hour",
+            "US dollars an hour at the end of the range.",
+            f"{within.rate(semconv.COST)} * {HOUR}",
+            DOLLARS,
+        ),
+        number("In this range", "US dollars in the chosen range.", cost, DOLLARS),
+        number("Today", "US dollars since midnight.", cost, DOLLARS, since="now/d"),
+        number(
+            "Month so far",
+            "US dollars since the first of the month, in whole hours, from the recording rules.",
+            month,
+            DOLLARS,
+            since="now/M",
+            missing=NEEDS_RULES,
+        ),
+        number(
+            "Projected month",
+            "US dollars this month if every hour costs what the mean hour of the last seven days did.",
+            projected,
+            DOLLARS,
+            missing=NEEDS_RULES,
+        ),
+        number(
+            "Of the budget",
+            f"The projected month as a share of the budget, which is the rule {BUDGET.record} (0: none).",
+            f"{projected} / ({BUDGET.record} > 0)",
+            SHARE,
+            missing="no budget set",
+            limits=((0.8, "orange"), (1.0, "red")),
+        ),
+        number(
+            "Unpriced",
+            "Share of the operations whose price is not known: their money is missing in every figure here.",
+            promql.per(f"({unpriced} or vector(0))", of_operations),
+            SHARE,
+            limits=((0.01, "orange"), (0.05, "red")),
+        ),
+        number(
+            "Estimated",
+            "Share of the money whose tokens or price are not exact.",
+            promql.per(f"({estimated} or vector(0))", cost),
+            SHARE,
+        ),
+    )
+
+
+def _model(within: Scope) -> tuple[str, ...]:
+    return (promql.one_of(promql.MODEL, "$model"),) if within.models else ()
+
+
+def _spend_over_time(within: Scope) -> Panel:
+    return lines(
+        "Spend by strategy",
+        "US dollars an hour. `none` is money that no answer came for, such as the embedding of documents.",
+        [Query(f"{within.rate(semconv.COST, promql.STRATEGY)} * {HOUR}", BY_STRATEGY.legend)],
+        DOLLARS,
+        stacked=True,
+        colours=palette.STRATEGIES,
+    )
+
+
+def _days(within: Scope) -> Panel:
+    # The offset puts a day's sum at its beginning, where one looks for it, and shows today as far as it has come.
+    daily = f"sum_over_time({within.recorded(HOURLY_COST, *_model(within))}[1d] offset -1d)"
+    return lines(
+        "Spend by day",
+        "US dollars of each day (UTC) by strategy, from the recording rules.",
+        [Query(promql.total(daily, [promql.STRATEGY]), BY_STRATEGY.legend)],
+        DOLLARS,
+        stacked=True,
+        bars=True,
+        interval="1d",
+        since="30d",
+        missing=NEEDS_RULES,
+        colours=palette.STRATEGIES,
+        calculations=("sum",),
+    )
+
+
+def _table(within: Scope) -> Panel:
+    by = promql.STRATEGY
+    queries = within.grown(semconv.QUERIES, by)
+    failed = within.grown(semconv.QUERIES, by, where=(f'{promql.ERROR}!=""',))
+    cost = within.grown(semconv.COST, by)
+    prompt = within.grown(semconv.PART_TOKEN_COUNT, by, where=(promql.one_of(promql.PART, promql.INPUT),))
+    context = within.grown(semconv.PART_TOKEN_COUNT, by, where=(promql.equals(promql.PART, "context"),))
+    question = within.grown(semconv.PART_TOKEN_COUNT, by, where=(promql.equals(promql.PART, "question"),))
+    seconds = within.matchers(semconv.QUERY_DURATION)
+    return rows_of(
+        "Side by side",
+        "The chosen range by strategy; tokens are those of one query. Bloat factor: input tokens for each token of the "
+        "question.",
+        {by: "Strategy"},
+        (
+            Column("Cost of 1,000", f"1000 * {promql.per(cost, queries)}", DOLLARS, 4),
+            Column("Queries", queries, COUNT, 0),
+            Column("Input tokens", promql.per(prompt, queries), COUNT, 0),
+            Column("Context tokens", promql.per(promql.or_zero(context, queries), queries), COUNT, 0),
+            Column("Bloat factor", promql.per(prompt, question), NUMBER, 1),
+            Column("p50", promql.quantile(0.5, semconv.QUERY_DURATION, RANGE, [by], seconds), SECONDS, 2),
+            Column("p95", promql.quantile(0.95, semconv.QUERY_DURATION, RANGE, [by], seconds), SECONDS, 2),
+            Column("Failed", promql.per(promql.or_zero(failed, queries), queries), SHARE, 2),
+            Column("Spend", cost, DOLLARS, 2),
+        ),
+        colours=palette.STRATEGIES,
+        sorted_by="Spend",
+    )
+
+
+def _per_1000_over_time(within: Scope) -> Panel:
+    by = promql.STRATEGY
+    per_query = promql.per(within.rate(semconv.COST, by), within.rate(semconv.QUERIES, by))
+    return lines(
+        "Cost of 1,000 queries",
+        "US dollars by strategy. A step up without more traffic: see the dashboard `Why did it change?`.",
+        [Query(f"1000 * {per_query}", BY_STRATEGY.legend)],
+        DOLLARS,
+        colours=palette.STRATEGIES,
+    )
+
+
+def _latency(within: Scope) -> Panel:
+    matchers = within.matchers(semconv.QUERY_DURATION)
+    return lines(
+        "Time until the answer, p95",
+        "Seconds from the start of a query to its end that 95 % of the queries stay below.",
+        [Query(promql.quantile(0.95, semconv.QUERY_DURATION, RATE, [promql.STRATEGY], matchers), BY_STRATEGY.legend)],
+        SECONDS,
+        colours=palette.STRATEGIES,
+    )
+
+
+def _spenders(within: Scope) -> tuple[Panel, ...]:
+    labels = (promql.MODEL, *within.labels)
+    width = max(4, 24 // len(labels))
+    return tuple(
+        ranking(
+            f"By {'model' if label == promql.MODEL else label.replace('_', ' ')}",
+            f"US dollars in the chosen range; the {MOST} dearest.",
+            [
+                Query(
+                    f"sort_desc(topk({MOST}, {promql.named(within.grown(semconv.COST, label), label)} > 0))",
+                    f"{{{{{label}}}}}",
+                )
+            ],
+            DOLLARS,
+            width=width,
+        )
+        for label in labels
+    )
+
+
+def _traffic(within: Scope) -> tuple[Panel, ...]:
+    by = promql.STRATEGY
+    queries = within.rate(semconv.QUERIES, by)
+    failed = within.rate(semconv.QUERIES, by, where=(f'{promql.ERROR}!=""',))
+    return (
+        lines(
+            "Queries",
+            "Answered user queries a second, also those that failed for good.",
+            [Query(queries, BY_STRATEGY.legend)],
+            PER_SECOND,
+            stacked=True,
+            colours=palette.STRATEGIES,
+        ),
+        lines(
+            "Failed queries",
+            "Share of the queries that failed for good.",
+            [Query(promql.per(promql.or_zero(failed, queries), queries), BY_STRATEGY.legend)],
+            SHARE,
+            colours=palette.STRATEGIES,
+            calculations=("mean", "max"),
+        ),
+    )

@@ -1,0 +1,326 @@
+"""The kinds of panels that our dashboards have: each looks the same wherever it stands.
+
+Every function takes the question as `title`, what the figure means as `description`, PromQL and a unit of Grafana's,
+and returns a builder of the SDK. Widths are in 24ths of the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from grafana_foundation_sdk.builders import bargauge, common, heatmap, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.models import common as kinds
+from grafana_foundation_sdk.models.dashboard import (
+    DataTransformerConfig,
+    DynamicConfigValue,
+    FieldColorModeId,
+    MatcherConfig,
+    Threshold,
+    ThresholdsMode,
+)
+from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+from ragmeter.dashboards.scope import DATASOURCE
+
+DOLLARS = "currencyUSD"
+SECONDS = "s"
+SHARE = "percentunit"
+NUMBER = "short"
+COUNT = "locale"
+PER_SECOND = "suffix: /s"
+TIMES = "suffix:×"  # noqa: RUF001
+
+PAGE = 24
+"""Columns of a page."""
+
+WIDE = 12
+"""From this width on the legend stands beside a graph, below it otherwise."""
+
+NARROWEST_COLUMN = 70
+"""Pixels: with Grafana's own 150, a table with seven columns has to be scrolled."""
+
+PLAIN = "semi-dark-blue"
+"""The colour of bars that mean nothing by their colour."""
+
+NEEDS_RULES = "load the recording rules"
+"""Shown where a panel reads recorded series and finds none."""
+
+Panel = Any
+"""A builder of one of the SDK's panels: its classes share methods, and no base class that has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """PromQL and how its series are called: `{{label}}` stands for the value of a label."""
+
+    expression: str
+    legend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table: its heading, PromQL that gives a value for each row, and its unit."""
+
+    heading: str
+    expression: str
+    unit: str
+    decimals: int | None = None
+
+
+def number(
+    title: str,
+    description: str,
+    expression: str,
+    unit: str,
+    *,
+    since: str = "",
+    missing: str = "",
+    decimals: int | None = None,
+    limits: Sequence[tuple[float, str]] = (),
+) -> Panel:
+    """One figure, over the chosen range or `since` a time of its own; `limits` colour it from a value on."""
+    panel = (
+        _framed(stat.Panel(), title, description, unit=unit, width=4, height=4)
+        .with_target(_instant(Query(expression)))
+        .graph_mode(kinds.BigValueGraphMode.NONE)
+        .color_mode(kinds.BigValueColorMode.VALUE)
+        .reduce_options(_last())
+        .thresholds(_thresholds(limits))
+        .color_scheme(build.FieldColor().mode(FieldColorModeId.THRESHOLDS))
+    )
+    if since:
+        panel.time_from(since).hide_time_override(True)
+    if missing:
+        panel.no_value(missing)
+    return panel if decimals is None else panel.decimals(decimals)
+
+
+def strip(*figures: Panel) -> tuple[Panel, ...]:
+    """Figures side by side, each as wide as the others."""
+    return tuple(figure.span(PAGE // len(figures)) for figure in figures)
+
+
+def lines(
+    title: str,
+    description: str,
+    queries: Sequence[Query],
+    unit: str,
+    *,
+    width: int = 12,
+    height: int = 8,
+    colours: Mapping[str, str] | None = None,
+    stacked: bool = False,
+    bars: bool = False,
+    interval: str = "",
+    since: str = "",
+    missing: str = "",
+    highest: float | None = None,
+    from_zero: bool = True,
+    dashed: Sequence[str] = (),
+    calculations: Sequence[str] = ("mean", "lastNotNull"),
+) -> Panel:
+    """Values over time as lines, as stacked areas or as bars, with a legend that has figures.
+
+    `colours` are those of series by name, `dashed` the names of series that stand back; `since` and `interval` take the
+    place of the reader's range and step.
+    """
+    panel = (
+        _framed(timeseries.Panel(), title, description, unit=unit, width=width, height=height)
+        .legend(
+            common.VizLegendOptions()
+            .show_legend(True)
+            .display_mode(kinds.LegendDisplayMode.TABLE)
+            .placement(kinds.LegendPlacement.RIGHT if width >= WIDE else kinds.LegendPlacement.BOTTOM)
+            .calcs(list(calculations))
+        )
+        .tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING))
+        .draw_style(kinds.GraphDrawStyle.BARS if bars else kinds.GraphDrawStyle.LINE)
+        .line_width(0 if bars or stacked else 2)
+        .fill_opacity(80 if bars or stacked else 0)
+        .show_points(kinds.VisibilityMode.NEVER)
+        .span_nulls(False)
+        .color_scheme(build.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
+    )
+    for at, query in enumerate(queries):
+        panel.with_target(_ranged(query, chr(ord("A") + at), interval))
+    if stacked:
+        panel.stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL).group("A"))
+    if from_zero:
+        panel.axis_soft_min(0)
+    if highest is not None:
+        panel.axis_soft_max(highest)
+    if interval:
+        panel.interval(interval)
+    if since:
+        panel.time_from(since)
+    if missing:
+        panel.no_value(missing)
+    for name in dashed:
+        style = DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [8, 6]})
+        panel.with_override(MatcherConfig(id_val="byName", options=name), [style])
+    return _coloured(panel, colours)
+
+
+def ranking(
+    title: str,
+    description: str,
+    queries: Sequence[Query],
+    unit: str,
+    *,
+    width: int = 8,
+    height: int = 8,
+    colours: Mapping[str, str] | None = None,
+    missing: str = "",
+    highest: float | None = None,
+    from_zero: bool = True,
+) -> Panel:
+    """One bar for each series over the chosen range."""
+    panel = (
+        _framed(bargauge.Panel(), title, description, unit=unit, width=width, height=height)
+        .orientation(kinds.VizOrientation.HORIZONTAL)
+        .display_mode(kinds.BarGaugeDisplayMode.BASIC)
+        .value_mode(kinds.BarGaugeValueMode.TEXT)
+        .name_placement(kinds.BarGaugeNamePlacement.LEFT)
+        .show_unfilled(False)
+        .reduce_options(_last())
+        .text(common.VizTextDisplayOptions().title_size(14).value_size(14))
+        .max_viz_height(32)
+        .display_name("${__series.name}")
+        .color_scheme(build.FieldColor().mode(FieldColorModeId.FIXED).fixed_color(PLAIN))
+    )
+    for at, query in enumerate(queries):
+        panel.with_target(_instant(query, chr(ord("A") + at)))
+    if missing:
+        panel.no_value(missing)
+    if from_zero:
+        panel.min(0)
+    if highest is not None:
+        panel.max(highest)
+    return _coloured(panel, colours)
+
+
+def rows_of(
+    title: str,
+    description: str,
+    keys: Mapping[str, str],
+    columns: Sequence[Column],
+    *,
+    width: int = 24,
+    height: int = 7,
+    colours: Mapping[str, str] | None = None,
+    sorted_by: str = "",
+    missing: str = "",
+) -> Panel:
+    """A table: a row for each combination of the labels `keys` (label -> heading), a column for each query."""
+    panel = (
+        _framed(table.Panel(), title, description, unit="", width=width, height=height)
+        .show_header(True)
+        .filterable(False)
+        .min_width(NARROWEST_COLUMN)
+        .with_transformation(DataTransformerConfig(id_val="merge", options={}))
+    )
+    order: dict[str, int] = {}
+    names: dict[str, str] = {}
+    for label, heading in keys.items():
+        order[label], names[label] = len(order), heading
+    for at, column in enumerate(columns):
+        reference = chr(ord("A") + at)
+        panel.with_target(_table(column.expression, reference))
+        field = "Value" if len(columns) == 1 else f"Value #{reference}"
+        order[field], names[field] = len(order), column.heading
+        properties = [DynamicConfigValue("unit", column.unit)]
+        if column.decimals is not None:
+            properties.append(DynamicConfigValue("decimals", column.decimals))
+        panel.override_by_name(column.heading, properties)
+    panel.with_transformation(
+        DataTransformerConfig(
+            id_val="organize",
+            options={"excludeByName": {"Time": True}, "indexByName": order, "renameByName": names},
+        )
+    )
+    if sorted_by:
+        panel.sort_by([common.TableSortByFieldState().display_name(sorted_by).desc(True)])
+    if missing:
+        panel.no_value(missing)
+    for heading in keys.values():
+        if colours:
+            panel.override_by_name(heading, [_text_colours(colours), _coloured_text()])
+    return panel
+
+
+def bands(title: str, description: str, buckets: str, unit: str, *, width: int = 12, height: int = 8) -> Panel:
+    """A histogram over time: `buckets` has the growth of each bucket by `le`."""
+    return (
+        _framed(heatmap.Panel(), title, description, unit=unit, width=width, height=height)
+        .with_target(
+            prometheus.Dataquery()
+            .datasource(DATASOURCE)
+            .expr(buckets)
+            .legend_format("{{le}}")
+            .format(PromQueryFormat.HEATMAP)
+            .range()
+            .ref_id("A")
+        )
+        .calculate(False)
+        .color(heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Blues").steps(64))
+        .y_axis(heatmap.YAxisConfig().unit(unit))
+        .show_legend()
+        .cell_gap(1)
+    )
+
+
+def _framed(panel: Panel, title: str, description: str, *, unit: str, width: int, height: int) -> Panel:
+    panel.title(title).description(description).datasource(DATASOURCE).span(width).height(height)
+    return panel.unit(unit) if unit else panel
+
+
+def _last() -> common.ReduceDataOptions:
+    return common.ReduceDataOptions().calcs(["lastNotNull"]).values(False).fields("")
+
+
+def _thresholds(limits: Sequence[tuple[float, str]]) -> build.ThresholdsConfig:
+    steps = [Threshold(value=None, color="text"), *(Threshold(value=value, color=colour) for value, colour in limits)]
+    return build.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)
+
+
+def _instant(query: Query, reference: str = "A") -> prometheus.Dataquery:
+    target = prometheus.Dataquery().datasource(DATASOURCE).expr(query.expression).instant().ref_id(reference)
+    return target.legend_format(query.legend) if query.legend else target
+
+
+def _ranged(query: Query, reference: str, interval: str) -> prometheus.Dataquery:
+    target = prometheus.Dataquery().datasource(DATASOURCE).expr(query.expression).range().ref_id(reference)
+    if interval:
+        target.interval(interval)
+    return target.legend_format(query.legend) if query.legend else target
+
+
+def _table(expression: str, reference: str) -> prometheus.Dataquery:
+    return (
+        prometheus.Dataquery()
+        .datasource(DATASOURCE)
+        .expr(expression)
+        .format(PromQueryFormat.TABLE)
+        .instant()
+        .ref_id(reference)
+    )
+
+
+def _coloured(panel: Panel, colours: Mapping[str, str] | None) -> Panel:
+    for name, colour in (colours or {}).items():
+        fixed = DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour})
+        panel.with_override(MatcherConfig(id_val="byName", options=name), [fixed])
+    return panel
+
+
+def _text_colours(colours: Mapping[str, str]) -> DynamicConfigValue:
+    options = {name: {"color": colour, "index": at} for at, (name, colour) in enumerate(colours.items())}
+    return DynamicConfigValue("mappings", [{"type": "value", "options": options}])
+
+
+def _coloured_text() -> DynamicConfigValue:
+    return DynamicConfigValue("custom.cellOptions", {"type": "color-background", "mode": "basic"})

@@ -1,0 +1,228 @@
+"""The dashboard `Retrieval`: is it worth its time?"""
+
+from __future__ import annotations
+
+from ragmeter import palette, semconv
+from ragmeter.dashboards import expressions as promql
+from ragmeter.dashboards.board import Board, Section
+from ragmeter.dashboards.options import Options
+from ragmeter.dashboards.panels import (
+    COUNT,
+    DOLLARS,
+    NUMBER,
+    PER_SECOND,
+    SECONDS,
+    SHARE,
+    Column,
+    Panel,
+    Query,
+    bands,
+    lines,
+    number,
+    rows_of,
+    strip,
+)
+from ragmeter.dashboards.scope import RANGE, RATE, Scope, scope
+
+PLACE = (promql.DATABASE, promql.COLLECTION)
+BY_PLACE = f"{{{{{promql.DATABASE}}}}} {{{{{promql.COLLECTION}}}}}"
+BY_STRATEGY = f"{{{{{promql.STRATEGY}}}}}"
+FAILED = f'{promql.ERROR}!=""'
+IS_RETRIEVAL = promql.one_of(promql.PART, "embedding|search|rerank")
+
+
+def board(options: Options) -> Board:
+    """How long searches take, what they find, how often they fail, and what they cost."""
+    within = scope(options, collections=True)
+    return Board(
+        "retrieval",
+        "Retrieval",
+        "Is retrieval worth its time? Time, results, scores, failures and money by database and collection.",
+        within,
+        (
+            Section("How long does it take?", (*_figures(within), _places(within), *_times(within))),
+            Section("What does it find?", _results(within)),
+            Section("What does it cost?", _money(within)),
+        ),
+    )
+
+
+def _searches(within: Scope, *by: str, where: tuple[str, ...] = ()) -> str:
+    return within.grown(semconv.SEARCH_DURATION, *by, where=where, ending="_count")
+
+
+def _figures(within: Scope) -> tuple[Panel, ...]:
+    buckets = within.grown(semconv.SEARCH_DURATION, "le", ending="_bucket")
+    every, empty = _searches(within), within.grown(semconv.SEARCH_EMPTY)
+    return strip(
+        *(
+            number(
+                f"p{share * 100:.0f}",
+                f"Seconds that {share:.0%} of the searches stay below, in the chosen range.",
+                f"histogram_quantile({share:g}, {buckets})",
+                SECONDS,
+            )
+            for share in (0.5, 0.95, 0.99)
+        ),
+        number(
+            "Of the answer's time",
+            "Mean share of a query's duration that was spent searching, for queries that searched.",
+            promql.per(
+                within.grown(semconv.SEARCH_SHARE, ending="_sum"), within.grown(semconv.SEARCH_SHARE, ending="_count")
+            ),
+            SHARE,
+        ),
+        number(
+            "Empty",
+            "Share of the searches that found nothing.",
+            promql.per(f"({empty} or vector(0))", every),
+            SHARE,
+            limits=((0.1, "orange"), (0.2, "red")),
+        ),
+        number(
+            "Failed",
+            "Share of the searches that failed.",
+            promql.per(f"({_searches(within, where=(FAILED,))} or vector(0))", every),
+            SHARE,
+            limits=((0.01, "orange"), (0.05, "red")),
+        ),
+    )
+
+
+def _places(within: Scope) -> Panel:
+    matchers = within.matchers(semconv.SEARCH_DURATION)
+    every = _searches(within, *PLACE)
+    failed = _searches(within, *PLACE, where=(FAILED,))
+    empty = within.grown(semconv.SEARCH_EMPTY, *PLACE)
+    found = within.grown(semconv.SEARCH_RESULTS, *PLACE, ending="_sum")
+    answered = within.grown(semconv.SEARCH_RESULTS, *PLACE, ending="_count")
+    return rows_of(
+        "By database and collection",
+        "The chosen range.",
+        {promql.DATABASE: "Database", promql.COLLECTION: "Collection"},
+        (
+            Column("Searches", every, COUNT, 0),
+            *(
+                Column(
+                    f"p{share * 100:.0f}",
+                    promql.quantile(share, semconv.SEARCH_DURATION, RANGE, PLACE, matchers),
+                    SECONDS,
+                    1,
+                )
+                for share in (0.5, 0.95, 0.99)
+            ),
+            Column("Chunks a search", promql.per(found, answered), NUMBER, 1),
+            Column("Empty", promql.per(promql.or_zero(empty, every), every), SHARE, 1),
+            Column("Failed", promql.per(promql.or_zero(failed, every), every), SHARE, 1),
+        ),
+        height=6,
+        sorted_by="Searches",
+    )
+
+
+def _times(within: Scope) -> tuple[Panel, ...]:
+    matchers = within.matchers(semconv.SEARCH_DURATION)
+    mean_share = promql.per(
+        within.rate(semconv.SEARCH_SHARE, promql.STRATEGY, ending="_sum"),
+        within.rate(semconv.SEARCH_SHARE, promql.STRATEGY, ending="_count"),
+    )
+    return (
+        *(
+            lines(
+                f"Search time, p{share * 100:.0f}",
+                f"Seconds that {share:.0%} of the searches stay below.",
+                [Query(promql.quantile(share, semconv.SEARCH_DURATION, RATE, PLACE, matchers), BY_PLACE)],
+                SECONDS,
+                width=8,
+                calculations=("mean", "max"),
+            )
+            for share in (0.5, 0.95)
+        ),
+        lines(
+            "Share of the answer's time",
+            "Mean share of a query's duration that was spent searching, by strategy.",
+            [Query(mean_share, BY_STRATEGY)],
+            SHARE,
+            width=8,
+            colours=palette.STRATEGIES,
+        ),
+    )
+
+
+def _results(within: Scope) -> tuple[Panel, ...]:
+    every = within.rate(semconv.SEARCH_DURATION, *PLACE, ending="_count")
+    failed = within.rate(semconv.SEARCH_DURATION, *PLACE, promql.ERROR, where=(FAILED,), ending="_count")
+    empty = within.rate(semconv.SEARCH_EMPTY, *PLACE)
+    found = promql.per(
+        within.rate(semconv.SEARCH_RESULTS, *PLACE, ending="_sum"),
+        within.rate(semconv.SEARCH_RESULTS, *PLACE, ending="_count"),
+    )
+    return (
+        lines(
+            "Chunks of a search",
+            "Mean number of chunks that a search returns.",
+            [Query(found, BY_PLACE)],
+            NUMBER,
+            width=8,
+        ),
+        lines(
+            "Empty searches",
+            "Share of the searches that found nothing.",
+            [Query(promql.per(promql.or_zero(empty, every), every), BY_PLACE)],
+            SHARE,
+            width=8,
+            calculations=("mean", "max"),
+        ),
+        lines(
+            "Failed searches",
+            "Searches a second that failed, by error.",
+            [
+                Query(failed, f"{BY_PLACE} {{{{{promql.ERROR}}}}}"),
+                Query(f"0 * {every}", f"{BY_PLACE} none"),
+            ],
+            PER_SECOND,
+            width=8,
+            calculations=("mean", "max"),
+        ),
+        bands(
+            "Scores of the best chunk",
+            "How many searches had their best chunk in which band. Where scores are distances, less is better.",
+            within.rate(semconv.SEARCH_SCORE, "le", ending="_bucket"),
+            NUMBER,
+        ),
+        lines(
+            "Mean score of the best chunk",
+            "A fall tells of questions that the documents do not answer, or of a changed embedding model.",
+            [
+                Query(
+                    promql.per(
+                        within.rate(semconv.SEARCH_SCORE, *PLACE, ending="_sum"),
+                        within.rate(semconv.SEARCH_SCORE, *PLACE, ending="_count"),
+                    ),
+                    BY_PLACE,
+                )
+            ],
+            NUMBER,
+        ),
+    )
+
+
+def _money(within: Scope) -> tuple[Panel, ...]:
+    money = within.rate(semconv.COST, promql.PART, where=(IS_RETRIEVAL,))
+    context = within.rate(semconv.CONTEXT_COST)
+    return (
+        lines(
+            "Embedding, read units, reranking",
+            "US dollars a day for retrieval itself. Databases that bill nothing by the search have no part here.",
+            [Query(f"{money} * 86400", f"{{{{{promql.PART}}}}}")],
+            DOLLARS,
+            stacked=True,
+        ),
+        lines(
+            "And the prompt it fills",
+            "US dollars a day for retrieved text in prompts: as a rule many times what finding it costs.",
+            [Query(f"{context} * 86400", "context in prompts"), Query(f"sum({money}) * 86400", "retrieval itself")],
+            DOLLARS,
+            colours={"context in prompts": palette.STRATEGIES["rag"], "retrieval itself": palette.STRATEGIES["base"]},
+        ),
+    )

@@ -1,0 +1,174 @@
+"""The dashboard `Strategies`: RAG or fine-tuning?"""
+
+from __future__ import annotations
+
+from ragmeter import palette, semconv
+from ragmeter.dashboards import expressions as promql
+from ragmeter.dashboards.board import Board, Section
+from ragmeter.dashboards.context_bloat import IS_CONTEXT, IS_INPUT, IS_KNOWN, IS_WASTE
+from ragmeter.dashboards.options import Options
+from ragmeter.dashboards.panels import (
+    COUNT,
+    DOLLARS,
+    NUMBER,
+    SECONDS,
+    SHARE,
+    Column,
+    Panel,
+    Query,
+    lines,
+    ranking,
+    rows_of,
+)
+from ragmeter.dashboards.scope import RANGE, RATE, Scope, scope
+
+BY = promql.STRATEGY
+LEGEND = f"{{{{{BY}}}}}"
+IS_OUTPUT = promql.one_of(promql.PART, "output|reasoning")
+FAILED = f'{promql.ERROR}!=""'
+MONTH = "30 * 86400"
+
+
+def board(options: Options) -> Board:
+    """The strategies side by side, and what the third way would save: a context trimmed to what answers use."""
+    within = scope(options)
+    return Board(
+        "strategies",
+        "Strategies",
+        "RAG or fine-tuning? What 1,000 queries of each strategy cost, take and fail, and what trimming the context to "
+        "the chunks that answers use would save. Running costs only: training and labour are not in the metrics.",
+        within,
+        (
+            Section("Side by side", (_table(within), *_bars(within))),
+            Section("Over time", _over_time(within)),
+            Section("The third way: trim the context", (_savings(within), _saved_over_time(within))),
+        ),
+        since="now-7d",
+    )
+
+
+def _for_1000(amount: str, within: Scope) -> str:
+    return f"1000 * {promql.per(amount, within.grown(semconv.QUERIES, BY))}"
+
+
+def _tokens(within: Scope, *where: str) -> str:
+    return within.grown(semconv.PART_TOKEN_COUNT, BY, where=where)
+
+
+def _table(within: Scope) -> Panel:
+    queries = within.grown(semconv.QUERIES, BY)
+    failed = promql.or_zero(within.grown(semconv.QUERIES, BY, where=(FAILED,)), queries)
+    calls = within.grown(semconv.PROMPT_TOKENS, BY, ending="_count")
+    seconds = within.matchers(semconv.QUERY_DURATION)
+    return rows_of(
+        "For 1,000 queries",
+        "The chosen range by strategy. Times are those of one query.",
+        {BY: "Strategy"},
+        (
+            Column("Cost", _for_1000(within.grown(semconv.COST, BY), within), DOLLARS, 4),
+            Column("of it input", _for_1000(within.grown(semconv.COST, BY, where=(IS_INPUT,)), within), DOLLARS, 4),
+            Column("of it output", _for_1000(within.grown(semconv.COST, BY, where=(IS_OUTPUT,)), within), DOLLARS, 4),
+            Column("Model calls", _for_1000(calls, within), COUNT, 0),
+            Column("Input tokens", _for_1000(_tokens(within, IS_INPUT), within), COUNT, 0),
+            Column("Output tokens", _for_1000(_tokens(within, IS_OUTPUT), within), COUNT, 0),
+            Column("Failed", f"1000 * {promql.per(failed, queries)}", COUNT, 1),
+            Column("Time, p50", promql.quantile(0.5, semconv.QUERY_DURATION, RANGE, [BY], seconds), SECONDS, 2),
+            Column("Time, p95", promql.quantile(0.95, semconv.QUERY_DURATION, RANGE, [BY], seconds), SECONDS, 2),
+        ),
+        colours=palette.STRATEGIES,
+        sorted_by="Cost",
+    )
+
+
+def _bars(within: Scope) -> tuple[Panel, ...]:
+    queries = within.grown(semconv.QUERIES, BY)
+    cost = within.grown(semconv.COST, BY)
+    output = promql.per(_tokens(within, IS_OUTPUT), queries)
+    context = promql.per(promql.or_zero(_tokens(within, IS_CONTEXT), queries), queries)
+    dearest = f"1000 * histogram_quantile(0.95, {within.grown(semconv.QUERY_COST, 'le', BY, ending='_bucket')})"
+    of_each = {
+        "Cost of 1,000 queries": ("US dollars.", f"1000 * {promql.per(cost, queries)}", DOLLARS),
+        "Of 1,000 dear ones": ("US dollars for 1,000 queries as dear as the dearest 5 %.", dearest, DOLLARS),
+        "Context tokens a query": ("Input tokens of retrieved text.", context, NUMBER),
+        "Output tokens a query": ("The length of answers, reasoning included.", output, NUMBER),
+    }
+    return tuple(
+        ranking(
+            title,
+            f"{description} The chosen range.",
+            [Query(f"sort_desc({expression})", LEGEND)],
+            unit,
+            width=6,
+            height=6,
+            colours=palette.STRATEGIES,
+        )
+        for title, (description, expression, unit) in of_each.items()
+    )
+
+
+def _over_time(within: Scope) -> tuple[Panel, ...]:
+    queries = within.rate(semconv.QUERIES, BY)
+    failed = promql.or_zero(within.rate(semconv.QUERIES, BY, where=(FAILED,)), queries)
+    output = within.rate(semconv.PART_TOKEN_COUNT, BY, where=(IS_OUTPUT,))
+    seconds = promql.quantile(0.95, semconv.QUERY_DURATION, RATE, [BY], within.matchers(semconv.QUERY_DURATION))
+    of_each = {
+        "Cost of 1,000 queries": (
+            "US dollars.",
+            f"1000 * {promql.per(within.rate(semconv.COST, BY), queries)}",
+            DOLLARS,
+        ),
+        "Time until the answer, p95": ("Seconds that 95 % of the queries stay below.", seconds, SECONDS),
+        "Output tokens of a query": (
+            "The length of answers: fine-tuned models are often briefer.",
+            promql.per(output, queries),
+            NUMBER,
+        ),
+        "Failed of 1,000 queries": ("Queries that failed for good.", f"1000 * {promql.per(failed, queries)}", NUMBER),
+    }
+    return tuple(
+        lines(title, description, [Query(expression, LEGEND)], unit, colours=palette.STRATEGIES)
+        for title, (description, expression, unit) in of_each.items()
+    )
+
+
+def _savings(within: Scope) -> Panel:
+    cost = within.grown(semconv.COST, BY)
+    waste = within.grown(semconv.CONTEXT_COST, BY, where=(IS_WASTE,))
+    wasted = within.grown(semconv.CONTEXT_TOKENS, BY, where=(IS_WASTE,))
+    known = within.grown(semconv.CONTEXT_TOKENS, BY, where=(IS_KNOWN,))
+    queries = within.grown(semconv.QUERIES, BY)
+    return rows_of(
+        "If prompts had only the chunks that answers use",
+        "An upper bound: nobody knows before the answer which chunks it will use. A reranker or a smaller top k gets "
+        "part of it. The rank of the used chunks is on the dashboard `Context bloat`.",
+        {BY: "Strategy"},
+        (
+            Column("Cost of 1,000", f"1000 * {promql.per(cost, queries)} and {waste}", DOLLARS, 4),
+            Column("trimmed", f"1000 * {promql.per(f'({cost} - {waste})', queries)}", DOLLARS, 4),
+            Column("Saved", promql.per(waste, cost), SHARE, 1),
+            Column("In 30 days", f"{waste} / $__range_s * {MONTH}", DOLLARS, 2),
+            Column("Context not used", promql.per(wasted, known), SHARE, 0),
+        ),
+        width=12,
+        colours=palette.STRATEGIES,
+        sorted_by="In 30 days",
+    )
+
+
+def _saved_over_time(within: Scope) -> Panel:
+    queries = within.rate(semconv.QUERIES, BY)
+    cost = within.rate(semconv.COST, BY)
+    waste = within.rate(semconv.CONTEXT_COST, BY, where=(IS_WASTE,))
+    trimmed = {f"{strategy} trimmed": colour for strategy, colour in palette.STRATEGIES.items()}
+    return lines(
+        "Cost of 1,000 queries, as it is and trimmed",
+        "US dollars for the strategies that retrieve.",
+        [
+            Query(f"1000 * {promql.per(cost, queries)} and {waste}", f"{LEGEND}"),
+            Query(f"1000 * {promql.per(f'({cost} - {waste})', queries)}", f"{LEGEND} trimmed"),
+        ],
+        DOLLARS,
+        height=7,
+        colours=palette.STRATEGIES | trimmed,
+        dashed=tuple(trimmed),
+    )

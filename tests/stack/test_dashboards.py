@@ -1,0 +1,167 @@
+"""Every query of every shipped dashboard has data: over two weeks of history, from a scrape, and pushed by OTLP."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from dashboards.shipped import ShippedQuery, annotation_queries, panel_queries, variable_queries
+from ragmeter.dashboards.options import Options
+from ragmeter.dashboards.recording import hourly, limits, lookbacks
+from ragmeter.dashboards.rules import rule_file
+
+from . import app, servers
+from .backfill import backfill_rules
+from .client import PrometheusClient, QueryError
+from .history import loaded_history
+from .servers import free_port
+from .subprocesses import environment, push_variables
+
+APP = (sys.executable, "-m", app.__name__, "--again")
+APP_FOLDER = Path(__file__).parents[app.__name__.count(".")]
+DAYS = 14
+OPTIONS = Options(budget=2_000)
+WITHOUT_A_PAST = "offset "
+"""Mark of a query that compares with earlier days: an app that has just begun has none."""
+WANTS_A_FAULT = {"ragmeter-health: Without a price A"}
+"""Queries that an app in which every model has a price rightly has nothing for."""
+
+
+@pytest.fixture(scope="module")
+def history(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusClient]:
+    """A Prometheus with two weeks of the demo's history and everything that our rules record of it."""
+    folder = tmp_path_factory.mktemp("history")
+    data = loaded_history(folder, DAYS)
+    rules = written_rules(folder, "1h")
+    backfill_rules(rules, folder=folder, data=data, days=DAYS)
+    with servers.prometheus(folder, data=data, rules=rules) as url:
+        yield PrometheusClient(url)
+
+
+@pytest.fixture(scope="module", params=["scrape", "push"])
+def live(
+    request: pytest.FixtureRequest, programs: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PrometheusClient]:
+    """A Prometheus that has what an app exports while it is used, by each of the two ways."""
+    folder = tmp_path_factory.mktemp(request.param)
+    rules = written_rules(folder, "1s")
+    port = free_port()
+    targets = [f"127.0.0.1:{port}"] if request.param == "scrape" else []
+    with servers.prometheus(folder, targets=targets, rules=rules) as url:
+        client = PrometheusClient(url)
+        if request.param == "scrape":
+            with app_in_use(client, RAGMETER_PROMETHEUS_PORT=str(port)):
+                yield client
+            return
+        with (
+            servers.otlp_gateway(folder, prometheus_url=url) as endpoint,
+            app_in_use(client, **push_variables(endpoint), OTEL_METRIC_EXPORT_INTERVAL="500"),
+        ):
+            yield client
+
+
+def written_rules(folder: Path, hour: str) -> list[Path]:
+    """Our rule files; `hour` is how often the hourly rules are evaluated."""
+    texts = {
+        "limits": rule_file([limits(OPTIONS)], OPTIONS.runbooks),
+        "recording": rule_file([lookbacks(), dataclasses.replace(hourly(OPTIONS), interval=hour)], OPTIONS.runbooks),
+    }
+    paths = [folder / f"{name}.yaml" for name in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        path.write_text(text)
+    return paths
+
+
+@contextmanager
+def app_in_use(client: PrometheusClient, **variables: str) -> Iterator[None]:
+    """The app, from when its counters have grown between two collections, until the block ends."""
+    process = subprocess.Popen(
+        APP, cwd=APP_FOLDER, env=environment(**variables), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for _ in range(3):
+            process.stdin.write("again\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "done\n"
+            before = counted(client)
+            client.wait_for(lambda known, least=before: counted(known) > least, what="more queries")
+        yield
+        process.stdin.close()
+    assert process.returncode == 0
+
+
+def counted(client: PrometheusClient) -> float:
+    """How many queries Prometheus knows of."""
+    return sum(sample.value for sample in client.query("sum(ragmeter_queries_total)"))
+
+
+def problems(client: PrometheusClient, queries: Sequence[ShippedQuery], **filling: str) -> list[str]:
+    """What Prometheus has against each query: its own words, a warning, or that there is no data."""
+    found = []
+    for query in queries:
+        try:
+            answer = client.ask(query.filled(**filling))
+        except QueryError as error:
+            found.append(f"{query}: {error}")
+            continue
+        if answer.notices:
+            found.append(f"{query}: {answer.notices}")
+        if not any(math.isfinite(sample.value) for sample in answer.samples):
+            found.append(f"{query} is empty: {query.filled(**filling)}")
+    return found
+
+
+def test_every_query_has_data_over_two_weeks_of_history(history):
+    """Every panel and variable has data in the demo's history, whatever it is compared with; annotations are valid."""
+    for compare in ("1d", "7d"):
+        assert problems(history, panel_queries(), rate="8m", window="24h", compare=compare) == []
+    assert problems(history, variable_queries(), rate="8m", window="24h") == []
+
+
+def test_annotations_are_valid(history):
+    """What annotations ask for is no error; alerts that fire are seen by the replay of the history."""
+    assert [
+        text for text in problems(history, annotation_queries(), rate="8m", window="24h") if "is empty" not in text
+    ] == []
+
+
+def test_every_query_has_data_from_a_running_app(live):
+    """Every panel and variable has data from the real metrics of an app, by scrape and by push alike."""
+    now = [
+        query
+        for query in (*panel_queries(), *variable_queries())
+        if WITHOUT_A_PAST not in query.expression.replace("offset -", "") and str(query) not in WANTS_A_FAULT
+    ]
+    assert len(now) > 100
+    assert problems(live, now, rate="1m", window="5m") == []
+
+
+def test_a_renamed_metric_is_noticed(live):
+    """The check can fail: with one metric renamed, and with one label renamed, it names the queries that are empty."""
+    query = next(query for query in panel_queries() if str(query) == "ragmeter-overview: In this range A")
+    for old, new in (("ragmeter_cost_usd", "ragmeter_costs_usd"), ('ragmeter_strategy=~"$strategy"', 'strategy="rag"')):
+        renamed = dataclasses.replace(query, expression=query.expression.replace(old, new))
+        assert renamed != query
+        assert len(problems(live, [renamed], rate="1m", window="5m")) == 1
+
+
+def test_parts_of_the_change_sum_to_it(history):
+    """The four drivers on `Why did it change?` add up to the change in cost, by day and by week."""
+    by_name = {str(query): query for query in panel_queries()}
+    prefix = "ragmeter-change: "
+    for compare in ("1d", "7d"):
+        values = {
+            name: history.query(by_name[prefix + name].filled(rate="8m", window="6h", compare=compare))[0].value
+            for name in ("Change A", *(f"What the change comes from {letter}" for letter in "ABCD"))
+        }
+        change = values.pop("Change A")
+        assert sum(values.values()) == pytest.approx(change, rel=1e-6)
