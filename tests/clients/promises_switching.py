@@ -173,7 +173,7 @@ class Switching(ClientBlanks):
         assert our_lines(caplog.records) == []
 
     async def test_an_untested_version_is_said_once_and_used(self, watch, monkeypatch, caplog):
-        """A version outside the tested range is wrapped all the same, with one warning, and the status says so."""
+        """A version outside the tested range is wrapped all the same, with one warning; status and metrics say so."""
         module = importlib.import_module(f"ragmeter.integrations.{self.library}")
         importlib.import_module(self.library)
         monkeypatch.setattr(module, "INTEGRATION", replace(self.integration, tested=("0.0.1", "0.0.2")))
@@ -187,3 +187,5 @@ class Switching(ClientBlanks):
         assert "0.0.2" in line
         (status,) = [each for each in ragmeter.status().integrations if each.name == self.library]
         assert status.in_range is False
+        ranges = {dict(key)["ragmeter.client"]: dict(key) for key in seen.metric("ragmeter.clients")}
+        assert ranges[self.library]["ragmeter.client.range"] == "untested"
