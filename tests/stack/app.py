@@ -11,7 +11,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -146,7 +146,7 @@ def model_server() -> Iterator[str]:
 
 
 def run(url: str) -> None:
-    """Ask all queries: half of the base ones as streams, one after a search that finds nothing, one refused."""
+    """Ask all queries, half of the base ones as streams, one refused; search in vain, and where nothing can be."""
     import openai
     from qdrant_client import QdrantClient, models
 
@@ -189,6 +189,8 @@ def run(url: str) -> None:
                 else:
                     ask(model, search("birds") if strategy.endswith("rag") else [])
     store.query_points("empty", query=[0.0, 1.0], limit=1)
+    with suppress(ValueError):
+        store.query_points("missing", query=[0.0, 1.0], limit=1)
     try:
         with ragmeter.query():
             ask("no-such-model", [])

@@ -26,6 +26,14 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Series:
+    """One series of a range query: its labels, and its points as seconds since 1970 and value."""
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
 class Answer:
     """The samples of an instant query, and Prometheus' warnings and remarks about it."""
 
@@ -47,11 +55,19 @@ class PrometheusClient:
         """The samples that a PromQL expression has now; raises QueryError when it is refused."""
         return self.ask(expression).samples
 
-    def ask(self, expression: str) -> Answer:
-        """The samples of a PromQL expression and what Prometheus remarks; raises QueryError when it is refused."""
-        answer = self._get("query", query=expression)
+    def ask(self, expression: str, *, ago: float = 0.0) -> Answer:
+        """What a PromQL expression had so many seconds ago, and what Prometheus remarks; QueryError when refused."""
+        answer = self._get("query", query=expression, time=f"{time.time() - ago}")
         samples = tuple(Sample(row["metric"], float(row["value"][1])) for row in answer["data"]["result"])
         return Answer(samples, (*answer.get("warnings", ()), *answer.get("infos", ())))
+
+    def query_range(self, expression: str, start: float, end: float, step: float) -> tuple[Series, ...]:
+        """The series of a PromQL expression between two times, one point every `step` seconds."""
+        answer = self._get("query_range", query=expression, start=f"{start}", end=f"{end}", step=f"{step}")
+        return tuple(
+            Series(row["metric"], tuple((float(at), float(value)) for at, value in row["values"]))
+            for row in answer["data"]["result"]
+        )
 
     def by_label(self, expression: str, label: str) -> dict[str, float]:
         """The values of an expression by one label ("" where missing), which must tell its series apart."""
@@ -79,7 +95,7 @@ class PrometheusClient:
     def _get(self, path: str, **parameters: str) -> Any:
         request = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=60) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             raise QueryError(f"{parameters.get('query', path)}: {error.read().decode()}") from error

@@ -14,7 +14,7 @@ import pytest
 
 from dashboards.shipped import ShippedQuery, annotation_queries, panel_queries, variable_queries
 from ragmeter.dashboards.options import Options
-from ragmeter.dashboards.recording import hourly, limits, lookbacks
+from ragmeter.dashboards.recording import HOURLY_CONTEXT_COST, hourly, limits, lookbacks
 from ragmeter.dashboards.rules import rule_file
 
 from . import app, servers
@@ -30,6 +30,7 @@ DAYS = 14
 OPTIONS = Options(budget=2_000)
 WITHOUT_A_PAST = "offset "
 """Mark of a query that compares with earlier days: an app that has just begun has none."""
+HALF_A_DAY = 43_200.0
 WANTS_A_FAULT = {"ragmeter-health: Without a price A"}
 """Queries that an app in which every model has a price rightly has nothing for."""
 
@@ -39,7 +40,7 @@ def history(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """A Prometheus with two weeks of the demo's history and everything that our rules record of it."""
     folder = tmp_path_factory.mktemp("history")
     data = loaded_history(folder, DAYS)
-    rules = written_rules(folder, "1h")
+    rules = written_rules(folder)
     backfill_rules(rules, folder=folder, data=data, days=DAYS)
     with servers.prometheus(folder, data=data, rules=rules) as url:
         yield PrometheusClient(url)
@@ -51,7 +52,7 @@ def live(
 ) -> Iterator[PrometheusClient]:
     """A Prometheus that has what an app exports while it is used, by each of the two ways."""
     folder = tmp_path_factory.mktemp(request.param)
-    rules = written_rules(folder, "1s")
+    rules = written_rules(folder, at_once=True)
     port = free_port()
     targets = [f"127.0.0.1:{port}"] if request.param == "scrape" else []
     with servers.prometheus(folder, targets=targets, rules=rules) as url:
@@ -67,15 +68,14 @@ def live(
             yield client
 
 
-def written_rules(folder: Path, hour: str) -> list[Path]:
-    """Our rule files; `hour` is how often the hourly rules are evaluated."""
-    texts = {
-        "limits": rule_file([limits(OPTIONS)], OPTIONS.runbooks),
-        "recording": rule_file([lookbacks(), dataclasses.replace(hourly(OPTIONS), interval=hour)], OPTIONS.runbooks),
-    }
-    paths = [folder / f"{name}.yaml" for name in texts]
-    for path, text in zip(paths, texts.values(), strict=True):
-        path.write_text(text)
+def written_rules(folder: Path, *, at_once: bool = False) -> list[Path]:
+    """Our rule files; `at_once` evaluates every group each second instead of each minute or hour."""
+    groups = {"limits": [limits(OPTIONS)], "recording": [lookbacks(), hourly(OPTIONS)]}
+    paths = []
+    for name, those in groups.items():
+        timed = [dataclasses.replace(group, interval="1s" if at_once else group.interval) for group in those]
+        paths.append(folder / f"{name}.yaml")
+        paths[-1].write_text(rule_file(timed, OPTIONS.runbooks))
     return paths
 
 
@@ -94,6 +94,7 @@ def app_in_use(client: PrometheusClient, **variables: str) -> Iterator[None]:
             assert process.stdout.readline() == "done\n"
             before = counted(client)
             client.wait_for(lambda known, least=before: counted(known) > least, what="more queries")
+        client.wait_for(lambda known: bool(known.query(HOURLY_CONTEXT_COST)), what="recorded series")
         yield
         process.stdin.close()
     assert process.returncode == 0
@@ -109,7 +110,8 @@ def problems(client: PrometheusClient, queries: Sequence[ShippedQuery], **fillin
     found = []
     for query in queries:
         try:
-            answer = client.ask(query.filled(**filling))
+            # A graph of days puts each sum at the day's beginning: it is asked for what is still to come.
+            answer = client.ask(query.filled(**filling), ago=HALF_A_DAY if "offset -" in query.expression else 0.0)
         except QueryError as error:
             found.append(f"{query}: {error}")
             continue
