@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ragmeter.dashboards.rules import Alert
@@ -31,17 +31,22 @@ def seconds(duration: str) -> float:
     return float(duration[:-1]) * SECONDS[duration[-1]] if duration else 0.0
 
 
+def pieces(start: float, end: float, step: float) -> Iterator[tuple[float, float]]:
+    """The times between two, in ranges that Prometheus answers at once."""
+    at = start
+    while at <= end:
+        until = min(end, at + step * (MOST_POINTS - 1))
+        yield at, until
+        at = until + step
+
+
 def replay(client: PrometheusClient, alert: Alert, start: float, end: float) -> tuple[Firing, ...]:
     """When `alert` fires between `start` and `end`: as Prometheus does it, with its `for` and `keep_firing_for`."""
     moments: dict[frozenset[tuple[str, str]], list[float]] = {}
-    reach = STEP * MOST_POINTS
-    at = start
-    while at < end:
-        until = min(end, at + reach - STEP)
+    for at, until in pieces(start, end, STEP):
         for series in client.query_range(alert.expression, at, until, STEP):
             key = frozenset((name, value) for name, value in series.labels.items() if name != "__name__")
             moments.setdefault(key, []).extend(moment for moment, _ in series.points)
-        at = until + STEP
     return tuple(
         Firing(alert.name, dict(key), first, last)
         for key, found in moments.items()

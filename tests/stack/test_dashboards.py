@@ -159,11 +159,10 @@ def test_a_renamed_metric_is_noticed(live):
 def test_parts_of_the_change_sum_to_it(history):
     """The four drivers on `Why did it change?` add up to the change in cost, by day and by week."""
     by_name = {str(query): query for query in panel_queries()}
-    prefix = "ragmeter-change: "
+    change, split = (by_name[f"ragmeter-change: {name} A"] for name in ("Change", "What the change comes from"))
     for compare in ("1d", "7d"):
-        values = {
-            name: history.query(by_name[prefix + name].filled(rate="8m", window="6h", compare=compare))[0].value
-            for name in ("Change A", *(f"What the change comes from {letter}" for letter in "ABCD"))
-        }
-        change = values.pop("Change A")
-        assert sum(values.values()) == pytest.approx(change, rel=1e-6)
+        filling = {"rate": "8m", "window": "6h", "compare": compare}
+        (whole,) = history.query(change.filled(**filling))
+        parts = history.query(split.filled(**filling))
+        assert len(parts) == 4
+        assert sum(part.value for part in parts) == pytest.approx(whole.value, rel=1e-6)

@@ -16,7 +16,7 @@ from grafana_foundation_sdk.models.dashboard import VariableOption
 from ragmeter import palette, semconv
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards.board import Board, Section
-from ragmeter.dashboards.context_bloat import BY_PART, ORIGINS
+from ragmeter.dashboards.context_bloat import ORIGINS
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.panels import (
     DOLLARS,
@@ -25,9 +25,9 @@ from ragmeter.dashboards.panels import (
     Column,
     Panel,
     Query,
+    changes,
     lines,
     number,
-    ranking,
     rows_of,
     strip,
 )
@@ -131,15 +131,15 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
 
 
 def _split(within: Scope) -> Panel:
-    return ranking(
+    return changes(
         "What the change comes from",
         "US dollars of the change by driver, over the chosen range; they sum to it.",
-        [Query(expression, driver) for driver, expression in _parts(within, RANGE).items()],
+        promql.told_apart(_parts(within, RANGE), "driver"),
+        "driver",
         DOLLARS,
         width=10,
-        height=9,
         colours=DRIVERS,
-        from_zero=False,
+        decimals=2,
         missing="nothing to compare with",
     )
 
@@ -156,6 +156,7 @@ def _split_over_time(within: Scope) -> Panel:
         bars=True,
         interval=HOURLY,
         from_zero=False,
+        decimals=2,
         colours=DRIVERS,
         calculations=("sum",),
         missing="nothing to compare with",
@@ -189,30 +190,33 @@ def _factors(within: Scope) -> tuple[Panel, ...]:
             )
             for title, (description, factor, unit) in factors.items()
         ),
-        _tokens_by_part(within),
+        *_by_part(within),
     )
 
 
-def _tokens_by_part(within: Scope) -> Panel:
-    calls = within.grown(semconv.OPERATIONS, where=(IS_CALL,))
-    calls_before = within.grown(semconv.OPERATIONS, where=(IS_CALL,), offset=BEFORE)
-    tokens = within.grown(semconv.PART_TOKEN_COUNT, promql.PART)
-    tokens_before = within.grown(semconv.PART_TOKEN_COUNT, promql.PART, offset=BEFORE)
-    for_each, for_each_before = (
-        f"{amount} / on () group_left () ({of} > 0)" for amount, of in ((tokens, calls), (tokens_before, calls_before))
+def _by_part(within: Scope) -> tuple[Panel, ...]:
+    """The change of what a call has, part by part: in tokens, and in money for a thousand calls."""
+
+    def for_each_call(metric: semconv.Metric, offset: str) -> str:
+        amount = within.grown(metric, promql.PART, offset=offset)
+        calls = within.grown(semconv.OPERATIONS, where=(IS_CALL,), offset=offset)
+        return f"({amount} / on () group_left () ({calls} > 0))"
+
+    shown = (
+        ("Which tokens came or went", "Tokens for each call", semconv.PART_TOKEN_COUNT, "", NUMBER),
+        ("Which money came or went", "US dollars for 1,000 calls", semconv.COST, "1000 * ", DOLLARS),
     )
-    change = promql.change(f"({for_each})", f"({for_each_before})")
-    return ranking(
-        "Which tokens came or went",
-        "Tokens for each call more or less than before, by the part of the prompt or answer. More context: see "
-        "`Context bloat`.",
-        [Query(f"sort_desc({change})", BY_PART)],
-        NUMBER,
-        width=24,
-        height=9,
-        colours=ORIGINS,
-        from_zero=False,
-        missing="nothing to compare with",
+    return tuple(
+        changes(
+            title,
+            f"{what} more or less than before, by the part of the prompt or answer.",
+            f"sort_desc({times}({promql.change(for_each_call(metric, ''), for_each_call(metric, BEFORE))}))",
+            promql.PART,
+            unit,
+            colours=ORIGINS,
+            missing="nothing to compare with",
+        )
+        for title, what, metric, times, unit in shown
     )
 
 
@@ -225,7 +229,7 @@ def _who(within: Scope) -> tuple[Panel, ...]:
             {label: "Which"},
             _changes(within, label),
             width=12,
-            height=6,
+            height=7,
             colours=palette.STRATEGIES if label == promql.STRATEGY else None,
             sorted_by="Change",
         )

@@ -37,7 +37,7 @@ ORIGINS = {origin.value: colour for origin, colour in palette.ORIGINS.items()}
 FATES = {fate.value: colour for fate, colour in palette.FATES.items()}
 DAY = "86400"
 WEEK = "7d"
-SHOWN_RANKS = (1, 2, 3, 5, 10, 20)
+SHOWN_RANKS = (1, 2, 3, 5, 7, 10)
 """Bounds of the metric's buckets."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ragmeter import semconv
 from ragmeter.model import Origin
@@ -83,3 +83,15 @@ def change(now: str, before: str) -> str:
 def named(expression: str, label: str, name: str = "not set") -> str:
     """The expression, with a name for series that lack the label: an app need not have declared it."""
     return f'label_replace({expression}, "{label}", "{name}", "{label}", "")'
+
+
+def last_part(expression: str, label: str) -> str:
+    """The expression, with what stands behind the last dot of a label: an exception without its package."""
+    return f'label_replace({expression}, "{label}", "$1", "{label}", ".*[.]([^.]+)")'
+
+
+def told_apart(expressions: Mapping[str, str], label: str) -> str:
+    """Several values in one answer, each under its name in a label of its own."""
+    return " or ".join(
+        f'label_replace({expression}, "{label}", "{name}", "", "")' for name, expression in expressions.items()
+    )

@@ -6,7 +6,19 @@ from ragmeter import palette, semconv
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards.board import Board, Section
 from ragmeter.dashboards.options import Options
-from ragmeter.dashboards.panels import NUMBER, PER_SECOND, SHARE, Column, Panel, Query, lines, number, rows_of, strip
+from ragmeter.dashboards.panels import (
+    COUNT,
+    NUMBER,
+    PER_SECOND,
+    SHARE,
+    Column,
+    Panel,
+    Query,
+    lines,
+    number,
+    rows_of,
+    strip,
+)
 from ragmeter.dashboards.scope import Scope, scope
 from ragmeter.model import PriceState
 from ragmeter.prometheus_names import label_name
@@ -143,7 +155,7 @@ def _details(within: Scope) -> tuple[Panel, ...]:
             "Without a price",
             "Operations of the chosen range whose money is not known: give a price with `instrument(prices=...)`.",
             {promql.PROVIDER: "Provider", promql.MODEL: "Model"},
-            (Column("Operations", f"{unpriced} > 0", NUMBER),),
+            (Column("Operations", f"{unpriced} > 0", COUNT, 0),),
             width=8,
             missing="every operation has a price",
             sorted_by="Operations",

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grafana_foundation_sdk.builders import bargauge, common, heatmap, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.builders import barchart, bargauge, common, heatmap, prometheus, stat, table, timeseries
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import common as kinds
 from grafana_foundation_sdk.models.dashboard import (
@@ -42,6 +42,9 @@ WIDE = 12
 
 NARROWEST_COLUMN = 70
 """Pixels: with Grafana's own 150, a table with seven columns has to be scrolled."""
+
+LONGEST_TICK = 30
+"""Characters of a name beside a bar: with 0, the SDK's own, Grafana shows dots only."""
 
 PLAIN = "semi-dark-blue"
 """The colour of bars that mean nothing by their colour."""
@@ -121,6 +124,7 @@ def lines(
     highest: float | None = None,
     from_zero: bool = True,
     dashed: Sequence[str] = (),
+    decimals: int | None = None,
     calculations: Sequence[str] = ("mean", "lastNotNull"),
 ) -> Panel:
     """Values over time as lines, as stacked areas or as bars, with a legend that has figures.
@@ -130,13 +134,7 @@ def lines(
     """
     panel = (
         _framed(timeseries.Panel(), title, description, unit=unit, width=width, height=height)
-        .legend(
-            common.VizLegendOptions()
-            .show_legend(True)
-            .display_mode(kinds.LegendDisplayMode.TABLE)
-            .placement(kinds.LegendPlacement.RIGHT if width >= WIDE else kinds.LegendPlacement.BOTTOM)
-            .calcs(list(calculations))
-        )
+        .legend(_legend(calculations, is_wide=width >= WIDE))
         .tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING))
         .draw_style(kinds.GraphDrawStyle.BARS if bars else kinds.GraphDrawStyle.LINE)
         .line_width(0 if bars or stacked else 2)
@@ -159,6 +157,8 @@ def lines(
         panel.time_from(since)
     if missing:
         panel.no_value(missing)
+    if decimals is not None:
+        panel.decimals(decimals)
     for name in dashed:
         style = DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [8, 6]})
         panel.with_override(MatcherConfig(id_val="byName", options=name), [style])
@@ -176,9 +176,8 @@ def ranking(
     colours: Mapping[str, str] | None = None,
     missing: str = "",
     highest: float | None = None,
-    from_zero: bool = True,
 ) -> Panel:
-    """One bar for each series over the chosen range."""
+    """One bar for each series over the chosen range, of values that are never below zero."""
     panel = (
         _framed(bargauge.Panel(), title, description, unit=unit, width=width, height=height)
         .orientation(kinds.VizOrientation.HORIZONTAL)
@@ -188,6 +187,7 @@ def ranking(
         .show_unfilled(False)
         .reduce_options(_last())
         .text(common.VizTextDisplayOptions().title_size(14).value_size(14))
+        .min(0)
         .max_viz_height(32)
         .display_name("${__series.name}")
         .color_scheme(build.FieldColor().mode(FieldColorModeId.FIXED).fixed_color(PLAIN))
@@ -196,11 +196,47 @@ def ranking(
         panel.with_target(_instant(query, chr(ord("A") + at)))
     if missing:
         panel.no_value(missing)
-    if from_zero:
-        panel.min(0)
     if highest is not None:
         panel.max(highest)
     return _coloured(panel, colours)
+
+
+def changes(
+    title: str,
+    description: str,
+    expression: str,
+    label: str,
+    unit: str,
+    *,
+    width: int = 12,
+    colours: Mapping[str, str] | None = None,
+    missing: str = "",
+    decimals: int | None = None,
+) -> Panel:
+    """What went up and what went down: a bar to either side of zero for each value of a label."""
+    panel = (
+        _framed(barchart.Panel(), title, description, unit=unit, width=width, height=9)
+        .with_target(_table(expression, "A"))
+        .with_transformation(DataTransformerConfig(id_val="organize", options={"excludeByName": {"Time": True}}))
+        .orientation(kinds.VizOrientation.HORIZONTAL)
+        .x_field(label)
+        .color_by_field(label)
+        .show_value(kinds.VisibilityMode.ALWAYS)
+        .x_tick_label_max_length(LONGEST_TICK)
+        .bar_width(0.7)
+        .fill_opacity(80)
+        .line_width(0)
+        .axis_centered_zero(False)
+        .legend(common.VizLegendOptions().show_legend(False).display_mode(kinds.LegendDisplayMode.HIDDEN))
+        .color_scheme(build.FieldColor().mode(FieldColorModeId.FIXED).fixed_color(PLAIN))
+    )
+    if missing:
+        panel.no_value(missing)
+    if decimals is not None:
+        panel.decimals(decimals)
+    if colours:
+        panel.override_by_name(label, [_text_colours(colours)])
+    return panel
 
 
 def rows_of(
@@ -276,6 +312,22 @@ def bands(title: str, description: str, buckets: str, unit: str, *, width: int =
 def _framed(panel: Panel, title: str, description: str, *, unit: str, width: int, height: int) -> Panel:
     panel.title(title).description(description).datasource(DATASOURCE).span(width).height(height)
     return panel.unit(unit) if unit else panel
+
+
+def _legend(calculations: Sequence[str], *, is_wide: bool) -> common.VizLegendOptions:
+    """A table beside a wide graph; below a narrow one, where a table would be cut off, a list with one figure."""
+    legend = common.VizLegendOptions().show_legend(True)
+    if is_wide:
+        return (
+            legend.display_mode(kinds.LegendDisplayMode.TABLE)
+            .placement(kinds.LegendPlacement.RIGHT)
+            .calcs(list(calculations))
+        )
+    return (
+        legend.display_mode(kinds.LegendDisplayMode.LIST)
+        .placement(kinds.LegendPlacement.BOTTOM)
+        .calcs(list(calculations[:1]))
+    )
 
 
 def _last() -> common.ReduceDataOptions:

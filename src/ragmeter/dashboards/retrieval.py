@@ -177,8 +177,8 @@ def _results(within: Scope) -> tuple[Panel, ...]:
             "Failed searches",
             "Searches a second that failed, by error.",
             [
-                Query(failed, f"{BY_PLACE} {{{{{promql.ERROR}}}}}"),
-                Query(f"0 * {every}", f"{BY_PLACE} none"),
+                Query(promql.last_part(failed, promql.ERROR), f"{BY_PLACE} {{{{{promql.ERROR}}}}}"),
+                Query(f"0 * {promql.total(every)}", "none"),
             ],
             PER_SECOND,
             width=8,

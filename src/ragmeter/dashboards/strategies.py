@@ -88,7 +88,7 @@ def _bars(within: Scope) -> tuple[Panel, ...]:
     dearest = f"1000 * histogram_quantile(0.95, {within.grown(semconv.QUERY_COST, 'le', BY, ending='_bucket')})"
     of_each = {
         "Cost of 1,000 queries": ("US dollars.", f"1000 * {promql.per(cost, queries)}", DOLLARS),
-        "Of 1,000 dear ones": ("US dollars for 1,000 queries as dear as the dearest 5 %.", dearest, DOLLARS),
+        "1,000 queries at p95": ("US dollars for 1,000 queries as dear as the dearest 5 %.", dearest, DOLLARS),
         "Context tokens a query": ("Input tokens of retrieved text.", context, NUMBER),
         "Output tokens a query": ("The length of answers, reasoning included.", output, NUMBER),
     }
@@ -147,7 +147,7 @@ def _savings(within: Scope) -> Panel:
             Column("trimmed", f"1000 * {promql.per(f'({cost} - {waste})', queries)}", DOLLARS, 4),
             Column("Saved", promql.per(waste, cost), SHARE, 1),
             Column("In 30 days", f"{waste} / $__range_s * {MONTH}", DOLLARS, 2),
-            Column("Context not used", promql.per(wasted, known), SHARE, 0),
+            Column("Not used", promql.per(wasted, known), SHARE, 0),
         ),
         width=12,
         colours=palette.STRATEGIES,
