@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 import ragmeter
+from ragmeter.cli.history import write_history
 from ragmeter.demo import report
 from ragmeter.demo.exporters import Exporters, PortTakenError, set_up
 from ragmeter.demo.passages import documents, passages, questions
@@ -57,8 +58,22 @@ def demo(
     ] = None,
     speed: Annotated[float, typer.Option(help="How much faster than real time the simulated model answers.")] = 1.0,
     json_file: Annotated[
-        Path | None, typer.Option("--json", dir_okay=False, metavar="FILE", help="Write the table's figures here.")
+        Path | None,
+        typer.Option("--json", dir_okay=False, metavar="FILE", help="Write the table's figures (or incidents) here."),
     ] = None,
+    history: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Instead, write made-up metrics of so long (14d) for Prometheus, with incidents."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(dir_okay=False, metavar="FILE", help="With --history: the file, else history.om.")
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option(metavar="TIME", help="With --history: time between two samples, else 2m.")
+    ] = None,
+    end: Annotated[str | None, typer.Option(metavar="ISO-TIME", help="With --history: its end, else now.")] = None,
 ) -> None:
     """Run and measure a real RAG program, and print what 1,000 queries cost.
 
@@ -66,6 +81,14 @@ def demo(
 
     Where OTEL_EXPORTER_OTLP_ENDPOINT is set, metrics also go there.
     """
+    if history is not None:
+        _refuse(
+            {"--serve": serve, "--live": live, "--fine-tuned": fine_tuned is not None}, "does not go with --history."
+        )
+        write_history(history, output, every, end, json_file)
+        return
+    given = {"--output": output, "--every": every, "--end": end}
+    _refuse({name: value is not None for name, value in given.items()}, "is for --history.")
     notes = Console(stderr=True, highlight=False, soft_wrap=True)
     if live and not os.environ.get(KEY):
         raise typer.BadParameter(f"asks OpenAI's API and needs a key: set {KEY}.", param_hint="--live")
@@ -93,6 +116,13 @@ def demo(
         exporters.close()
     if not answered or (serve and url is None):
         raise typer.Exit(1)
+
+
+def _refuse(given: Mapping[str, bool], because: str) -> None:
+    """End with an error where an option is given that does not go with the others."""
+    for name, is_given in given.items():
+        if is_given:
+            raise typer.BadParameter(because, param_hint=name)
 
 
 def _serve(exporters: Exporters, port: int, notes: Console) -> str | None:

@@ -1,0 +1,101 @@
+"""Hourly series as our recording rules would have written them, for many shops: to try queries over months."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+import numpy as np
+
+from ragmeter import semconv
+from ragmeter.demo.history.accounting import Labels
+from ragmeter.demo.history.openmetrics import END, header, samples, texts
+from ragmeter.demo.history.series import History, Numbers
+from ragmeter.demo.history.shop import LABELS
+from ragmeter.demo.history.traffic import HOUR, Ints
+from ragmeter.prometheus_names import label_name
+from ragmeter.semconv import Metric
+
+
+@dataclass(frozen=True, slots=True)
+class Hourly:
+    """One recorded series: its name, the metric whose growth it holds, and the attributes it is summed by."""
+
+    name: str
+    metric: Metric
+    by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HourlyNames:
+    """The names that the recording rules have for the growth of an hour."""
+
+    cost: str
+    queries: str
+    part_cost: str
+    part_tokens: str
+    context_cost: str
+
+    @property
+    def series(self) -> tuple[Hourly, ...]:
+        """What each name stands for."""
+        by_part, by_fate = (semconv.STRATEGY, semconv.PART), (semconv.STRATEGY, semconv.CHUNK_FATE)
+        return (
+            Hourly(self.cost, semconv.COST, (semconv.STRATEGY, semconv.RESPONSE_MODEL, *LABELS)),
+            Hourly(self.queries, semconv.QUERIES, (semconv.STRATEGY, *LABELS)),
+            Hourly(self.part_cost, semconv.COST, by_part),
+            Hourly(self.part_tokens, semconv.PART_TOKEN_COUNT, by_part),
+            Hourly(self.context_cost, semconv.CONTEXT_COST, by_fate),
+        )
+
+
+def recorded(
+    history: History,
+    file: TextIO,
+    names: HourlyNames,
+    *,
+    copies: int = 1,
+    advance: Callable[[], None] = lambda: None,
+) -> int:
+    """Write the hourly series of a history under the jobs shop-1, shop-2 and so on.
+
+    Each whole hour of the clock has one sample, at its end, whatever the history's steps are. `advance` is called after
+    each job of each name. Gives the number of series that were written.
+    """
+    first, ends = whole_hours(history.times)
+    stamps = [f" {time}\n" for time in ends.tolist()]
+    number = 0
+    for hourly in names.series:
+        file.write(header(hourly.name, "gauge", f"Growth of {hourly.metric.name} in an hour"))
+        rows = [
+            (dict(labels), texts(np.add.reduceat(growth, first)[: len(ends)]))
+            for labels, growth in summed(history, hourly)
+        ]
+        for job in _jobs(copies):
+            for labels, values in rows:
+                file.write(samples(hourly.name, {"job": job, **labels}, values, stamps))
+            number += len(rows)
+            advance()
+    file.write(END)
+    return number
+
+
+def whole_hours(times: Ints) -> tuple[Ints, Ints]:
+    """The first step of each hour that the times touch, and the ends of those hours that are over by the last time."""
+    ends, first = np.unique(-(-times // HOUR) * HOUR, return_index=True)
+    return first.astype(np.int64), ends[ends <= times[-1]]
+
+
+def summed(history: History, hourly: Hourly) -> Sequence[tuple[Labels, Numbers]]:
+    """The growth of a metric at each step by some of its labels, under their names in Prometheus."""
+    found: dict[Labels, Numbers] = {}
+    for line in history.of(hourly.metric):
+        own = dict(line.labels)
+        key = tuple((label_name(name), own[name]) for name in hourly.by)
+        found[key] = np.add(found[key], line.growth) if key in found else line.growth
+    return sorted(found.items(), key=lambda item: item[0])
+
+
+def _jobs(copies: int) -> Iterable[str]:
+    return (f"shop-{number}" for number in range(1, copies + 1))
