@@ -193,7 +193,7 @@ def test_every_query_keeps_to_the_rules(query: ShippedQuery):
     for window in re.findall(r"(?:rate|increase)\((?:[^()\[]|\([^()]*\))*(\[[^\]]+\])", query.expression):
         assert window == "[$__rate_interval]" or WIDE_WINDOWS.fullmatch(window), window
     bare = re.sub(
-        r"(?:rate|increase|sum_over_time|count_over_time)\([a-z_:]+[^\[]*\[[^\]]+\](?: offset [^)]+)?\)",
+        r"(?:rate|increase|sum_over_time|count_over_time|last_over_time)\([a-z_:]+[^\[]*\[[^\]]+\](?: offset [^)]+)?\)",
         "",
         query.expression,
     )

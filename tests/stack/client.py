@@ -51,13 +51,13 @@ class PrometheusClient:
 
     url: str
 
-    def query(self, expression: str) -> tuple[Sample, ...]:
-        """The samples that a PromQL expression has now; raises QueryError when it is refused."""
-        return self.ask(expression).samples
+    def query(self, expression: str, *, at: float | None = None) -> tuple[Sample, ...]:
+        """The samples that a PromQL expression has at a time, now unless given; QueryError when it is refused."""
+        return self.ask(expression, at=at).samples
 
-    def ask(self, expression: str, *, ago: float = 0.0) -> Answer:
-        """What a PromQL expression had so many seconds ago, and what Prometheus remarks; QueryError when refused."""
-        answer = self._get("query", query=expression, time=f"{time.time() - ago}")
+    def ask(self, expression: str, *, at: float | None = None) -> Answer:
+        """The samples of a PromQL expression at a time, and what Prometheus remarks about it."""
+        answer = self._get("query", query=expression, time=f"{time.time() if at is None else at}")
         samples = tuple(Sample(row["metric"], float(row["value"][1])) for row in answer["data"]["result"])
         return Answer(samples, (*answer.get("warnings", ()), *answer.get("infos", ())))
 

@@ -10,6 +10,7 @@ import pytest
 
 from . import servers
 from .client import PrometheusClient
+from .past import Past, two_weeks
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +44,10 @@ def pushed_prometheus(
     folder = tmp_path_factory.mktemp("push")
     with servers.prometheus(folder) as url, servers.otlp_gateway(folder, prometheus_url=url) as endpoint:
         yield PrometheusClient(url), endpoint
+
+
+@pytest.fixture(scope="session")
+def past(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
+    """Two weeks of the demo's history, with what our rules record of it."""
+    with two_weeks(tmp_path_factory.mktemp("past")) as found:
+        yield found

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from ragmeter import palette, semconv
 from ragmeter.dashboards import expressions as promql
+from ragmeter.dashboards import recording
 from ragmeter.dashboards.board import Board, Section
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.panels import (
     COUNT,
     DOLLARS,
+    NEEDS_RULES,
     NUMBER,
     SHARE,
     TIMES,
@@ -55,6 +57,7 @@ def board(options: Options) -> Board:
             Section("Is it growing?", _growth(within)),
             Section("What did the context buy?", _use(within)),
             Section("Where is the waste?", (_worst(within), _stale(within), _cache(within))),
+            Section("Over months", _months(within)),
         ),
         since="now-7d",
     )
@@ -310,4 +313,37 @@ def _cache(within: Scope) -> Panel:
         [Query(promql.per(promql.or_zero(read, every), every), BY_STRATEGY)],
         SHARE,
         colours=palette.STRATEGIES,
+    )
+
+
+def _months(within: Scope) -> tuple[Panel, ...]:
+    def of_day(record: str, *where: str, labels: bool = False) -> str:
+        # The offset puts a day's sum at its beginning, where one looks for it.
+        return f"sum_over_time({within.recorded(record, *where, labels=labels)}[1d] offset -1d)"
+
+    tokens = promql.total(of_day(recording.HOURLY_PART_TOKENS, IS_INPUT), [promql.PART])
+    money = promql.total(of_day(recording.HOURLY_PART_COST, IS_INPUT), [promql.PART])
+    fates = promql.total(of_day(recording.HOURLY_CONTEXT_COST), [promql.FATE])
+    queries = promql.total(of_day(recording.HOURLY_QUERIES))
+    shown = (
+        ("Input tokens of a query", "by origin", _for_each_query(tokens, queries), NUMBER, BY_PART, ORIGINS),
+        ("Input money", "in US dollars by origin", money, DOLLARS, BY_PART, ORIGINS),
+        ("Context money", "in US dollars by fate", fates, DOLLARS, BY_FATE, FATES),
+    )
+    return tuple(
+        lines(
+            f"{title} by day",
+            f"Each day (UTC), {how}, from the recording rules; not by the app's own labels.",
+            [Query(expression, legend)],
+            unit,
+            width=8,
+            height=9,
+            stacked=True,
+            bars=True,
+            interval="1d",
+            since="90d",
+            missing=NEEDS_RULES,
+            colours=colours,
+        )
+        for title, how, expression, unit, legend, colours in shown
     )

@@ -57,10 +57,7 @@ def board(options: Options) -> Board:
 
 def _spend(within: Scope) -> tuple[Panel, ...]:
     cost = within.grown(semconv.COST)
-    month = promql.total(f"sum_over_time({within.recorded(HOURLY_COST, *_model(within))}[{RANGE}])")
-    week = f"{within.recorded(HOURLY_COST, *_model(within))}[7d]"
-    hours = f"max(count_over_time({week}))"
-    projected = f"{promql.total(f'sum_over_time({week})')} / {hours} * 24 * days_in_month()"
+    month, projected = _month(within)
     of_operations = within.grown(semconv.OPERATIONS)
     unpriced = within.grown(semconv.OPERATIONS, where=(promql.equals(promql.PRICE_STATE, PriceState.UNPRICED),))
     estimated = within.grown(semconv.COST, where=(promql.equals(promql.PRICE_STATE, PriceState.ESTIMATED),))
@@ -72,18 +69,22 @@ def _spend(within: Scope) -> tuple[Panel, ...]:
             DOLLARS,
         ),
         number("In this range", "US dollars in the chosen range.", cost, DOLLARS),
-        number("Today", "US dollars since midnight.", cost, DOLLARS, since="now/d"),
+        number(
+            "Last 24 hours",
+            "US dollars in the 24 hours before the end.",
+            within.grown(semconv.COST, window="24h"),
+            DOLLARS,
+        ),
         number(
             "Month so far",
-            "US dollars since the first of the month, in whole hours, from the recording rules.",
+            "US dollars since the first of the month (UTC), in whole hours, from the recording rules.",
             month,
             DOLLARS,
-            since="now/M",
             missing=NEEDS_RULES,
         ),
         number(
             "Projected month",
-            "US dollars this month if every hour costs what the mean hour of the last seven days did.",
+            "US dollars of this month so far, and for each of its remaining hours the mean of the last seven days.",
             projected,
             DOLLARS,
             missing=NEEDS_RULES,
@@ -91,7 +92,7 @@ def _spend(within: Scope) -> tuple[Panel, ...]:
         number(
             "Of the budget",
             f"The projected month as a share of the budget, which is the rule {BUDGET.record} (0: none).",
-            f"{projected} / ({BUDGET.record} > 0)",
+            f"({projected}) / ({BUDGET.record} > 0)",
             SHARE,
             missing="no budget set",
             limits=((0.8, "orange"), (1.0, "red")),
@@ -110,6 +111,20 @@ def _spend(within: Scope) -> tuple[Panel, ...]:
             SHARE,
         ),
     )
+
+
+def _month(within: Scope) -> tuple[str, str]:
+    """This month's cost so far, and what it will be: at the end of the chosen range, whichever that is."""
+    hourly = within.recorded(HOURLY_COST, *_model(within))
+    # Inside a subquery month() is that of each hour; the limit's timestamp at the query's end tells the one asked for.
+    asked = f"month(max(timestamp({BUDGET.record} @ end())))"
+    in_month = f"month(vector(time() - {HOUR} / 2)) == on () {asked}"
+    hours = promql.total(f"sum_over_time((last_over_time({hourly}[1h]) and on () ({in_month}))[31d:1h])")
+    # In the first hour of a month, and of the rules, there is no whole hour yet.
+    month = f"({hours} or 0 * {promql.total(f'last_over_time({hourly}[2h])')})"
+    mean = f"{promql.total(f'sum_over_time({hourly}[7d])')} / max(count_over_time({hourly}[7d]))"
+    left = "(24 * (days_in_month() - day_of_month() + 1) - hour())"
+    return month, f"{month} + {mean} * {left}"
 
 
 def _model(within: Scope) -> tuple[str, ...]:

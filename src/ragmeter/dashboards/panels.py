@@ -80,12 +80,11 @@ def number(
     expression: str,
     unit: str,
     *,
-    since: str = "",
     missing: str = "",
     decimals: int | None = None,
     limits: Sequence[tuple[float, str]] = (),
 ) -> Panel:
-    """One figure, over the chosen range or `since` a time of its own; `limits` colour it from a value on."""
+    """One figure; `limits` colour it from a value on."""
     panel = (
         _framed(stat.Panel(), title, description, unit=unit, width=4, height=4)
         .with_target(_instant(Query(expression)))
@@ -95,8 +94,6 @@ def number(
         .thresholds(_thresholds(limits))
         .color_scheme(build.FieldColor().mode(FieldColorModeId.THRESHOLDS))
     )
-    if since:
-        panel.time_from(since).hide_time_override(True)
     if missing:
         panel.no_value(missing)
     return panel if decimals is None else panel.decimals(decimals)
