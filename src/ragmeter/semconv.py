@@ -80,8 +80,18 @@ SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20
 DB_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
 TOKENS = tuple(float(4**power) for power in range(14))
 """Buckets of the conventions' token metrics (T14)."""
-DOLLARS = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+DOLLARS = (1e-6, *(float(f"{step}e{power}") for power in range(-5, 1) for step in (1, 2, 3, 5)), 10.0)
 """One LLM call costs from a millionth of a dollar to some dollars."""
+PROMPT_SIZES = (
+    *(20.0, 50.0, 100.0, 200.0, 300.0, 500.0, 750.0),
+    *(1e3 * step for step in (1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512, 1024)),
+)
+"""Finer than the conventions' set, whose steps are fourfold: percentiles of a prompt's size are read from these."""
+SEARCH_SECONDS = (
+    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75),
+    *(1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0),
+)
+"""Finer than the conventions' set for databases, for the same reason."""
 FRACTIONS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 RANKS = (1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0)
 COUNTS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
@@ -179,14 +189,14 @@ TOTALS = (
 
 QUERY_DURATION = Metric("ragmeter.query.duration", "s", "Time from the start of a query to its end", QUERY_SECONDS)
 QUERY_COST = Metric("ragmeter.query.cost.usd", "{USD}", "Cost of one query, all its operations together", DOLLARS)
-PROMPT_TOKENS = Metric("ragmeter.prompt.tokens", "{token}", "Input tokens of one inference", TOKENS)
+PROMPT_TOKENS = Metric("ragmeter.prompt.tokens", "{token}", "Input tokens of one inference", PROMPT_SIZES)
 CONTEXT_SHARE = Metric(
     "ragmeter.context.share", "{fraction}", "Share of an inference's input tokens that is retrieved text", FRACTIONS
 )
 USED_RANK = Metric(
     "ragmeter.chunk.used.rank", "{rank}", "Rank in its retrieval, from 1, of a chunk that the answer used", RANKS
 )
-SEARCH_DURATION = Metric("ragmeter.search.duration", "s", "Time of one search in a vector database", DB_SECONDS)
+SEARCH_DURATION = Metric("ragmeter.search.duration", "s", "Time of one search in a vector database", SEARCH_SECONDS)
 SEARCH_RESULTS = Metric("ragmeter.search.results", "{chunk}", "Chunks returned by one search", COUNTS)
 SEARCH_SCORE = Metric("ragmeter.search.score", "{score}", "Score or distance of a search's best chunk", SCORES)
 SEARCH_SHARE = Metric(
