@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboards.shipped import ShippedQuery, annotation_queries, panel_queries, variable_queries
+from dashboards.shipped import PROJECT, ShippedQuery, annotation_queries, panel_queries, variable_queries
 from ragmeter.dashboards.recording import HOURLY_CONTEXT_COST, hourly, limits, lookbacks
 from ragmeter.dashboards.rules import rule_file
 
@@ -111,6 +112,17 @@ def test_every_query_has_data_over_two_weeks_of_history(past):
     for compare in ("1d", "7d"):
         assert problems(past.client, panel_queries(), rate="8m", window="24h", compare=compare) == []
     assert problems(past.client, variable_queries(), rate="8m", window="24h") == []
+
+
+@pytest.mark.parametrize(
+    "page", [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))], ids=lambda page: page.name
+)
+def test_the_promql_of_every_page_has_data(past, page):
+    """What README and documentation show in PromQL can be pasted into a Prometheus and has an answer."""
+    blocks = re.findall(r"```promql\n(.*?)```", page.read_text(), re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    for expression in (line for line in lines if line and not line.startswith("#")):
+        assert past.client.query(expression), expression
 
 
 def test_annotations_show_the_alerts_that_fired(past):
