@@ -1,4 +1,4 @@
-"""Starts Debian's Prometheus and vmagent on free loopback ports, in a folder of the test, and stops them.
+"""Starts Debian's Prometheus, Alertmanager and vmagent on free loopback ports, in a folder of the test, and stops them.
 
 The programs come from ``scripts/get-prometheus`` or from the PATH.
 """
@@ -14,13 +14,16 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
 FETCHED = PROJECT / ".cache" / "prometheus" / "usr" / "bin"
-PROGRAMS = ("prometheus", "promtool", "vmagent")
+TEMPLATES = PROJECT / ".cache" / "prometheus" / "usr" / "share" / "prometheus" / "alertmanager"
+PROGRAMS = ("prometheus", "promtool", "prometheus-alertmanager", "amtool", "vmagent")
 READY_SECONDS = 30.0
+LOADING_SECONDS = 300.0
 
 # Prometheus' own OTLP receiver makes job and instance of the resource and leaves the rest of it, and the
 # scope, off the series. vmagent keeps them all: this does the same to what it sends on.
@@ -45,7 +48,8 @@ def find_program(name: str) -> Path | None:
     fetched = FETCHED / name
     if fetched.exists():
         return fetched
-    found = shutil.which(name)
+    # Only Debian puts "prometheus-" before Alertmanager's name.
+    found = shutil.which(name) or shutil.which(name.removeprefix("prometheus-"))
     return Path(found) if found else None
 
 
@@ -74,12 +78,20 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> N
 
 @contextmanager
 def running(
-    command: Sequence[str | Path], *, log: Path, ready: str, environment: Mapping[str, str] | None = None
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    ready: str,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command while the block runs, which starts when the URL ``ready`` answers; ``log`` is its output."""
+    """Run a command while the block runs, which starts when the URL ``ready`` answers; ``log`` is its output.
+
+    It runs in ``folder``, or where the test runs.
+    """
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(part) for part in command], stdout=output, stderr=subprocess.STDOUT, env=environment
+            [str(part) for part in command], stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=folder
         )
     try:
         wait_until_ready(ready, process, log)
@@ -94,29 +106,72 @@ def running(
 
 
 @contextmanager
-def prometheus(folder: Path, *, targets: Sequence[str] = ()) -> Iterator[str]:
-    """Run a Prometheus that scrapes ``targets`` ("host:port") twice a second; yields its base URL."""
+def prometheus(
+    folder: Path,
+    *,
+    targets: Sequence[str] = (),
+    rules: Sequence[Path] = (),
+    alertmanager: str | None = None,
+    data: Path | None = None,
+) -> Iterator[str]:
+    """Run a Prometheus that scrapes ``targets`` ("host:port") twice a second; yields its base URL.
+
+    ``rules`` are rule files, ``alertmanager`` is the base URL of one, ``data`` is where blocks already lie.
+    """
     address = f"127.0.0.1:{free_port()}"
     config = folder / "prometheus.yml"
     jobs = [{"job_name": "ragmeter", "static_configs": [{"targets": list(targets)}]}] if targets else []
+    alerting = {"alertmanagers": [{"static_configs": [{"targets": [urlsplit(alertmanager).netloc]}]}]}
     config.write_text(
         yaml.safe_dump(
             {
                 "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms"},
                 "storage": {"tsdb": {"out_of_order_time_window": "1h"}},
+                "rule_files": [str(path) for path in rules],
+                "alerting": alerting if alertmanager else {},
                 "scrape_configs": jobs,
             }
         )
     )
     command: list[str | Path] = [
-        _required("prometheus"),
+        required("prometheus"),
         f"--config.file={config}",
-        f"--storage.tsdb.path={folder / 'prometheus-data'}",
+        f"--storage.tsdb.path={data or folder / 'prometheus-data'}",
+        "--storage.tsdb.retention.time=90d",
         f"--web.listen-address={address}",
         "--web.enable-remote-write-receiver",
     ]
     with running(command, log=folder / "prometheus.log", ready=f"http://{address}/-/ready"):
         yield f"http://{address}"
+
+
+@contextmanager
+def alertmanager(folder: Path, webhook_url: str) -> Iterator[str]:
+    """Run an Alertmanager that posts every alert to ``webhook_url`` at once; yields its base URL."""
+    address = f"127.0.0.1:{free_port()}"
+    config = folder / "alertmanager.yml"
+    route = {"receiver": "webhook", "group_by": ["..."], "group_wait": "0s", "group_interval": "1s"}
+    receiver = {"name": "webhook", "webhook_configs": [{"url": webhook_url, "send_resolved": True}]}
+    config.write_text(yaml.safe_dump({"route": route, "receivers": [receiver]}))
+    command: list[str | Path] = [
+        required("prometheus-alertmanager"),
+        f"--config.file={config}",
+        f"--storage.path={folder / 'alertmanager-data'}",
+        f"--web.listen-address={address}",
+        "--cluster.listen-address=",
+    ]
+    # scripts/get-prometheus made the fetched one look for its templates where it is started.
+    where = TEMPLATES if TEMPLATES.is_dir() else folder
+    ready = f"http://{address}/-/ready"
+    with running(command, log=folder / "alertmanager.log", ready=ready, folder=where):
+        yield f"http://{address}"
+
+
+def load_history(openmetrics: Path, data: Path) -> None:
+    """Make blocks in the folder ``data`` of the samples in a file, for a Prometheus that starts there afterwards."""
+    # promtool reads the whole file for each block: few long ones take seconds, days take minutes.
+    command = ["tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=500h", openmetrics, data]
+    subprocess.run([required("promtool"), *command], check=True, capture_output=True, timeout=LOADING_SECONDS)
 
 
 @contextmanager
@@ -129,7 +184,7 @@ def otlp_gateway(folder: Path, *, prometheus_url: str) -> Iterator[str]:
     relabel = folder / "relabel.yml"
     relabel.write_text(yaml.safe_dump(RELABEL))
     command: list[str | Path] = [
-        _required("vmagent"),
+        required("vmagent"),
         f"-httpListenAddr={address}",
         f"-remoteWrite.url={prometheus_url}/api/v1/write",
         "-remoteWrite.forcePromProto",
@@ -142,7 +197,8 @@ def otlp_gateway(folder: Path, *, prometheus_url: str) -> Iterator[str]:
         yield f"http://{address}/opentelemetry/v1/metrics"
 
 
-def _required(name: str) -> Path:
+def required(name: str) -> Path:
+    """The path of a program; raises ServerError if it is missing."""
     path = find_program(name)
     if path is None:
         raise ServerError(f"{name} is missing: run scripts/get-prometheus")

@@ -28,6 +28,7 @@ def application() -> Typer:
     """The command line with all its commands."""
     from typer import Typer
 
+    from ragmeter.cli import dashboards
     from ragmeter.cli.anatomy import anatomy
     from ragmeter.cli.demo import demo
     from ragmeter.cli.doctor import doctor
@@ -41,4 +42,5 @@ def application() -> Typer:
     app.command()(anatomy)
     app.command()(demo)
     app.command()(doctor)
+    app.add_typer(dashboards.app, name="dashboards")
     return app
