@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from ragmeter.semconv import DISTRIBUTIONS, LATEST, LATEST_TOTALS, RELEASED, TOTALS, Metric
+from ragmeter.semconv import (
+    DISTRIBUTIONS,
+    INTERNAL_ERRORS,
+    LABELS_OVERFLOWED,
+    LATEST,
+    LATEST_TOTALS,
+    OVERFLOWED,
+    RELEASED,
+    TOTALS,
+    Metric,
+)
 
 METRICS: tuple[Metric, ...] = tuple(dict.fromkeys((*TOTALS, *DISTRIBUTIONS, *RELEASED, *LATEST, *LATEST_TOTALS)))
 """Every instrument of every profile, once."""
+
+NEEDS_A_FAULT = (INTERNAL_ERRORS, LABELS_OVERFLOWED, OVERFLOWED)
+"""Metrics that an app in good health never has."""
 
 PROMISED = {
     "ragmeter.queries": "ragmeter_queries_total",

@@ -13,19 +13,15 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ragmeter.semconv import INTERNAL_ERRORS, LABELS_OVERFLOWED, OVERFLOWED
-
 from . import app
 from .client import COST_PER_1000_QUERIES, PrometheusClient
-from .names import METRICS, series_names
+from .names import METRICS, NEEDS_A_FAULT, series_names
 from .servers import free_port
 from .subprocesses import environment, push_variables
 
 APP = (sys.executable, "-m", app.__name__)
 APP_FOLDER = Path(__file__).parents[app.__name__.count(".")]
 APP_SECONDS = 60.0
-NEEDS_A_FAULT = (INTERNAL_ERRORS, OVERFLOWED, LABELS_OVERFLOWED)
-"""Metrics that an app in good health never has."""
 
 
 @contextmanager

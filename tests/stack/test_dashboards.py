@@ -20,6 +20,7 @@ from ragmeter.dashboards.rules import rule_file
 
 from . import app, servers
 from .client import PrometheusClient, QueryError
+from .names import NEEDS_A_FAULT, series_names
 from .past import OPTIONS
 from .servers import free_port
 from .subprocesses import environment, push_variables
@@ -28,6 +29,7 @@ APP = (sys.executable, "-m", app.__name__, "--again")
 APP_FOLDER = Path(__file__).parents[app.__name__.count(".")]
 WITHOUT_A_PAST = "offset "
 """Mark of a query that compares with earlier days: an app that has just begun has none."""
+SERIES = re.compile(r"\b(?:ragmeter|job_strategy)\w*(?::\w+)*(?=[{\[])")
 HALF_A_DAY = 43_200.0
 WANTS_A_FAULT = {"ragmeter-health: Without a price A"}
 """Queries that an app in which every model has a price rightly has nothing for."""
@@ -142,6 +144,14 @@ def test_every_query_has_data_from_a_running_app(live):
     ]
     assert len(now) > 100
     assert problems(live, now, rate="1m", window="5m") == []
+
+
+def test_every_metric_that_is_asked_for_exists(live):
+    """No query names a series that an app does not have, also where 0 stands in for what never happened."""
+    asked = {name for query in panel_queries() for name in SERIES.findall(query.expression)}
+    faults = {name for metric in NEEDS_A_FAULT for name in series_names(metric)}
+    assert len(asked) > 30
+    assert asked - faults - live.metric_names() == set()
 
 
 def test_a_renamed_metric_is_noticed(live):
