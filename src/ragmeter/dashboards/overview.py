@@ -119,7 +119,8 @@ def _month(within: Scope) -> tuple[str, str]:
     # Inside a subquery month() is that of each hour; the limit's timestamp at the query's end tells the one asked for.
     asked = f"month(max(timestamp({BUDGET.record} @ end())))"
     in_month = f"month(vector(time() - {HOUR} / 2)) == on () {asked}"
-    hours = promql.total(f"sum_over_time((last_over_time({hourly}[1h]) and on () ({in_month}))[31d:1h])")
+    hourly_total = promql.total(f"last_over_time({hourly}[1h])")
+    hours = f"sum_over_time(({hourly_total} and on () ({in_month}))[31d:1h])"
     # In the first hour of a month, and of the rules, there is no whole hour yet.
     month = f"({hours} or 0 * {promql.total(f'last_over_time({hourly}[2h])')})"
     mean = f"{promql.total(f'sum_over_time({hourly}[7d])')} / max(count_over_time({hourly}[7d]))"
