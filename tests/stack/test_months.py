@@ -41,7 +41,7 @@ def hundred_shops(programs: None, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.mark.parametrize("query", OF_MONTHS, ids=str)
 def test_a_month_of_a_hundred_shops_is_answered_at_once(hundred_shops: PrometheusClient, query: ShippedQuery):
-    """Every panel that reads recorded series answers for 35 days in less than 200 ms; the best of five tells what a query costs."""
+    """Every panel that reads recorded series answers for 35 days in less than 200 ms, the best of five times."""
     expression = query.filled(rate="4h", window=f"{DAYS}d")
     end = time.time()
     took = []
