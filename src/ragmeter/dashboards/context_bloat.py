@@ -57,7 +57,7 @@ def board(options: Options) -> Board:
             Section("Is it growing?", _growth(within)),
             Section("What did the context buy?", _use(within)),
             Section("Where is the waste?", (_worst(within), _stale(within), _cache(within))),
-            Section("Over months", _months(within)),
+            Section("Over the last month", _month(within)),
         ),
         since="now-7d",
     )
@@ -316,7 +316,7 @@ def _cache(within: Scope) -> Panel:
     )
 
 
-def _months(within: Scope) -> tuple[Panel, ...]:
+def _month(within: Scope) -> tuple[Panel, ...]:
     def of_day(record: str, *where: str, labels: bool = False) -> str:
         # The offset puts a day's sum at its beginning, where one looks for it.
         return f"sum_over_time({within.recorded(record, *where, labels=labels)}[1d] offset -1d)"
@@ -341,7 +341,7 @@ def _months(within: Scope) -> tuple[Panel, ...]:
             stacked=True,
             bars=True,
             interval="1d",
-            since="90d",
+            since="30d",
             missing=NEEDS_RULES,
             colours=colours,
         )

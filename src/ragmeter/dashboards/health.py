@@ -59,34 +59,38 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
         return f"{within.grown(metric)} or vector(0)"
 
     return strip(
-        number("Processes", "Processes with a wrapped client.", f"count({_process(within)})", NUMBER),
-        number("Waiting", "Operations that wait to be accounted for, now.", promql.total(_queue(within)), NUMBER),
+        number("Processes", "Processes with a wrapped client.", f"count({_process(within)})", COUNT),
+        number("Waiting", "Operations that wait to be accounted for, now.", promql.total(_queue(within)), COUNT),
         number(
             "Without anatomy",
             "Operations of the chosen range that found the queue full: their totals are right, their parts unknown.",
             grown(semconv.OVERFLOWED),
-            NUMBER,
+            COUNT,
+            decimals=0,
             limits=TROUBLE,
         ),
         number(
             "Failures of ours",
             "Failures inside ragmeter in the chosen range. No call of the app is affected; the log has the first ones.",
             grown(semconv.INTERNAL_ERRORS),
-            NUMBER,
+            COUNT,
+            decimals=0,
             limits=TROUBLE,
         ),
         number(
-            "Values under `other`",
+            "Values under other",
             "Label values of the chosen range that were counted under `other`, because their label was full.",
             grown(semconv.LABELS_OVERFLOWED),
-            NUMBER,
+            COUNT,
+            decimals=0,
             limits=TROUBLE,
         ),
         number(
             "Untested clients",
             "Clients in a version outside the range that was tested: wrapped all the same; see `ragmeter doctor`.",
             f"count({untested}) or vector(0)",
-            NUMBER,
+            COUNT,
+            decimals=0,
             limits=((1.0, "orange"),),
         ),
     )

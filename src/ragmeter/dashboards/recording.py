@@ -22,6 +22,12 @@ PROMPT_RATE_1H = f"job_strategy:{metric_name(semconv.PROMPT_TOKENS)}_count:rate1
 """Inferences per second by job and strategy."""
 PROMPT_TOKENS_RATE_1H = f"job_strategy:{metric_name(semconv.PROMPT_TOKENS)}_sum:rate1h"
 """Input tokens per second by job and strategy."""
+CONTEXT_TOKENS_RATE_1H = f"job_strategy_fate:{metric_name(semconv.CONTEXT_TOKENS)}:rate1h"
+"""Tokens of retrieved text per second by job, strategy and fate."""
+COST_USUAL_1H = f"job_strategy:{metric_name(semconv.COST)}:usual1h"
+"""What `COST_RATE_1H` is at this hour of other days."""
+USUAL_DAYS = (1, 2, 3, 7)
+"""How many days back is looked for what is usual: the days before and the same day of the last week."""
 
 HOURLY_COST = f"job_strategy_model:{metric_name(semconv.COST)}:increase1h"
 """US dollars of each hour by job, strategy, model and the app's labels; one sample an hour: `sum_over_time` adds up."""
@@ -89,11 +95,12 @@ def limits(options: Options) -> Group:
 
 
 def lookbacks() -> Group:
-    """What alerts compare with earlier days, by job and strategy: five series for each."""
+    """What alerts compare with earlier days, by job and strategy: six series for each, and one for each fate."""
     by = (promql.JOB, promql.STRATEGY)
 
-    def per_second(record: str, metric: Metric, window: str, ending: str = "") -> Recording:
-        return Recording(record, promql.total(promql.rate(promql.selector(metric, ending=ending), window), by))
+    def per_second(record: str, metric: Metric, window: str, *more: str, ending: str = "") -> Recording:
+        series = promql.selector(metric, ending=ending)
+        return Recording(record, promql.total(promql.rate(series, window), (*by, *more)))
 
     return Group(
         "ragmeter-lookbacks",
@@ -102,9 +109,31 @@ def lookbacks() -> Group:
             per_second(COST_RATE_5M, semconv.COST, "5m"),
             per_second(COST_RATE_1H, semconv.COST, "1h"),
             per_second(QUERY_RATE_1H, semconv.QUERIES, "1h"),
-            per_second(PROMPT_RATE_1H, semconv.PROMPT_TOKENS, "1h", "_count"),
-            per_second(PROMPT_TOKENS_RATE_1H, semconv.PROMPT_TOKENS, "1h", "_sum"),
+            per_second(PROMPT_RATE_1H, semconv.PROMPT_TOKENS, "1h", ending="_count"),
+            per_second(PROMPT_TOKENS_RATE_1H, semconv.PROMPT_TOKENS, "1h", ending="_sum"),
+            per_second(CONTEXT_TOKENS_RATE_1H, semconv.CONTEXT_TOKENS, "1h", promql.FATE),
+            Recording(COST_USUAL_1H, usual(COST_RATE_1H)),
         ),
+    )
+
+
+def usual(series: str) -> str:
+    """What a recorded series by job and strategy is at this time of other days: the median of `USUAL_DAYS`.
+
+    Of each day the highest value within the hour after: the first hour of a series is not a whole one. Without a whole
+    week most days known may be a weekend, and the highest is taken. Without a day it is the highest until an hour ago,
+    if there were six hours: an average of a night would make a spike of each first morning.
+    """
+    by = f"{promql.JOB}, {promql.STRATEGY}"
+    days = "\n  or ".join(
+        f"label_replace(max_over_time({series}[1h] offset {24 * day - 1}h) and {series} offset {day}d, "
+        f'"look_back", "{day}d", "", "")'
+        for day in USUAL_DAYS
+    )
+    return (
+        f"quantile by ({by}) (0.5,\n  {days}\n) and {series} offset {USUAL_DAYS[-1]}d\n"
+        f"or max by ({by}) (\n  {days}\n)\n"
+        f"or (max_over_time({series}[23h] offset 1h) and {series} offset 6h)"
     )
 
 

@@ -61,7 +61,7 @@ def rule_file(groups: Sequence[Group], runbooks: str) -> str:
     """The text of a rule file; `runbooks` is the address of the page that alerts link to."""
     content = {"groups": [_group(group, runbooks) for group in groups]}
     comments = "".join(f"# {line}\n" for group in groups for line in group.comment.splitlines())
-    return f"{comments}{_yaml(content)}"
+    return f"{comments}{yaml_text(content)}"
 
 
 def _group(group: Group, runbooks: str) -> dict[str, Any]:
@@ -103,5 +103,6 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def _yaml(content: Mapping[str, Any]) -> str:
+def yaml_text(content: Mapping[str, Any]) -> str:
+    """YAML in the order given, with expressions of several lines as they are."""
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=LONGEST_LINE, allow_unicode=True)
