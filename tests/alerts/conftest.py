@@ -11,7 +11,7 @@ import pytest
 from ragmeter.dashboards import recording
 from ragmeter.dashboards.alerts import alerts
 from ragmeter.dashboards.options import Options
-from ragmeter.dashboards.rules import rule_file
+from ragmeter.dashboards.rule_files import rule_file
 from stack.servers import find_program
 
 from .promtool import Promtool

@@ -8,21 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TextIO
 
-from ragmeter.dashboards import recording
+from ragmeter.cli.history import recorded_names
 from ragmeter.demo.history import openmetrics
 from ragmeter.demo.history.generation import EVERY, Period, generate, rounded_down
 from ragmeter.demo.history.loading import load_command
-from ragmeter.demo.history.recorded import HourlyNames, recorded
+from ragmeter.demo.history.recorded import recorded
 
 from . import servers
-
-HOURLY = HourlyNames(
-    cost=recording.HOURLY_COST,
-    queries=recording.HOURLY_QUERIES,
-    part_cost=recording.HOURLY_PART_COST,
-    part_tokens=recording.HOURLY_PART_TOKENS,
-    context_cost=recording.HOURLY_CONTEXT_COST,
-)
 
 
 def period_until_now(days: float, every: timedelta = EVERY) -> Period:
@@ -44,7 +36,13 @@ def loaded(folder: Path, period: Period) -> Path:
 def loaded_hourly(folder: Path, period: Period, copies: int) -> Path:
     """The data folder of a Prometheus that has only the hourly recorded series of a period, of many shops."""
     history = generate(period)
-    return _loaded(folder, period, lambda file: recorded(history, file, HOURLY, copies=copies))
+    jobs = [f"shop-{number}" for number in range(1, copies + 1)]
+
+    def write(file: TextIO) -> None:
+        recorded(history, file, recorded_names(), jobs=jobs)
+        file.write(openmetrics.END)
+
+    return _loaded(folder, period, write)
 
 
 def _loaded(folder: Path, period: Period, write: Callable[[TextIO], object]) -> Path:

@@ -11,7 +11,8 @@ from pathlib import Path
 from ragmeter.dashboards.alerts import alerts
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.recording import hourly, limits, lookbacks
-from ragmeter.dashboards.rules import Alert, rule_file
+from ragmeter.dashboards.rule_files import rule_file
+from ragmeter.dashboards.rules import Alert
 from ragmeter.demo.history.generation import Period
 from ragmeter.demo.history.incidents import Incident, incidents
 

@@ -16,7 +16,7 @@ import pytest
 
 from dashboards.shipped import PROJECT, ShippedQuery, annotation_queries, panel_queries, variable_queries
 from ragmeter.dashboards.recording import HOURLY_CONTEXT_COST, hourly, limits, lookbacks
-from ragmeter.dashboards.rules import rule_file
+from ragmeter.dashboards.rule_files import rule_file
 
 from . import app, servers
 from .client import PrometheusClient, QueryError

@@ -20,7 +20,8 @@ from ragmeter import semconv
 from ragmeter.dashboards.alerts import alerts
 from ragmeter.dashboards.options import RUNBOOKS, Options
 from ragmeter.dashboards.recording import COST_RATE_1H, COST_USUAL_1H, limits, lookbacks
-from ragmeter.dashboards.rules import Alert, Group, rule_file
+from ragmeter.dashboards.rule_files import rule_file
+from ragmeter.dashboards.rules import Alert, Group
 from ragmeter.prometheus_names import metric_name
 
 from . import dear_app, servers

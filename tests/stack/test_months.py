@@ -11,7 +11,7 @@ import pytest
 
 from dashboards.shipped import ShippedQuery, panel_queries
 from ragmeter.dashboards.recording import BUDGET, HOURLY_COST, limits
-from ragmeter.dashboards.rules import rule_file
+from ragmeter.dashboards.rule_files import rule_file
 
 from . import servers
 from .client import PrometheusClient

@@ -1,4 +1,7 @@
-"""`ragmeter demo --history`: write two weeks of a made-up shop's metrics for Prometheus, and say how to load them."""
+"""`ragmeter demo --history`: write two weeks of a made-up shop's metrics for Prometheus, and say how to load them.
+
+The file also has what our hourly recording rules would have recorded, so that panels over a month have a past.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from ragmeter.dashboards import recording
+
 if TYPE_CHECKING:
     from ragmeter.demo.history.generation import Period
     from ragmeter.demo.history.incidents import Incident
+    from ragmeter.demo.history.recorded import HourlyNames
 
 DEFAULT_OUTPUT = Path("history.om")
 DEFAULT_EVERY = "2m"
@@ -66,15 +72,30 @@ def write_history(length: str, output: Path | None, every: str | None, end: str 
 def _write(period: Period, target: Path, notes: Console) -> tuple[Incident, ...]:
     from ragmeter.demo.history.generation import days, generate
     from ragmeter.demo.history.openmetrics import write
+    from ragmeter.demo.history.recorded import recorded
 
     with _progress(notes) as start:
         history = generate(period, advance=start("Making up queries", sum(1 for _ in days(period.times))))
         # Under another name until it is complete: half a history would load without a complaint.
         part = target.with_name(f"{target.name}.part")
         with part.open("w", encoding="utf-8") as file:
+            recorded(history, file, recorded_names())
             write(history, file, advance=start("Writing series", len(history.lines)))
         part.replace(target)
     return history.incidents
+
+
+def recorded_names() -> HourlyNames:
+    """What our recording rules call the growth of an hour."""
+    from ragmeter.demo.history.recorded import HourlyNames
+
+    return HourlyNames(
+        cost=recording.HOURLY_COST,
+        queries=recording.HOURLY_QUERIES,
+        part_cost=recording.HOURLY_PART_COST,
+        part_tokens=recording.HOURLY_PART_TOKENS,
+        context_cost=recording.HOURLY_CONTEXT_COST,
+    )
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from ragmeter.dashboards.grafana_alerts import grafana_alert_file
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.provisioning import dashboard_provider
 from ragmeter.dashboards.recording import hourly, limits, lookbacks
-from ragmeter.dashboards.rules import rule_file
+from ragmeter.dashboards.rule_files import rule_file
 
 LIMITS = "prometheus/ragmeter-limits.yaml"
 """The one file that users edit."""

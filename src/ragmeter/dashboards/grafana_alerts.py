@@ -8,7 +8,8 @@ from typing import Any
 from ragmeter.dashboards.alerts import alerts
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.provisioning import FOLDER
-from ragmeter.dashboards.rules import Alert, Group, yaml_text
+from ragmeter.dashboards.rule_files import yaml_text
+from ragmeter.dashboards.rules import Alert, Group
 
 QUERY = "A"
 CONDITION = "B"

@@ -22,7 +22,7 @@ LARGEST_PLAIN = 1e6
 
 
 def write(history: History, file: TextIO, *, job: str = JOB, advance: Callable[[], None] = lambda: None) -> None:
-    """Write all series, each from its first sample to its last; `advance` is called after each line of the history."""
+    """Write all series from first to last sample, and the file's end; `advance` is called after each line."""
     stamps = [f" {time}\n" for time in history.times.tolist()]
     labels = {"job": job, "instance": INSTANCE}
     for metric, lines in groupby(history.lines, key=lambda line: line.metric):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from ragmeter import semconv
 from ragmeter.demo.history.accounting import Labels
-from ragmeter.demo.history.openmetrics import END, header, samples, texts
+from ragmeter.demo.history.openmetrics import header, samples, texts
 from ragmeter.demo.history.series import History, Numbers
-from ragmeter.demo.history.shop import LABELS
+from ragmeter.demo.history.shop import JOB, LABELS
 from ragmeter.demo.history.traffic import HOUR, Ints
 from ragmeter.prometheus_names import label_name
 from ragmeter.semconv import Metric
@@ -55,10 +55,10 @@ def recorded(
     file: TextIO,
     names: HourlyNames,
     *,
-    copies: int = 1,
+    jobs: Sequence[str] = (JOB,),
     advance: Callable[[], None] = lambda: None,
 ) -> int:
-    """Write the hourly series of a history under the jobs shop-1, shop-2 and so on.
+    """Write the hourly series of a history under each of the jobs; the file is not ended.
 
     Each whole hour of the clock has one sample, at its end, whatever the history's steps are. `advance` is called after
     each job of each name. Gives the number of series that were written.
@@ -72,12 +72,11 @@ def recorded(
             (dict(labels), texts(np.add.reduceat(growth, first)[: len(ends)]))
             for labels, growth in summed(history, hourly)
         ]
-        for job in _jobs(copies):
+        for job in jobs:
             for labels, values in rows:
                 file.write(samples(hourly.name, {"job": job, **labels}, values, stamps))
             number += len(rows)
             advance()
-    file.write(END)
     return number
 
 
@@ -95,7 +94,3 @@ def summed(history: History, hourly: Hourly) -> Sequence[tuple[Labels, Numbers]]
         key = tuple((label_name(name), own[name]) for name in hourly.by)
         found[key] = np.add(found[key], line.growth) if key in found else line.growth
     return sorted(found.items(), key=lambda item: item[0])
-
-
-def _jobs(copies: int) -> Iterable[str]:
-    return (f"shop-{number}" for number in range(1, copies + 1))
