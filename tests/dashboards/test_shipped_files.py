@@ -24,7 +24,7 @@ from ragmeter.dashboards.options import Options
 from .shipped import PROJECT, ShippedQuery, dashboards, panel_queries, panels
 
 NAMES = sorted(dashboards())
-UNITS_OF_TABLES = "custom"
+OWN_VARIABLES = ("datasource", "service", "strategy", "model", "collection", "compare")
 SIX = {
     "ragmeter-overview",
     "ragmeter-context-bloat",
@@ -225,23 +225,16 @@ def test_graphs_have_a_legend(name):
             assert panel["options"]["legend"]["calcs"]
 
 
-@pytest.mark.parametrize(
-    ("options", "wanted"),
-    [
-        (Options(labels=()), "group by ()"),
-        (Options(labels=("tenant",)), "tenant"),
-        (Options(labels=("cost.center", "squad")), "cost_center"),
-    ],
-    ids=["none", "one", "dotted"],
-)
-def test_the_labels_of_the_app_are_what_one_filters_by(options, wanted):
-    """Labels that a user declares become variables and groups; without any, dashboards are whole too."""
-    made = files(options)
-    overview = made["grafana/ragmeter-overview.json"]
-    assert "feature" not in overview
-    if options.labels:
-        assert wanted in overview
-    for name in SIX:
-        for panel in panels(json.loads(made[f"grafana/{name}.json"])):
-            for target in panel["targets"]:
-                assert "$team" not in target["expr"]
+@pytest.mark.parametrize("labels", [(), ("tenant",), ("cost.center", "squad")], ids=["none", "one", "two"])
+def test_the_labels_of_the_app_are_what_one_filters_by(labels):
+    """Labels that a user declares become variables and groups of every dashboard; without any, they are whole too."""
+    made = files(Options(labels=labels))
+    names = [label.replace(".", "_") for label in labels]
+    for board in SIX:
+        text = made[f"grafana/{board}.json"]
+        assert "$team" not in text
+        assert [name for name in names if f"${name}" not in text] == []
+        variables = [variable["name"] for variable in json.loads(text)["templating"]["list"]]
+        assert [name for name in variables if name not in OWN_VARIABLES] == names
+    assert all(f"by ({name})" in made["grafana/ragmeter-overview.json"] for name in names)
+    assert all(name in made["prometheus/ragmeter-recording.yaml"] for name in names)

@@ -13,7 +13,7 @@ from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import recording
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.rules import Alert, Group, Severity
-from ragmeter.model import Fate, OperationKind, PriceState
+from ragmeter.model import Fate, PriceState
 from ragmeter.semconv import Metric
 
 BY_STRATEGY = (promql.JOB, promql.STRATEGY)
@@ -251,7 +251,7 @@ def unpriced_operations() -> Alert:
 
     A database is paid by the month: its searches have no price, and none is missing.
     """
-    calls = (f'{promql.OPERATION}!="{OperationKind.SEARCH}"',)
+    calls = (promql.TO_BE_PRICED,)
     unpriced = (*calls, promql.equals(promql.PRICE_STATE, PriceState.UNPRICED))
     return Alert(
         "RagmeterUnpricedOperations",

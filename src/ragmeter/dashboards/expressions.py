@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ragmeter import semconv
-from ragmeter.model import Origin
+from ragmeter.model import OperationKind, Origin
 from ragmeter.prometheus_names import label_name, metric_name
 from ragmeter.semconv import Metric
 
@@ -21,6 +21,9 @@ OPERATION = label_name(semconv.OPERATION_NAME)
 COLLECTION = label_name(semconv.DB_COLLECTION)
 DATABASE = label_name(semconv.DB_SYSTEM)
 ERROR = label_name(semconv.ERROR_TYPE)
+
+TO_BE_PRICED = f'{OPERATION}!="{OperationKind.SEARCH}"'
+"""A matcher for calls that should have a price: a database is paid by the month, and its searches lack none."""
 
 INPUT = "|".join(origin.value for origin in Origin)
 """Values of the part label that are tokens of a prompt, as a regular expression."""

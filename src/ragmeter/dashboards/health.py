@@ -106,8 +106,8 @@ def _queue(within: Scope) -> str:
 
 def _operations(within: Scope) -> tuple[Panel, ...]:
     by_kind = within.rate(semconv.OPERATIONS, promql.OPERATION)
-    by_price = within.rate(semconv.OPERATIONS, promql.PRICE_STATE)
-    every = within.rate(semconv.OPERATIONS)
+    by_price = within.rate(semconv.OPERATIONS, promql.PRICE_STATE, where=(promql.TO_BE_PRICED,))
+    every = within.rate(semconv.OPERATIONS, where=(promql.TO_BE_PRICED,))
     return (
         lines(
             "Operations",
@@ -119,7 +119,7 @@ def _operations(within: Scope) -> tuple[Panel, ...]:
         ),
         lines(
             "How exact is the money?",
-            "Share of the operations by the state of their price.",
+            "Share of the models' calls by the state of their price.",
             [Query(f"{by_price} / on () group_left () ({every} > 0)", f"{{{{{promql.PRICE_STATE}}}}}")],
             SHARE,
             width=8,
@@ -145,7 +145,7 @@ def _details(within: Scope) -> tuple[Panel, ...]:
         semconv.OPERATIONS,
         promql.PROVIDER,
         promql.MODEL,
-        where=(promql.equals(promql.PRICE_STATE, PriceState.UNPRICED.value),),
+        where=(promql.TO_BE_PRICED, promql.equals(promql.PRICE_STATE, PriceState.UNPRICED.value)),
     )
     return (
         rows_of(
@@ -157,12 +157,12 @@ def _details(within: Scope) -> tuple[Panel, ...]:
         ),
         rows_of(
             "Without a price",
-            "Operations of the chosen range whose money is not known: give a price with `instrument(prices=...)`.",
+            "Calls of the chosen range whose money is not known: give a price with `instrument(prices=...)`.",
             {promql.PROVIDER: "Provider", promql.MODEL: "Model"},
-            (Column("Operations", f"{unpriced} > 0", COUNT, 0),),
+            (Column("Calls", f"{unpriced} > 0", COUNT, 0),),
             width=8,
-            missing="every operation has a price",
-            sorted_by="Operations",
+            missing="every call has a price",
+            sorted_by="Calls",
         ),
         _failures(within),
     )

@@ -58,9 +58,10 @@ def board(options: Options) -> Board:
 def _spend(within: Scope) -> tuple[Panel, ...]:
     cost = within.grown(semconv.COST)
     month, projected = _month(within)
-    of_operations = within.grown(semconv.OPERATIONS)
-    unpriced = within.grown(semconv.OPERATIONS, where=(promql.equals(promql.PRICE_STATE, PriceState.UNPRICED),))
-    estimated = within.grown(semconv.COST, where=(promql.equals(promql.PRICE_STATE, PriceState.ESTIMATED),))
+    calls = within.grown(semconv.OPERATIONS, where=(promql.TO_BE_PRICED,))
+    is_unpriced = promql.equals(promql.PRICE_STATE, PriceState.UNPRICED.value)
+    unpriced = within.grown(semconv.OPERATIONS, where=(promql.TO_BE_PRICED, is_unpriced))
+    estimated = within.grown(semconv.COST, where=(promql.equals(promql.PRICE_STATE, PriceState.ESTIMATED.value),))
     return strip(
         number(
             "Now, an hour",
@@ -99,8 +100,8 @@ def _spend(within: Scope) -> tuple[Panel, ...]:
         ),
         number(
             "Unpriced",
-            "Share of the operations whose price is not known: their money is missing in every figure here.",
-            promql.per(f"({unpriced} or vector(0))", of_operations),
+            "Share of the models' calls whose price is not known: their money is missing in every figure here.",
+            promql.per(f"({unpriced} or vector(0))", calls),
             SHARE,
             limits=((0.01, "orange"), (0.05, "red")),
         ),
