@@ -19,6 +19,7 @@ import yaml
 from typer.main import get_command
 
 from ragmeter.cli import application
+from ragmeter.cli.history import DEFAULT_EVERY
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.provisioning import PATH
 from ragmeter.demo.history.loading import load_command
@@ -191,12 +192,12 @@ def test_grafana_finds_the_dashboards_where_they_are_mounted() -> None:
 
 
 def test_grafana_has_the_data_source_that_its_alerts_name() -> None:
-    """The Prometheus of the stack has the uid that the alerts are made for, and is the default."""
+    """The Prometheus of the stack has the uid that the alerts are made for, and windows for the history's samples."""
     source, manager = read("grafana-datasources.yaml")["datasources"]
     assert source["uid"] == Options().datasource
     assert source["isDefault"] is True
     assert source["jsonData"]["alertmanagerUid"] == manager["uid"]
-    assert source["jsonData"]["timeInterval"] == read("prometheus.yml")["global"]["scrape_interval"]
+    assert source["jsonData"]["timeInterval"] == DEFAULT_EVERY
 
 
 def test_the_collector_hands_on_what_it_takes() -> None:
