@@ -120,6 +120,8 @@ def _tell(period: Period, target: Path, planted: tuple[Incident, ...]) -> None:
     screen.print(f"\nFrom {period.start:%Y-%m-%d %H:%M} to {period.end:%Y-%m-%d %H:%M} UTC, {size:,.0f} MB. {MADE_UP}")
     screen.print("\nLoad it while no Prometheus runs on the data folder, then start Prometheus there:", style="bold")
     screen.print(Text(" ".join(load_command(period.length, target, "DATA_FOLDER"))))
+    seconds = int(period.every.total_seconds())
+    screen.print(f"\nIn Grafana, set the data source's scrape interval to {seconds}s: rates need two samples.")
     if not planted:
         screen.print("\nIncidents: none. The first one is planted a week after the start.")
         return
