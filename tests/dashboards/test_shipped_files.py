@@ -14,12 +14,9 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from ragmeter import palette
-
-try:
-    from ragmeter.dashboards.files import files
-except ImportError:
-    files = None
-from ragmeter.dashboards.options import Options
+from ragmeter.dashboards.boards import boards
+from ragmeter.dashboards.files import files
+from ragmeter.dashboards.options import OptionError, Options
 
 from .shipped import PROJECT, ShippedQuery, dashboards, panel_queries, panels
 
@@ -238,3 +235,24 @@ def test_the_labels_of_the_app_are_what_one_filters_by(labels):
         assert [name for name in variables if name not in OWN_VARIABLES] == names
     assert all(f"by ({name})" in made["grafana/ragmeter-overview.json"] for name in names)
     assert all(name in made["prometheus/ragmeter-recording.yaml"] for name in names)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 4, 5, 7])
+def test_rows_are_full_however_many_labels_there_are(number):
+    """With any number of labels the panels of each line fill the width, and none overlaps another."""
+    for board in boards(Options(labels=tuple(f"label_{at}" for at in range(number)))).values():
+        lines: dict[int, int] = {}
+        for panel in panels(board):
+            lines[panel["gridPos"]["y"]] = lines.get(panel["gridPos"]["y"], 0) + panel["gridPos"]["w"]
+        assert {y: width for y, width in lines.items() if width != 24} == {}
+        places = [panel["gridPos"] for panel in board["panels"]]
+        assert not any(overlap(one, other) for one, other in itertools.combinations(places, 2))
+
+
+@pytest.mark.parametrize("label", ["job", "le", "service", "model", "compare", "ragmeter.strategy", "1st", "a b"])
+def test_a_label_that_cannot_be_one_is_refused(label):
+    """A label that is a variable of ours, or a label of Prometheus or of ours, is refused by its name."""
+    with pytest.raises(OptionError, match=re.escape(repr(label))):
+        Options(labels=(label,))
+    with pytest.raises(OptionError, match="each once"):
+        Options(labels=("cost.center", "cost_center"))

@@ -26,6 +26,7 @@ from ragmeter.dashboards.panels import (
     Panel,
     Query,
     changes,
+    filled_lines,
     lines,
     number,
     rows_of,
@@ -222,19 +223,19 @@ def _by_part(within: Scope) -> tuple[Panel, ...]:
 
 def _who(within: Scope) -> tuple[Panel, ...]:
     labels = (promql.STRATEGY, promql.MODEL, *within.labels)
-    return tuple(
+    tables = [
         rows_of(
             f"By {SHORT.get(label, label.replace('_', ' '))}",
             "US dollars in the chosen range and before.",
             {label: "Which"},
             _changes(within, label),
-            width=12,
             height=7,
             colours=palette.STRATEGIES if label == promql.STRATEGY else None,
             sorted_by="Change",
         )
         for label in labels
-    )
+    ]
+    return filled_lines(tables, 2)
 
 
 def _changes(within: Scope, label: str) -> tuple[Column, ...]:

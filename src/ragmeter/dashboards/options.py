@@ -5,7 +5,32 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ragmeter import semconv
+from ragmeter.prometheus_names import label_name
+
+OWN_LABELS = (
+    semconv.STRATEGY,
+    semconv.PART,
+    semconv.TOKEN_RATE,
+    semconv.PRICE_STATE,
+    semconv.CHUNK_FATE,
+    semconv.RESPONSE_MODEL,
+    semconv.PROVIDER_NAME,
+    semconv.OPERATION_NAME,
+    semconv.DB_SYSTEM,
+    semconv.DB_COLLECTION,
+    semconv.ERROR_TYPE,
+)
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]*")
+RESERVED = frozenset(
+    (
+        *("datasource", "service", "strategy", "model", "collection", "compare"),
+        *("job", "instance", "le", "alertname", "alertstate", "severity"),
+        *(label_name(name) for name in OWN_LABELS),
+    )
+)
+"""Names that mean something else: variables of the dashboards, labels of Prometheus, of its alerts, and of ours."""
+
 RUNBOOKS = "https://github.com/ragmeter/ragmeter/blob/main/docs/runbooks.md"
 
 
@@ -32,7 +57,9 @@ class Options:
         for label in self.labels:
             if not LABEL.fullmatch(label):
                 raise OptionError(f"label {label!r}: letters, digits, dots and underscores, and no digit in front")
-        if len(set(self.labels)) < len(self.labels):
+            if label_name(label) in RESERVED:
+                raise OptionError(f"label {label!r}: the name is taken; declare the label under another one")
+        if len({label_name(label) for label in self.labels}) < len(self.labels):
             raise OptionError(f"labels {', '.join(self.labels)}: each once")
         if not 0 <= self.budget < float("inf"):
             raise OptionError(f"budget {self.budget}: US dollars a month, 0 for none")

@@ -17,6 +17,7 @@ from ragmeter.dashboards.panels import (
     Column,
     Panel,
     Query,
+    filled_lines,
     lines,
     number,
     ranking,
@@ -31,6 +32,8 @@ HOUR = "3600"
 BY_STRATEGY = Query("", f"{{{{{promql.STRATEGY}}}}}")
 MOST = 8
 """Bars of a ranking."""
+MOST_IN_LINE = 4
+"""Rankings side by side."""
 
 
 def board(options: Options) -> Board:
@@ -217,8 +220,7 @@ def _latency(within: Scope) -> Panel:
 
 def _spenders(within: Scope) -> tuple[Panel, ...]:
     labels = (promql.MODEL, *within.labels)
-    width = max(4, 24 // len(labels))
-    return tuple(
+    rankings = [
         ranking(
             f"By {'model' if label == promql.MODEL else label.replace('_', ' ')}",
             f"US dollars in the chosen range; the {MOST} dearest.",
@@ -229,10 +231,10 @@ def _spenders(within: Scope) -> tuple[Panel, ...]:
                 )
             ],
             DOLLARS,
-            width=width,
         )
         for label in labels
-    )
+    ]
+    return filled_lines(rankings, MOST_IN_LINE)
 
 
 def _traffic(within: Scope) -> tuple[Panel, ...]:

@@ -104,6 +104,14 @@ def strip(*figures: Panel) -> tuple[Panel, ...]:
     return tuple(figure.span(PAGE // len(figures)) for figure in figures)
 
 
+def filled_lines(panels: Sequence[Panel], most: int) -> tuple[Panel, ...]:
+    """Panels in lines of at most so many, each line filled: as many as there are depends on the app's labels."""
+    placed: list[Panel] = []
+    for first in range(0, len(panels), most):
+        placed.extend(strip(*panels[first : first + most]))
+    return tuple(placed)
+
+
 def lines(
     title: str,
     description: str,
