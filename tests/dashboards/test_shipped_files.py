@@ -249,10 +249,27 @@ def test_rows_are_full_however_many_labels_there_are(number):
         assert not any(overlap(one, other) for one, other in itertools.combinations(places, 2))
 
 
-@pytest.mark.parametrize("label", ["job", "le", "service", "model", "compare", "ragmeter.strategy", "1st", "a b"])
+@pytest.mark.parametrize(
+    "label", ["job", "le", "service", "compare", "Time", "ragmeter.strategy", "__name__", "1st", "a b"]
+)
 def test_a_label_that_cannot_be_one_is_refused(label):
     """A label that is a variable of ours, or a label of Prometheus or of ours, is refused by its name."""
     with pytest.raises(OptionError, match=re.escape(repr(label))):
         Options(labels=(label,))
     with pytest.raises(OptionError, match="each once"):
         Options(labels=("cost.center", "cost_center"))
+
+
+def test_the_budget_is_written_to_the_cent():
+    """A budget of any size is what the limit says; one that is none is refused."""
+    assert "vector(1234567.89)" in files(Options(budget=1_234_567.89))["prometheus/ragmeter-limits.yaml"]
+    for budget in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(OptionError, match="US dollars a month"):
+            Options(budget=budget)
+
+
+@pytest.mark.parametrize("runbooks", ["", "docs/runbooks.md", "https://x/{{ $value }}", "https://a b", "javascript:x"])
+def test_runbooks_are_an_address(runbooks):
+    """What alerts link to is a web address, and no template that Prometheus would fill in."""
+    with pytest.raises(OptionError, match="address of a page"):
+        Options(runbooks=runbooks)

@@ -21,15 +21,17 @@ OWN_LABELS = (
     semconv.DB_COLLECTION,
     semconv.ERROR_TYPE,
 )
-LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]*")
+LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_.]*")
+ADDRESS = re.compile(r"https?://[^\s{}]+")
 RESERVED = frozenset(
     (
         *("datasource", "service", "strategy", "model", "collection", "compare"),
-        *("job", "instance", "le", "alertname", "alertstate", "severity"),
+        *("job", "instance", "le", "alertname", "alertstate", "severity", "look_back"),
+        *("Time", "Value", "from", "to"),
         *(label_name(name) for name in OWN_LABELS),
     )
 )
-"""Names that mean something else: variables of the dashboards, labels of Prometheus, of its alerts, and of ours."""
+"""Names that mean something else: variables of the dashboards, labels of Prometheus and ours, fields of Grafana."""
 
 RUNBOOKS = "https://github.com/ragmeter/ragmeter/blob/main/docs/runbooks.md"
 
@@ -61,5 +63,7 @@ class Options:
                 raise OptionError(f"label {label!r}: the name is taken; declare the label under another one")
         if len({label_name(label) for label in self.labels}) < len(self.labels):
             raise OptionError(f"labels {', '.join(self.labels)}: each once")
+        if not ADDRESS.fullmatch(self.runbooks):
+            raise OptionError(f"runbooks {self.runbooks!r}: the address of a page, with http:// or https://")
         if not 0 <= self.budget < float("inf"):
             raise OptionError(f"budget {self.budget}: US dollars a month, 0 for none")

@@ -88,7 +88,7 @@ def limits(options: Options) -> Group:
     return Group(
         "ragmeter-limits",
         "1m",
-        tuple(Recording(limit.record, f"vector({value:g})") for limit, value in values.items()),
+        tuple(Recording(limit.record, f"vector({value:.15g})") for limit, value in values.items()),
         comment="Yours to set: what the alerts and the budget panels compare with.\n"
         + "\n".join(f"{limit.record}: {limit.meaning}" for limit in LIMITS),
     )
