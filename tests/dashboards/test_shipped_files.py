@@ -250,14 +250,19 @@ def test_rows_are_full_however_many_labels_there_are(number):
 
 
 @pytest.mark.parametrize(
-    "label", ["job", "le", "service", "compare", "Time", "ragmeter.strategy", "__name__", "1st", "a b"]
+    "label", ["job", "le", "compare", "Time", "without", "ragmeter.strategy", "__name__", "1st", "a b"]
 )
 def test_a_label_that_cannot_be_one_is_refused(label):
     """A label that is a variable of ours, or a label of Prometheus or of ours, is refused by its name."""
     with pytest.raises(OptionError, match=re.escape(repr(label))):
         Options(labels=(label,))
+
+
+@pytest.mark.parametrize("labels", [("cost.center", "cost_center"), ("Team", "team"), ("team", "team")])
+def test_two_labels_of_one_name_are_refused(labels):
+    """Labels that would be one in Prometheus, or look like one on a page, are refused."""
     with pytest.raises(OptionError, match="each once"):
-        Options(labels=("cost.center", "cost_center"))
+        Options(labels=labels)
 
 
 def test_the_budget_is_written_to_the_cent():
@@ -268,7 +273,9 @@ def test_the_budget_is_written_to_the_cent():
             Options(budget=budget)
 
 
-@pytest.mark.parametrize("runbooks", ["", "docs/runbooks.md", "https://x/{{ $value }}", "https://a b", "javascript:x"])
+@pytest.mark.parametrize(
+    "runbooks", ["", "docs/runbooks.md", "https://x/{{ $value }}", "https://a b", "javascript:x", "https://a#b"]
+)
 def test_runbooks_are_an_address(runbooks):
     """What alerts link to is a web address, and no template that Prometheus would fill in."""
     with pytest.raises(OptionError, match="address of a page"):

@@ -167,11 +167,20 @@ def _write(folder: Path, wanted: Mapping[str, str], states: Mapping[str, str]) -
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             if path == LIMITS and states[path] == "replaced":
-                kept = file.replace(file.with_name(file.name + KEPT))
+                kept = file.replace(_free(file.with_name(file.name + KEPT)))
             file.write_bytes(text.encode())
         except OSError as error:
             raise DashboardsError(f"{file} cannot be written: {error.strerror}") from error
     return kept
+
+
+def _free(path: Path) -> Path:
+    """A name that no file has: the path itself, or with a number. Limits that were kept before are kept too."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free
 
 
 def next_steps(folder: Path) -> str:

@@ -30,6 +30,8 @@ from ragmeter.demo.stores import STORES, MissingPackageError
 from ragmeter.settings import SettingsError
 
 KEY = "OPENAI_API_KEY"
+QUESTIONS = 60
+PORT = 9464
 SIMULATED = (
     "Simulated: no model ran. A server on this machine counted the tokens and took the time of a small hosted model; "
     "the program, the vector database and the measuring are real. --live asks a real model."
@@ -47,10 +49,10 @@ def demo(
     *,
     number: Annotated[
         int, typer.Option("--questions", metavar="N", min=1, help="Questions asked with each strategy.")
-    ] = 60,
+    ] = QUESTIONS,
     database: Annotated[Database, typer.Option(help="Embedded vector database.")] = Database.qdrant,
     serve: Annotated[bool, typer.Option("--serve", help="Serve /metrics from the start, and on until Ctrl-C.")] = False,
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port for --serve; 0 takes any free one.")] = 9464,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port for --serve; 0 takes any free one.")] = PORT,
     live: Annotated[bool, typer.Option("--live", help=f"Ask OpenAI's API, with the key in {KEY}.")] = False,
     fine_tuned: Annotated[
         str | None,
@@ -82,9 +84,14 @@ def demo(
     Where OTEL_EXPORTER_OTLP_ENDPOINT is set, metrics also go there.
     """
     if history is not None:
-        _refuse(
-            {"--serve": serve, "--live": live, "--fine-tuned": fine_tuned is not None}, "does not go with --history."
-        )
+        live_run = {"--serve": serve, "--live": live, "--fine-tuned": fine_tuned is not None}
+        changed = {
+            "--questions": number != QUESTIONS,
+            "--port": port != PORT,
+            "--database": database is not Database.qdrant,
+            "--speed": speed != 1.0,
+        }
+        _refuse(live_run | changed, "does not go with --history.")
         write_history(history, output, every, end, json_file)
         return
     given = {"--output": output, "--every": every, "--end": end}

@@ -24,6 +24,8 @@ HOURS_A_MONTH = 720
 """Thirty days: a burn of 1 spends the month's budget in them."""
 LEAST_OF_P95 = 20
 """With fewer values the 95th percentile is the highest one."""
+MORE_THAN_ONE = 1.5
+"""increase() extrapolates: one event may count as 1.2, two count as two at least."""
 LEAST = recording.LEAST_QUERIES.scalar
 
 OF_JOB = "{{ with $labels.job }} of {{ . }}{{ end }}"
@@ -290,12 +292,14 @@ def telemetry_gone() -> Alert:
 def _share(part: str, whole: str, limit: recording.Limit, *, windows: int) -> str:
     """A part of a whole above a limit, both counted in a window of which an hour has so many.
 
-    The part must also be more than the limit's share of the least traffic: a single failure among five is no trend.
+    The part must also be more than the limit's share of the least traffic, and more than one, whatever the limits: a
+    single failure among five is no trend.
     """
     least = f"{LEAST} / {windows}" if windows > 1 else LEAST
     return _all(
         f"{promql.per(part, whole)} > {limit.scalar}",
         f"{part} > {limit.scalar} * {LEAST}",
+        f"{part} > {MORE_THAN_ONE}",
         f"{whole} >= {least}",
     )
 

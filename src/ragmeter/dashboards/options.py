@@ -22,16 +22,17 @@ OWN_LABELS = (
     semconv.ERROR_TYPE,
 )
 LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_.]*")
-ADDRESS = re.compile(r"https?://[^\s{}]+")
+ADDRESS = re.compile(r"https?://[^\s{}#]+")
 RESERVED = frozenset(
     (
         *("datasource", "service", "strategy", "model", "collection", "compare"),
         *("job", "instance", "le", "alertname", "alertstate", "severity", "look_back"),
-        *("Time", "Value", "from", "to"),
+        *("time", "value", "which", "queries", "from", "to"),
+        *("without", "inf", "nan", "smoothed", "anchored"),
         *(label_name(name) for name in OWN_LABELS),
     )
 )
-"""Names that mean something else: variables of the dashboards, labels of Prometheus and ours, fields of Grafana."""
+"""Names that mean something else: our variables and labels, labels and words of Prometheus, fields of Grafana's."""
 
 RUNBOOKS = "https://github.com/ragmeter/ragmeter/blob/main/docs/runbooks.md"
 
@@ -59,11 +60,13 @@ class Options:
         for label in self.labels:
             if not LABEL.fullmatch(label):
                 raise OptionError(f"label {label!r}: letters, digits, dots and underscores, and no digit in front")
-            if label_name(label) in RESERVED:
+            if label_name(label).lower() in RESERVED:
                 raise OptionError(f"label {label!r}: the name is taken; declare the label under another one")
-        if len({label_name(label) for label in self.labels}) < len(self.labels):
-            raise OptionError(f"labels {', '.join(self.labels)}: each once")
+        if len({label_name(label).lower() for label in self.labels}) < len(self.labels):
+            raise OptionError(f"labels {', '.join(self.labels)}: each once, whatever its case and dots")
         if not ADDRESS.fullmatch(self.runbooks):
-            raise OptionError(f"runbooks {self.runbooks!r}: the address of a page, with http:// or https://")
+            raise OptionError(f"runbooks {self.runbooks!r}: the address of a page, with http:// or https:// and no #")
+        if not self.datasource.strip():
+            raise OptionError("datasource: the uid of a Prometheus in Grafana")
         if not 0 <= self.budget < float("inf"):
             raise OptionError(f"budget {self.budget}: US dollars a month, 0 for none")
