@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ragmeter import semconv
+from ragmeter import semconv, strategy
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import recording
 from ragmeter.dashboards.options import Options
@@ -51,11 +51,14 @@ def alerts(options: Options) -> tuple[Group, ...]:  # noqa: ARG001
 
 def cost_spike() -> Alert:
     """Money per hour far above what this hour of other days cost."""
+    # An ingestion costs as much as its documents, whenever it is started: no hour of it is usual.
+    of_queries = (f'{promql.STRATEGY}!="{strategy.NONE}"',)
+    now, hour = (promql.selector(rate, of_queries) for rate in (recording.COST_RATE_5M, recording.COST_RATE_1H))
     bounds = (
-        f"3600 * {recording.COST_RATE_5M} > {recording.SPIKE_FLOOR.scalar}",
-        f"3600 * {recording.COST_RATE_1H} > {recording.SPIKE_FLOOR.scalar}",
-        f"{recording.COST_RATE_5M} > {recording.SPIKE_FACTOR.scalar} * {recording.COST_USUAL_1H}",
-        f"{recording.COST_RATE_1H} > {recording.SPIKE_FACTOR.scalar} * {recording.COST_USUAL_1H}",
+        f"3600 * {now} > {recording.SPIKE_FLOOR.scalar}",
+        f"3600 * {hour} > {recording.SPIKE_FLOOR.scalar}",
+        f"{now} > {recording.SPIKE_FACTOR.scalar} * {recording.COST_USUAL_1H}",
+        f"{hour} > {recording.SPIKE_FACTOR.scalar} * {recording.COST_USUAL_1H}",
     )
     return Alert(
         "RagmeterCostSpike",

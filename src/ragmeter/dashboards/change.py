@@ -37,6 +37,8 @@ from ragmeter.dashboards.scope import RANGE, Scope, scope
 BEFORE = "$compare"
 COMPARISONS = {"1d": "the day before", "7d": "the week before"}
 IS_CALL = promql.one_of(promql.OPERATION, "chat|text_completion")
+OF_CALLS = f"{promql.INPUT}|output|reasoning"
+"""Parts that are tokens of a model's call: embedding a pile of documents makes no call longer."""
 HOURLY = "1h"
 SHORT = {promql.STRATEGY: "strategy", promql.MODEL: "model"}
 DRIVERS = {
@@ -87,7 +89,7 @@ def _totals(within: Scope, window: str) -> dict[str, Grown]:
         "cost": grown(semconv.COST),
         "queries": grown(semconv.QUERIES),
         "calls": grown(semconv.OPERATIONS, IS_CALL),
-        "tokens": grown(semconv.PART_TOKEN_COUNT),
+        "tokens": grown(semconv.PART_TOKEN_COUNT, promql.one_of(promql.PART, OF_CALLS)),
     }
 
 

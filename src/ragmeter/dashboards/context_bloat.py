@@ -267,7 +267,7 @@ def _worst(within: Scope) -> Panel:
     context = within.grown(semconv.PART_TOKEN_COUNT, *labels, where=(IS_CONTEXT,))
     return rows_of(
         "The most wasteful",
-        "US dollars a day for context that was unused or repeated, in the chosen range.",
+        "US dollars a day for context that was unused or repeated: the chosen range's, by its length.",
         {label: label.replace("_", " ").capitalize() for label in labels},
         (
             Column("Waste a day", f"{waste} / $__range_s * {DAY}", DOLLARS, 2),
@@ -283,7 +283,8 @@ def _stale(within: Scope) -> Panel:
     context = within.rate(semconv.CONTEXT_TOKENS)
     stale = within.rate(semconv.STALE_TOKENS)
     unsent = within.rate(semconv.CHUNKS, where=(promql.equals(promql.FATE, Fate.UNSENT.value),))
-    chunks = within.rate(semconv.CHUNKS)
+    retrieved = within.rate(semconv.CHUNKS, where=(f'{promql.FATE}!="{Fate.REPEATED}"',))
+    sent = within.rate(semconv.CHUNKS, where=(f'{promql.FATE}!="{Fate.UNSENT}"',))
     cited = within.rate(semconv.CITED_CHUNKS)
     return lines(
         "Stale, never sent, cited",
@@ -291,8 +292,8 @@ def _stale(within: Scope) -> Panel:
         "that reached no prompt. cited: share of the chunks that a marker in the answer names.",
         [
             Query(promql.per(f"({stale} or vector(0))", context), "stale"),
-            Query(promql.per(f"({unsent} or vector(0))", chunks), "never sent"),
-            Query(promql.per(f"({cited} or vector(0))", chunks), "cited"),
+            Query(promql.per(f"({unsent} or vector(0))", retrieved), "never sent"),
+            Query(promql.per(f"({cited} or vector(0))", sent), "cited"),
         ],
         SHARE,
         colours={
@@ -333,7 +334,7 @@ def _month(within: Scope) -> tuple[Panel, ...]:
     return tuple(
         lines(
             f"{title} by day",
-            f"Each day (UTC), {how}, from the recording rules; not by the app's own labels.",
+            f"Each day, {how}, from the recording rules; not by the app's own labels.",
             [Query(expression, legend)],
             unit,
             width=8,

@@ -88,9 +88,10 @@ def named(expression: str, label: str, name: str = "not set") -> str:
     return f'label_replace({expression}, "{label}", "{name}", "{label}", "")'
 
 
-def last_part(expression: str, label: str) -> str:
-    """The expression, with what stands behind the last dot of a label: an exception without its package."""
-    return f'label_replace({expression}, "{label}", "$1", "{label}", ".*[.]([^.]+)")'
+def last_part(expression: str, label: str, by: Iterable[str]) -> str:
+    """A sum by labels, and by what stands behind the last dot of one more: an exception without its package."""
+    shortened = f'label_replace({expression}, "{label}", "$1", "{label}", ".*[.]([^.]+)")'
+    return total(shortened, (*by, label))
 
 
 def told_apart(expressions: Mapping[str, str], label: str) -> str:

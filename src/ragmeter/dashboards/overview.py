@@ -69,7 +69,7 @@ def _spend(within: Scope) -> tuple[Panel, ...]:
         number(
             "Now, an hour",
             "US dollars an hour at the end of the range.",
-            f"{within.rate(semconv.COST)} * {HOUR}",
+            f"{promql.total(promql.rate(within.series(semconv.COST), '5m'))} * {HOUR}",
             DOLLARS,
         ),
         number("In this range", "US dollars in the chosen range.", cost, DOLLARS),
@@ -95,7 +95,7 @@ def _spend(within: Scope) -> tuple[Panel, ...]:
         ),
         number(
             "Of the budget",
-            f"The projected month as a share of the budget, which is the rule {BUDGET.record} (0: none).",
+            f"The projected month of what you chose, as a share of the whole budget: {BUDGET.record} (0: none).",
             f"({projected}) / ({BUDGET.record} > 0)",
             SHARE,
             missing="no budget set",
@@ -127,7 +127,7 @@ def _month(within: Scope) -> tuple[str, str]:
     hours = f"sum_over_time(({hourly_total} and on () ({in_month}))[31d:1h])"
     # In the first hour of a month, and of the rules, there is no whole hour yet.
     month = f"({hours} or 0 * {promql.total(f'last_over_time({hourly}[2h])')})"
-    mean = f"{promql.total(f'sum_over_time({hourly}[7d])')} / max(count_over_time({hourly}[7d]))"
+    mean = f"{promql.total(f'sum_over_time({hourly}[7d])')} / max(count_over_time({HOURLY_COST}[7d]))"
     left = "(24 * (days_in_month() - day_of_month() + 1) - hour())"
     return month, f"{month} + {mean} * {left}"
 
@@ -152,7 +152,7 @@ def _days(within: Scope) -> Panel:
     daily = f"sum_over_time({within.recorded(HOURLY_COST, *_model(within))}[1d] offset -1d)"
     return lines(
         "Spend by day",
-        "US dollars of each day (UTC) by strategy, from the recording rules.",
+        "US dollars of each day by strategy, from the recording rules.",
         [Query(promql.total(daily, [promql.STRATEGY]), BY_STRATEGY.legend)],
         DOLLARS,
         stacked=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ragmeter import palette, semconv
+from ragmeter import palette, semconv, strategy
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards.board import Board, Section
 from ragmeter.dashboards.options import Options
@@ -28,12 +28,14 @@ PLACE = (promql.DATABASE, promql.COLLECTION)
 BY_PLACE = f"{{{{{promql.DATABASE}}}}} {{{{{promql.COLLECTION}}}}}"
 BY_STRATEGY = f"{{{{{promql.STRATEGY}}}}}"
 FAILED = f'{promql.ERROR}!=""'
+OF_QUERIES = f'{promql.STRATEGY}!="{strategy.NONE}"'
+"""Without what no query asked for: the embedding of documents."""
 IS_RETRIEVAL = promql.one_of(promql.PART, "embedding|search|rerank")
 
 
 def board(options: Options) -> Board:
     """How long searches take, what they find, how often they fail, and what they cost."""
-    within = scope(options, collections=True)
+    within = scope(options, strategies=False, collections=True)
     return Board(
         "retrieval",
         "Retrieval",
@@ -54,6 +56,7 @@ def _searches(within: Scope, *by: str, where: tuple[str, ...] = ()) -> str:
 def _figures(within: Scope) -> tuple[Panel, ...]:
     buckets = within.grown(semconv.SEARCH_DURATION, "le", ending="_bucket")
     every, empty = _searches(within), within.grown(semconv.SEARCH_EMPTY)
+    answered = within.grown(semconv.SEARCH_RESULTS, ending="_count")
     return strip(
         *(
             number(
@@ -74,8 +77,8 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
         ),
         number(
             "Empty",
-            "Share of the searches that found nothing.",
-            promql.per(f"({empty} or vector(0))", every),
+            "Share of the searches that succeeded and found nothing.",
+            promql.per(f"({empty} or vector(0))", answered),
             SHARE,
             limits=((0.1, "orange"), (0.2, "red")),
         ),
@@ -112,7 +115,7 @@ def _places(within: Scope) -> Panel:
                 for share in (0.5, 0.95, 0.99)
             ),
             Column("Chunks a search", promql.per(found, answered), NUMBER, 1),
-            Column("Empty", promql.per(promql.or_zero(empty, every), every), SHARE, 1),
+            Column("Empty", promql.per(promql.or_zero(empty, answered), answered), SHARE, 1),
             Column("Failed", promql.per(promql.or_zero(failed, every), every), SHARE, 1),
         ),
         height=6,
@@ -153,6 +156,7 @@ def _results(within: Scope) -> tuple[Panel, ...]:
     every = within.rate(semconv.SEARCH_DURATION, *PLACE, ending="_count")
     failed = within.rate(semconv.SEARCH_DURATION, *PLACE, promql.ERROR, where=(FAILED,), ending="_count")
     empty = within.rate(semconv.SEARCH_EMPTY, *PLACE)
+    answered = within.rate(semconv.SEARCH_RESULTS, *PLACE, ending="_count")
     found = promql.per(
         within.rate(semconv.SEARCH_RESULTS, *PLACE, ending="_sum"),
         within.rate(semconv.SEARCH_RESULTS, *PLACE, ending="_count"),
@@ -167,8 +171,8 @@ def _results(within: Scope) -> tuple[Panel, ...]:
         ),
         lines(
             "Empty searches",
-            "Share of the searches that found nothing.",
-            [Query(promql.per(promql.or_zero(empty, every), every), BY_PLACE)],
+            "Share of the searches that succeeded and found nothing.",
+            [Query(promql.per(promql.or_zero(empty, answered), answered), BY_PLACE)],
             SHARE,
             width=8,
             calculations=("mean", "max"),
@@ -177,7 +181,7 @@ def _results(within: Scope) -> tuple[Panel, ...]:
             "Failed searches",
             "Searches a second that failed, by error.",
             [
-                Query(promql.last_part(failed, promql.ERROR), f"{BY_PLACE} {{{{{promql.ERROR}}}}}"),
+                Query(promql.last_part(failed, promql.ERROR, PLACE), f"{BY_PLACE} {{{{{promql.ERROR}}}}}"),
                 Query(f"0 * {promql.total(every)}", "none"),
             ],
             PER_SECOND,
@@ -208,12 +212,13 @@ def _results(within: Scope) -> tuple[Panel, ...]:
 
 
 def _money(within: Scope) -> tuple[Panel, ...]:
-    money = within.rate(semconv.COST, promql.PART, where=(IS_RETRIEVAL,))
+    money = within.rate(semconv.COST, promql.PART, where=(IS_RETRIEVAL, OF_QUERIES))
     context = within.rate(semconv.CONTEXT_COST)
     return (
         lines(
             "Embedding, read units, reranking",
-            "US dollars a day for retrieval itself. Databases that bill nothing by the search have no part here.",
+            "US dollars a day for the retrieval of queries, without the embedding of documents. Databases that bill "
+            "nothing by the search have no part here.",
             [Query(f"{money} * 86400", f"{{{{{promql.PART}}}}}")],
             DOLLARS,
             stacked=True,

@@ -42,7 +42,16 @@ WITH_MODEL = frozenset(
     (semconv.COST, semconv.PART_TOKEN_COUNT, semconv.OPERATIONS, semconv.PROMPT_TOKENS, semconv.CONTEXT_SHARE)
 )
 WITH_COLLECTION = frozenset(
-    (semconv.SEARCH_DURATION, semconv.SEARCH_RESULTS, semconv.SEARCH_EMPTY, semconv.SEARCH_SCORE)
+    (
+        semconv.SEARCH_DURATION,
+        semconv.SEARCH_RESULTS,
+        semconv.SEARCH_EMPTY,
+        semconv.SEARCH_SCORE,
+        semconv.CONTEXT_TOKENS,
+        semconv.CONTEXT_COST,
+        semconv.CHUNKS,
+        semconv.USED_RANK,
+    )
 )
 WITHOUT_LABELS = frozenset(
     (semconv.INTERNAL_ERRORS, semconv.OVERFLOWED, semconv.LABELS_OVERFLOWED, semconv.QUEUED, semconv.CLIENTS)

@@ -24,6 +24,7 @@ from ragmeter.dashboards.scope import RANGE, RATE, Scope, scope
 
 BY = promql.STRATEGY
 LEGEND = f"{{{{{BY}}}}}"
+IS_CALL = promql.one_of(promql.OPERATION, "chat|text_completion")
 IS_OUTPUT = promql.one_of(promql.PART, "output|reasoning")
 FAILED = f'{promql.ERROR}!=""'
 MONTH = "30 * 86400"
@@ -58,7 +59,7 @@ def _tokens(within: Scope, *where: str) -> str:
 def _table(within: Scope) -> Panel:
     queries = within.grown(semconv.QUERIES, BY)
     failed = promql.or_zero(within.grown(semconv.QUERIES, BY, where=(FAILED,)), queries)
-    calls = within.grown(semconv.PROMPT_TOKENS, BY, ending="_count")
+    calls = within.grown(semconv.OPERATIONS, BY, where=(IS_CALL,))
     seconds = within.matchers(semconv.QUERY_DURATION)
     return rows_of(
         "For 1,000 queries",
@@ -140,7 +141,8 @@ def _savings(within: Scope) -> Panel:
     return rows_of(
         "If prompts had only the chunks that answers use",
         "An upper bound: nobody knows before the answer which chunks it will use. A reranker or a smaller top k gets "
-        "part of it. The rank of the used chunks is on the dashboard `Context bloat`.",
+        "part of it. 30 days are at the pace of the chosen range, which should have data throughout. The rank of the "
+        "used chunks is on the dashboard `Context bloat`.",
         {BY: "Strategy"},
         (
             Column("Cost of 1,000", f"1000 * {promql.per(cost, queries)} and {waste}", DOLLARS, 4),
