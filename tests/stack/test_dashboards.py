@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from dashboards.shipped import PROJECT, ShippedQuery, annotation_queries, panel_queries, variable_queries
-from ragmeter.dashboards.recording import HOURLY_CONTEXT_COST, hourly, limits, lookbacks
+from ragmeter.dashboards.recording import BUDGET, hourly, limits, lookbacks
 from ragmeter.dashboards.rule_files import rule_file
+from ragmeter.dashboards.rules import Recording
 
 from . import app, servers
 from .client import PrometheusClient, QueryError
@@ -80,10 +81,16 @@ def app_in_use(client: PrometheusClient, **variables: str) -> Iterator[None]:
             assert process.stdout.readline() == "done\n"
             before = counted(client)
             client.wait_for(lambda known, least=before: counted(known) > least, what="more queries")
-        client.wait_for(lambda known: bool(known.query(HOURLY_CONTEXT_COST)), what="recorded series")
+        client.wait_for(is_recorded, what="recorded series that have grown")
         yield
         process.stdin.close()
     assert process.returncode == 0
+
+
+def is_recorded(client: PrometheusClient) -> bool:
+    """Whether the limits are there, and every hourly series has grown: at its first evaluation it may be 0."""
+    grown = (client.query(f"sum({rule.record}) > 0") for rule in hourly(OPTIONS).rules if isinstance(rule, Recording))
+    return bool(client.query(BUDGET.record)) and all(grown)
 
 
 def counted(client: PrometheusClient) -> float:
