@@ -16,7 +16,7 @@ from itertools import islice
 from ragmeter import strategy
 from ragmeter.anatomy import question_of
 from ragmeter.metering import ContextUse, Metered
-from ragmeter.model import Fate, KnownChunk, OperationKind, TextKey
+from ragmeter.model import Fate, KnownChunk, OperationKind, Origin, TextKey
 from ragmeter.pricing import Cost, Part
 from ragmeter.scopes import Ending, QueryHandle
 
@@ -49,7 +49,10 @@ class Until(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ContextSum:
-    """All places of chunks with one fate and collection in a prompt, together."""
+    """All places of chunks with one fate and collection in a prompt, together.
+
+    `ranks` are those of the chunks in their retrieval, from 1, where they are known.
+    """
 
     fate: Fate
     collection: str | None
@@ -58,6 +61,7 @@ class ContextSum:
     tokens: int
     stale_tokens: int
     cost: float | None
+    ranks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,10 @@ class Entry:
     context: tuple[ContextSum, ...]
     strategy: str
     question: str | None
+
+    def tokens_of(self, *origins: Origin) -> int:
+        """Tokens of its prompt that came from these."""
+        return sum(part.tokens for part in self.parts if part.part in origins)
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +336,7 @@ def _context_sums(context: Sequence[ContextUse]) -> tuple[ContextSum, ...]:
             tokens=sum(use.tokens for use in uses),
             stale_tokens=sum(use.tokens for use in uses if use.place.is_stale),
             cost=sum(use.cost or 0.0 for use in uses) if any(use.cost is not None for use in uses) else None,
+            ranks=tuple(use.place.chunk.rank + 1 for use in uses if use.place.chunk.rank is not None),
         )
         for (fate, collection), uses in groups.items()
     )

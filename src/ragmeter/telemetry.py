@@ -10,7 +10,7 @@ from ragmeter import semconv
 from ragmeter.guard import Guard
 from ragmeter.instruments import Instruments
 from ragmeter.metering import Metered
-from ragmeter.model import Fate, Operation, OperationKind
+from ragmeter.model import Fate, Operation, OperationKind, Origin
 from ragmeter.queries import ContextSum, Entry, QueryReport
 from ragmeter.semconv import Metric
 from ragmeter.totals import Attributes, LabelCaps
@@ -47,22 +47,13 @@ class Telemetry:
         self._follow_internals(guard)
 
     def count_operation(self, metered: Metered, context: Context, labels: Mapping[str, str], *, standard: bool) -> None:
-        """Record the distributions of one finished operation; `standard` is false where others record them already."""
+        """Record what one finished operation tells by itself; `standard` is false where others record that already."""
         operation = metered.operation
         if operation.request.kind is OperationKind.SEARCH:
             self._count_search(operation, context, labels)
             return
-        model = self._model(operation.model)
         if standard:
-            self._count_standard(operation, context, model)
-        if not operation.request.kind.is_inference or metered.usage is None or not metered.usage.input_tokens:
-            return
-        attributes = {semconv.STRATEGY: metered.strategy, semconv.RESPONSE_MODEL: model} | self._app(labels)
-        self._record(semconv.PROMPT_TOKENS, metered.usage.input_tokens, attributes, NO_EXEMPLAR)
-        if context_tokens := metered.context_tokens:
-            self._record(semconv.CONTEXT_SHARE, context_tokens / metered.usage.input_tokens, attributes, NO_EXEMPLAR)
-        if metered.context:
-            self._count_ranks(metered, labels)
+            self._count_standard(operation, context, self._model(operation.model))
 
     def count_query(self, report: QueryReport, context: Context | None = None) -> None:
         """Post a query: its operations, tokens and money under its strategy, and the query itself if it counts."""
@@ -70,6 +61,7 @@ class Telemetry:
         common: Attributes = ((semconv.STRATEGY, self.caps.bound(semconv.STRATEGY, report.strategy)), *app.items())
         for entry in report.operations:
             self._count_parts(entry, common)
+            self._count_prompt(entry, common)
             for each in entry.context:
                 self._count_context(each, common)
         for collection, chunks in report.unsent.items():
@@ -93,7 +85,8 @@ class Telemetry:
             semconv.INTERNAL_ERRORS,
             lambda: {((semconv.PLACE, place),): count for place, count in list(guard.counts.items())},
         )
-        self.totals.follow(semconv.OVERFLOWED, lambda: {(): guard.overflowed} if guard.overflowed else {})
+        # 0 from the start: Prometheus counts no growth up to the first value of a series, and overflows come in bursts.
+        self.totals.follow(semconv.OVERFLOWED, lambda: {(): guard.overflowed})
         self.totals.follow(
             semconv.LABELS_OVERFLOWED,
             lambda: {((semconv.LABEL, label),): count for label, count in list(self.caps.overflowed.items())},
@@ -113,6 +106,16 @@ class Telemetry:
             if part.cost is not None:
                 self.totals.add(semconv.COST, part.cost, (*common, key, state, provider, model))
 
+    def _count_prompt(self, entry: Entry, common: Attributes) -> None:
+        """How large an inference's prompt was, under the strategy of its query as everything it is compared with."""
+        prompt = entry.tokens_of(*Origin)
+        if not entry.kind.is_inference or not prompt:
+            return
+        attributes = {**dict(common), semconv.RESPONSE_MODEL: self._model(entry.model)}
+        self._record(semconv.PROMPT_TOKENS, prompt, attributes, NO_EXEMPLAR)
+        if context := entry.tokens_of(Origin.CONTEXT):
+            self._record(semconv.CONTEXT_SHARE, context / prompt, attributes, NO_EXEMPLAR)
+
     def _count_context(self, each: ContextSum, common: Attributes) -> None:
         collection = self._collection(each.collection)
         key = (*common, *self._of_chunk(each.fate, each.collection))
@@ -123,6 +126,9 @@ class Telemetry:
             self.totals.add(semconv.CONTEXT_COST, each.cost, key)
         if each.stale_tokens:
             self.totals.add(semconv.STALE_TOKENS, each.stale_tokens, (*common, (semconv.DB_COLLECTION, collection)))
+        if each.fate is Fate.USED:
+            for rank in each.ranks:
+                self._record(semconv.USED_RANK, rank, {**dict(common), semconv.DB_COLLECTION: collection}, NO_EXEMPLAR)
         if each.cited:
             self.totals.add(semconv.CITED_CHUNKS, each.cited, (*common, (semconv.DB_COLLECTION, collection)))
 
@@ -131,14 +137,6 @@ class Telemetry:
 
     def _collection(self, collection: str | None) -> str:
         return self.caps.bound(semconv.DB_COLLECTION, collection or UNKNOWN)
-
-    def _count_ranks(self, metered: Metered, labels: Mapping[str, str]) -> None:
-        common = {semconv.STRATEGY: metered.strategy} | self._app(labels)
-        for use in metered.context:
-            chunk = use.place.chunk
-            if use.place.fate is Fate.USED and chunk.rank is not None:
-                attributes = common | {semconv.DB_COLLECTION: self._collection(chunk.collection)}
-                self._record(semconv.USED_RANK, chunk.rank + 1, attributes, NO_EXEMPLAR)
 
     def _count_standard(self, operation: Operation, context: Context, model: str) -> None:
         attributes = self._standard_attributes(operation, model)

@@ -15,6 +15,7 @@ import pytest
 
 import ragmeter
 from ragmeter import queries
+from ragmeter.model import Origin
 from wire import Wire, events
 
 
@@ -317,3 +318,23 @@ def test_documents_on_their_way_into_the_database_are_charged_at_once(metered, s
     """The embeddings of an ingestion wait for no answer."""
     shop.embed("The first document is about kettles.", "The second one is about tea.")
     assert metered.total("ragmeter.tokens", ragmeter_strategy="none") == 12
+
+
+def test_a_prompt_is_counted_under_the_strategy_of_its_query(metered, shop):
+    """A call that only rewrites the question, and a name of the app's own, count as the query does: in every metric."""
+    with ragmeter.query():
+        shop.ask([])
+        shop.ask(shop.search())
+    with ragmeter.query(strategy="mine"):
+        shop.ask([])
+    prompts = {dict(key)["ragmeter.strategy"]: value for key, value in metered.metric("ragmeter.prompt.tokens").items()}
+    assert {strategy: value.count for strategy, value in prompts.items()} == {"rag": 2, "mine": 1}
+    for strategy, value in prompts.items():
+        calls = {"ragmeter_strategy": strategy, "gen_ai_operation_name": "chat"}
+        assert metered.total("ragmeter.operations", **calls) == value.count
+        tokens = metered.metric("ragmeter.tokens").items()
+        assert value.total == sum(number for key, number in tokens if is_input(dict(key), strategy))
+
+
+def is_input(labels, strategy):
+    return labels["ragmeter.strategy"] == strategy and labels["ragmeter.part"] in set(Origin)
