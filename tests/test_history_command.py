@@ -13,13 +13,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from ragmeter import semconv
+from ragmeter import hourly_series, semconv
 from ragmeter.cli import application
-from ragmeter.cli.history import recorded_names
 from ragmeter.demo.history.generation import Period, generate
 from ragmeter.demo.history.loading import block_hours, load_command
 from ragmeter.demo.history.openmetrics import bound_text, series, write
-from ragmeter.demo.history.recorded import HourlyNames, recorded
+from ragmeter.demo.history.recorded import recorded
 from ragmeter.demo.history.series import History, Line
 from ragmeter.semconv import Kind, Metric
 
@@ -156,13 +155,13 @@ def test_hourly_series_of_many_shops_are_the_same(every: timedelta) -> None:
     """Recorded series have a sample an hour, once for each shop, and cost what the history did."""
     history = generate(Period(timedelta(hours=30), FRIDAY.replace(minute=0), every))
     file = io.StringIO()
-    number = recorded(history, file, HourlyNames("h:cost", "h:queries", "h:part", "h:tokens", "h:context"), jobs=SHOPS)
+    number = recorded(history, file, jobs=SHOPS)
     samples = [line for line in file.getvalue().splitlines() if not line.startswith("#")]
     assert len(samples) == number * 30
     assert {int(line.split()[-1]) % 3600 for line in samples} == {0}
-    assert {line.partition("{")[0] for line in samples} == {"h:cost", "h:queries", "h:part", "h:tokens", "h:context"}
+    assert {line.partition("{")[0] for line in samples} == {each.name for each in hourly_series.ALL}
     for job in SHOPS:
-        costs = [line.split()[-2] for line in samples if line.startswith(f'h:cost{{job="{job}"')]
+        costs = [line.split()[-2] for line in samples if line.startswith(f'{hourly_series.COST.name}{{job="{job}"')]
         assert sum(map(float, costs)) == pytest.approx(total(semconv.COST, history), rel=1e-6)
 
 
@@ -170,8 +169,8 @@ def test_an_hour_that_is_not_over_has_no_sample() -> None:
     """The last sample is that of the last whole hour, and holds what grew in it alone."""
     history = generate(Period(timedelta(minutes=162), FRIDAY))
     file = io.StringIO()
-    recorded(history, file, HourlyNames("h:cost", "h:queries", "h:part", "h:tokens", "h:context"))
-    queries = [line.split() for line in file.getvalue().splitlines() if line.startswith("h:queries")]
+    recorded(history, file)
+    queries = [line.split() for line in file.getvalue().splitlines() if line.startswith(hourly_series.QUERIES.name)]
     end = FRIDAY.replace(minute=0).timestamp()
     assert {float(time) for *_, time in queries} == {end - 3600, end}
     inside = (history.times > end - 3600) & (history.times <= end)
@@ -233,7 +232,7 @@ def test_the_command_writes_what_is_made_up(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     history = generate(Period(timedelta(minutes=90), FRIDAY, timedelta(minutes=1)))
     hourly = io.StringIO()
-    recorded(history, hourly, recorded_names())
+    recorded(history, hourly)
     assert "job_strategy_model:ragmeter_cost_usd_total:increase1h{" in hourly.getvalue()
     assert target.read_text() == hourly.getvalue() + written(history)
 

@@ -24,9 +24,3 @@ def metric_name(metric: Metric) -> str:
     unit = UNITS.get(metric.unit)
     stem = label_name(metric.name) + (f"_{unit}" if unit else "")
     return f"{stem}_total" if metric.kind is Kind.COUNTER else stem
-
-
-def series_names(metric: Metric) -> tuple[str, ...]:
-    """All series that one instrument becomes."""
-    name = metric_name(metric)
-    return tuple(f"{name}{ending}" for ending in ("_bucket", "_sum", "_count")) if metric.buckets else (name,)

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TextIO
 
-from ragmeter.cli.history import recorded_names
 from ragmeter.demo.history import openmetrics
 from ragmeter.demo.history.generation import EVERY, Period, generate, rounded_down
 from ragmeter.demo.history.loading import load_command
@@ -39,7 +38,7 @@ def loaded_hourly(folder: Path, period: Period, copies: int) -> Path:
     jobs = [f"shop-{number}" for number in range(1, copies + 1)]
 
     def write(file: TextIO) -> None:
-        recorded(history, file, recorded_names(), jobs=jobs)
+        recorded(history, file, jobs=jobs)
         file.write(openmetrics.END)
 
     return _loaded(folder, period, write)

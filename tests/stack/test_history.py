@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ragmeter import semconv
-from ragmeter.cli.history import recorded_names
+from ragmeter import hourly_series, semconv
 from ragmeter.demo.history.generation import generate
 from ragmeter.demo.history.series import History
 
@@ -99,6 +98,6 @@ def test_hourly_series_of_many_shops_can_be_loaded(programs: None, tmp_path: Pat
     data = loaded_hourly(tmp_path, period, copies=3)
     with servers.prometheus(tmp_path, data=data) as url:
         client = PrometheusClient(url)
-        assert client.metric_names() == {series.name for series in recorded_names().series}
-        costs = client.by_label(f"sum by (job) (sum_over_time({recorded_names().cost}[{DAYS + 1}d]))", "job")
+        assert client.metric_names() == {series.name for series in hourly_series.ALL}
+        costs = client.by_label(f"sum by (job) (sum_over_time({hourly_series.COST.name}[{DAYS + 1}d]))", "job")
     assert costs == pytest.approx(dict.fromkeys(("shop-1", "shop-2", "shop-3"), spent), rel=1e-6)

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 import pytest
 
 from dashboards.shipped import ShippedQuery, panel_queries
-from ragmeter.dashboards.recording import BUDGET, HOURLY_COST, limits
+from ragmeter import hourly_series
+from ragmeter.dashboards.recording import BUDGET, limits
 from ragmeter.dashboards.rule_files import rule_file
 
 from . import servers
@@ -61,9 +62,9 @@ def test_the_month_begins_on_its_first_day(hundred_shops: PrometheusClient):
     (shown,) = hundred_shops.query(month.filled(rate="4h", window="24h"))
     now = datetime.now(UTC)
     since = int((now - now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)).total_seconds())
-    (spent,) = hundred_shops.query(f"sum(sum_over_time({HOURLY_COST}[{since}s]))")
+    (spent,) = hundred_shops.query(f"sum(sum_over_time({hourly_series.COST.name}[{since}s]))")
     assert shown.value == pytest.approx(spent.value, rel=1e-9)
-    (longer,) = hundred_shops.query(f"sum(sum_over_time({HOURLY_COST}[{DAYS}d]))")
+    (longer,) = hundred_shops.query(f"sum(sum_over_time({hourly_series.COST.name}[{DAYS}d]))")
     assert shown.value < longer.value
 
 

@@ -19,12 +19,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from ragmeter.dashboards import recording
-
 if TYPE_CHECKING:
     from ragmeter.demo.history.generation import Period
     from ragmeter.demo.history.incidents import Incident
-    from ragmeter.demo.history.recorded import HourlyNames
 
 DEFAULT_OUTPUT = Path("history.om")
 DEFAULT_EVERY = "2m"
@@ -84,23 +81,10 @@ def _write(period: Period, target: Path, notes: Console) -> tuple[Incident, ...]
         # Under another name until it is complete: half a history would load without a complaint.
         part = target.with_name(f"{target.name}.part")
         with part.open("w", encoding="utf-8") as file:
-            recorded(history, file, recorded_names())
+            recorded(history, file)
             write(history, file, advance=start("Writing series", len(history.lines)))
         part.replace(target)
     return history.incidents
-
-
-def recorded_names() -> HourlyNames:
-    """What our recording rules call the growth of an hour."""
-    from ragmeter.demo.history.recorded import HourlyNames
-
-    return HourlyNames(
-        cost=recording.HOURLY_COST,
-        queries=recording.HOURLY_QUERIES,
-        part_cost=recording.HOURLY_PART_COST,
-        part_tokens=recording.HOURLY_PART_TOKENS,
-        context_cost=recording.HOURLY_CONTEXT_COST,
-    )
 
 
 @contextmanager

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ragmeter import semconv, strategy
+from ragmeter import semconv
 from ragmeter.dashboards import expressions as promql
+from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards import recording
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.rules import Alert, Group, Severity
-from ragmeter.model import Fate, PriceState
+from ragmeter.model import Fate
 from ragmeter.semconv import Metric
 
 BY_STRATEGY = (promql.JOB, promql.STRATEGY)
@@ -52,8 +53,9 @@ def alerts(options: Options) -> tuple[Group, ...]:  # noqa: ARG001
 def cost_spike() -> Alert:
     """Money per hour far above what this hour of other days cost."""
     # An ingestion costs as much as its documents, whenever it is started: no hour of it is usual.
-    of_queries = (f'{promql.STRATEGY}!="{strategy.NONE}"',)
-    now, hour = (promql.selector(rate, of_queries) for rate in (recording.COST_RATE_5M, recording.COST_RATE_1H))
+    now, hour = (
+        promql.selector(rate, (match.OF_QUERIES,)) for rate in (recording.COST_RATE_5M, recording.COST_RATE_1H)
+    )
     bounds = (
         f"3600 * {now} > {recording.SPIKE_FLOOR.scalar}",
         f"3600 * {hour} > {recording.SPIKE_FLOOR.scalar}",
@@ -234,11 +236,10 @@ def retrieval_empty() -> Alert:
 
 def retrieval_failing() -> Alert:
     """Searches of a collection raise errors."""
-    failed = (f'{promql.ERROR}!=""',)
     return Alert(
         "RagmeterRetrievalFailing",
         _share(
-            _grown(semconv.SEARCH_DURATION, "10m", BY_COLLECTION, failed, ending="_count"),
+            _grown(semconv.SEARCH_DURATION, "10m", BY_COLLECTION, (match.FAILED,), ending="_count"),
             _grown(semconv.SEARCH_DURATION, "10m", BY_COLLECTION, ending="_count"),
             recording.FAILED_SHARE,
             windows=6,
@@ -256,8 +257,8 @@ def unpriced_operations() -> Alert:
 
     A database is paid by the month: its searches have no price, and none is missing.
     """
-    calls = (promql.TO_BE_PRICED,)
-    unpriced = (*calls, promql.equals(promql.PRICE_STATE, PriceState.UNPRICED))
+    calls = (match.TO_BE_PRICED,)
+    unpriced = (*calls, match.IS_UNPRICED)
     return Alert(
         "RagmeterUnpricedOperations",
         _share(

@@ -15,12 +15,13 @@ from grafana_foundation_sdk.models.dashboard import VariableOption
 
 from ragmeter import palette, semconv
 from ragmeter.dashboards import expressions as promql
+from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.board import Board, Section
-from ragmeter.dashboards.context_bloat import ORIGINS
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.panels import (
     DOLLARS,
     NUMBER,
+    ORIGINS,
     SHARE,
     Column,
     Panel,
@@ -36,9 +37,6 @@ from ragmeter.dashboards.scope import RANGE, Scope, scope
 
 BEFORE = "$compare"
 COMPARISONS = {"1d": "the day before", "7d": "the week before"}
-IS_CALL = promql.one_of(promql.OPERATION, "chat|text_completion")
-OF_CALLS = f"{promql.INPUT}|output|reasoning"
-"""Parts that are tokens of a model's call: embedding a pile of documents makes no call longer."""
 HOURLY = "1h"
 SHORT = {promql.STRATEGY: "strategy", promql.MODEL: "model"}
 DRIVERS = {
@@ -88,8 +86,8 @@ def _totals(within: Scope, window: str) -> dict[str, Grown]:
     return {
         "cost": grown(semconv.COST),
         "queries": grown(semconv.QUERIES),
-        "calls": grown(semconv.OPERATIONS, IS_CALL),
-        "tokens": grown(semconv.PART_TOKEN_COUNT, promql.one_of(promql.PART, OF_CALLS)),
+        "calls": grown(semconv.OPERATIONS, match.IS_CALL),
+        "tokens": grown(semconv.PART_TOKEN_COUNT, match.IS_OF_CALL),
     }
 
 
@@ -202,8 +200,8 @@ def _by_part(within: Scope) -> tuple[Panel, ...]:
 
     def for_each_call(metric: semconv.Metric, offset: str) -> str:
         amount = within.grown(metric, promql.PART, offset=offset)
-        calls = within.grown(semconv.OPERATIONS, where=(IS_CALL,), offset=offset)
-        return f"({amount} / on () group_left () ({calls} > 0))"
+        calls = within.grown(semconv.OPERATIONS, where=(match.IS_CALL,), offset=offset)
+        return f"({promql.share_of(amount, calls)})"
 
     shown = (
         ("Which tokens came or went", "Tokens for each call", semconv.PART_TOKEN_COUNT, "", NUMBER),

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from ragmeter import palette, semconv
+from ragmeter import hourly_series, palette, semconv
 from ragmeter.dashboards import expressions as promql
-from ragmeter.dashboards import recording
+from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.board import Board, Section
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.panels import (
     COUNT,
     DOLLARS,
+    FATES,
     NEEDS_RULES,
     NUMBER,
+    ORIGINS,
     SHARE,
     TIMES,
     Column,
     Panel,
     Query,
+    legend,
     lines,
     number,
     ranking,
@@ -24,20 +27,9 @@ from ragmeter.dashboards.panels import (
     strip,
 )
 from ragmeter.dashboards.scope import RATE, Scope, scope
+from ragmeter.hourly_series import Hourly
 from ragmeter.model import Fate, Origin
 
-IS_INPUT = promql.one_of(promql.PART, promql.INPUT)
-IS_CONTEXT = promql.equals(promql.PART, Origin.CONTEXT.value)
-IS_QUESTION = promql.equals(promql.PART, Origin.QUESTION.value)
-IS_WASTE = promql.one_of(promql.FATE, f"{Fate.UNUSED}|{Fate.REPEATED}")
-IS_UNUSED = promql.equals(promql.FATE, Fate.UNUSED.value)
-IS_KNOWN = promql.one_of(promql.FATE, f"{Fate.USED}|{Fate.UNUSED}|{Fate.REPEATED}")
-BY_STRATEGY = f"{{{{{promql.STRATEGY}}}}}"
-BY_PART = f"{{{{{promql.PART}}}}}"
-BY_FATE = f"{{{{{promql.FATE}}}}}"
-ORIGINS = {origin.value: colour for origin, colour in palette.ORIGINS.items()}
-FATES = {fate.value: colour for fate, colour in palette.FATES.items()}
-DAY = "86400"
 WEEK = "7d"
 SHOWN_RANKS = (1, 2, 3, 5, 7, 10)
 """Bounds of the metric's buckets."""
@@ -63,14 +55,15 @@ def board(options: Options) -> Board:
     )
 
 
-def _for_each_query(amount: str, queries: str) -> str:
-    return f"{amount} / on () group_left () ({queries} > 0)"
-
-
 def _contents(within: Scope) -> tuple[Panel, ...]:
     queries = within.rate(semconv.QUERIES)
-    tokens = within.rate(semconv.PART_TOKEN_COUNT, promql.PART, where=(IS_INPUT,))
-    money = within.rate(semconv.COST, promql.PART, where=(IS_INPUT,))
+    tokens = within.rate(semconv.PART_TOKEN_COUNT, promql.PART, where=(match.IS_INPUT,))
+    money = within.rate(semconv.COST, promql.PART, where=(match.IS_INPUT,))
+
+    def share_of_input(metric: semconv.Metric) -> str:
+        by_part, whole = (within.grown(metric, *by, where=(match.IS_INPUT,)) for by in ((promql.PART,), ()))
+        return promql.share_of(by_part, whole)
+
     in_range = {
         semconv.PART_TOKEN_COUNT: "Tokens by origin",
         semconv.COST: "Money by origin",
@@ -81,9 +74,8 @@ def _contents(within: Scope) -> tuple[Panel, ...]:
             "Share of all input in the chosen range. Cached tokens are a prompt's front and cost less: the two differ.",
             [
                 Query(
-                    f"sort_desc({within.grown(metric, promql.PART, where=(IS_INPUT,))} / on () group_left () "
-                    f"({within.grown(metric, where=(IS_INPUT,))} > 0))",
-                    BY_PART,
+                    f"sort_desc({share_of_input(metric)})",
+                    legend(promql.PART),
                 )
             ],
             SHARE,
@@ -97,7 +89,7 @@ def _contents(within: Scope) -> tuple[Panel, ...]:
         lines(
             "Input tokens of a query, by origin",
             "All prompts of a query together. `other` is what the provider counted and nobody can place.",
-            [Query(_for_each_query(tokens, queries), BY_PART)],
+            [Query(promql.share_of(tokens, queries), legend(promql.PART))],
             NUMBER,
             height=9,
             stacked=True,
@@ -106,7 +98,7 @@ def _contents(within: Scope) -> tuple[Panel, ...]:
         lines(
             "Input money of 1,000 queries, by origin",
             "US dollars for the same tokens.",
-            [Query(f"1000 * {_for_each_query(money, queries)}", BY_PART)],
+            [Query(f"1000 * {promql.share_of(money, queries)}", legend(promql.PART))],
             DOLLARS,
             height=9,
             stacked=True,
@@ -119,10 +111,10 @@ def _contents(within: Scope) -> tuple[Panel, ...]:
             [
                 Query(
                     promql.per(
-                        within.rate(semconv.PART_TOKEN_COUNT, promql.STRATEGY, where=(IS_CONTEXT,)),
-                        within.rate(semconv.PART_TOKEN_COUNT, promql.STRATEGY, where=(IS_INPUT,)),
+                        within.rate(semconv.PART_TOKEN_COUNT, promql.STRATEGY, where=(match.IS_CONTEXT,)),
+                        within.rate(semconv.PART_TOKEN_COUNT, promql.STRATEGY, where=(match.IS_INPUT,)),
                     ),
-                    BY_STRATEGY,
+                    legend(promql.STRATEGY),
                 )
             ],
             SHARE,
@@ -145,8 +137,8 @@ def _growth(within: Scope) -> tuple[Panel, ...]:
         promql.total(f"rate({sums}[{RATE}] offset {WEEK})"), promql.total(f"rate({counts}[{RATE}] offset {WEEK})")
     )
     bloat = promql.per(
-        within.rate(semconv.PART_TOKEN_COUNT, promql.STRATEGY, where=(IS_INPUT,)),
-        within.rate(semconv.PART_TOKEN_COUNT, promql.STRATEGY, where=(IS_QUESTION,)),
+        within.rate(semconv.PART_TOKEN_COUNT, promql.STRATEGY, where=(match.IS_INPUT,)),
+        within.rate(semconv.PART_TOKEN_COUNT, promql.STRATEGY, where=(match.IS_QUESTION,)),
     )
     buckets = within.grown(semconv.PROMPT_TOKENS, "le", ending="_bucket")
     return (
@@ -165,8 +157,8 @@ def _growth(within: Scope) -> tuple[Panel, ...]:
                 "Bloat factor",
                 "Input tokens for each token of the questions, in the chosen range.",
                 promql.per(
-                    within.grown(semconv.PART_TOKEN_COUNT, where=(IS_INPUT,)),
-                    within.grown(semconv.PART_TOKEN_COUNT, where=(IS_QUESTION,)),
+                    within.grown(semconv.PART_TOKEN_COUNT, where=(match.IS_INPUT,)),
+                    within.grown(semconv.PART_TOKEN_COUNT, where=(match.IS_QUESTION,)),
                 ),
                 TIMES,
                 decimals=1,
@@ -182,8 +174,8 @@ def _growth(within: Scope) -> tuple[Panel, ...]:
                 "Of it context",
                 "Share of the input tokens that is retrieved text, in the chosen range.",
                 promql.per(
-                    within.grown(semconv.PART_TOKEN_COUNT, where=(IS_CONTEXT,)),
-                    within.grown(semconv.PART_TOKEN_COUNT, where=(IS_INPUT,)),
+                    within.grown(semconv.PART_TOKEN_COUNT, where=(match.IS_CONTEXT,)),
+                    within.grown(semconv.PART_TOKEN_COUNT, where=(match.IS_INPUT,)),
                 ),
                 SHARE,
                 decimals=0,
@@ -192,8 +184,8 @@ def _growth(within: Scope) -> tuple[Panel, ...]:
                 "Of the context used",
                 "Share of the context's tokens that answers drew on, of those whose fate is known.",
                 promql.per(
-                    within.grown(semconv.CONTEXT_TOKENS, where=(promql.equals(promql.FATE, Fate.USED.value),)),
-                    within.grown(semconv.CONTEXT_TOKENS, where=(IS_KNOWN,)),
+                    within.grown(semconv.CONTEXT_TOKENS, where=(match.IS_USED,)),
+                    within.grown(semconv.CONTEXT_TOKENS, where=(match.IS_KNOWN,)),
                 ),
                 SHARE,
                 decimals=0,
@@ -209,7 +201,7 @@ def _growth(within: Scope) -> tuple[Panel, ...]:
         lines(
             "Bloat factor",
             "Input tokens for each token of the question, by strategy.",
-            [Query(bloat, BY_STRATEGY)],
+            [Query(bloat, legend(promql.STRATEGY))],
             TIMES,
             colours=palette.STRATEGIES,
         ),
@@ -226,7 +218,7 @@ def _use(within: Scope) -> tuple[Panel, ...]:
             "Context tokens of a query, by fate",
             "used: the answer draws on it. unused: sent for nothing. repeated: already in the prompt or an earlier "
             "turn. unknown: the answer does not tell.",
-            [Query(_for_each_query(tokens, queries), BY_FATE)],
+            [Query(promql.share_of(tokens, queries), legend(promql.FATE))],
             NUMBER,
             width=8,
             stacked=True,
@@ -235,7 +227,7 @@ def _use(within: Scope) -> tuple[Panel, ...]:
         lines(
             "Context money a day, by fate",
             "US dollars a day at the rate of each moment. unused and repeated bought nothing.",
-            [Query(f"{money} * {DAY}", BY_FATE)],
+            [Query(f"{money} * {promql.DAY}", legend(promql.FATE))],
             DOLLARS,
             width=8,
             stacked=True,
@@ -260,17 +252,17 @@ def _up_to(within: Scope, rank: int) -> str:
 
 def _worst(within: Scope) -> Panel:
     labels = within.labels or (promql.STRATEGY,)
-    waste = within.grown(semconv.CONTEXT_COST, *labels, where=(IS_WASTE,))
-    known = within.grown(semconv.CONTEXT_TOKENS, *labels, where=(IS_KNOWN,))
-    wasted = within.grown(semconv.CONTEXT_TOKENS, *labels, where=(IS_WASTE,))
+    waste = within.grown(semconv.CONTEXT_COST, *labels, where=(match.IS_WASTE,))
+    known = within.grown(semconv.CONTEXT_TOKENS, *labels, where=(match.IS_KNOWN,))
+    wasted = within.grown(semconv.CONTEXT_TOKENS, *labels, where=(match.IS_WASTE,))
     queries = within.grown(semconv.QUERIES, *labels)
-    context = within.grown(semconv.PART_TOKEN_COUNT, *labels, where=(IS_CONTEXT,))
+    context = within.grown(semconv.PART_TOKEN_COUNT, *labels, where=(match.IS_CONTEXT,))
     return rows_of(
         "The most wasteful",
         "US dollars a day for context that was unused or repeated: the chosen range's, by its length.",
         {label: label.replace("_", " ").capitalize() for label in labels},
         (
-            Column("Waste a day", f"{waste} / $__range_s * {DAY}", DOLLARS, 2),
+            Column("Waste a day", f"{waste} / $__range_s * {promql.DAY}", DOLLARS, 2),
             Column("Wasted", promql.per(wasted, known), SHARE, 0),
             Column("Context tokens a query", promql.per(context, queries), COUNT, 0),
             Column("Queries", queries, COUNT, 0),
@@ -282,9 +274,9 @@ def _worst(within: Scope) -> Panel:
 def _stale(within: Scope) -> Panel:
     context = within.rate(semconv.CONTEXT_TOKENS)
     stale = within.rate(semconv.STALE_TOKENS)
-    unsent = within.rate(semconv.CHUNKS, where=(promql.equals(promql.FATE, Fate.UNSENT.value),))
-    retrieved = within.rate(semconv.CHUNKS, where=(f'{promql.FATE}!="{Fate.REPEATED}"',))
-    sent = within.rate(semconv.CHUNKS, where=(f'{promql.FATE}!="{Fate.UNSENT}"',))
+    unsent = within.rate(semconv.CHUNKS, where=(match.IS_UNSENT,))
+    retrieved = within.rate(semconv.CHUNKS, where=(match.WAS_RETRIEVED_ONCE,))
+    sent = within.rate(semconv.CHUNKS, where=(match.WAS_SENT,))
     cited = within.rate(semconv.CITED_CHUNKS)
     return lines(
         "Stale, never sent, cited",
@@ -306,36 +298,38 @@ def _stale(within: Scope) -> Panel:
 
 def _cache(within: Scope) -> Panel:
     by = promql.STRATEGY
-    read = within.rate(semconv.PART_TOKEN_COUNT, by, where=(IS_INPUT, promql.equals(promql.TOKEN_RATE, "cache_read")))
-    every = within.rate(semconv.PART_TOKEN_COUNT, by, where=(IS_INPUT,))
+    read = within.rate(
+        semconv.PART_TOKEN_COUNT, by, where=(match.IS_INPUT, promql.equals(promql.TOKEN_RATE, "cache_read"))
+    )
+    every = within.rate(semconv.PART_TOKEN_COUNT, by, where=(match.IS_INPUT,))
     return lines(
         "Read from the provider's cache",
         "Share of the input tokens that were billed at the cheap rate.",
-        [Query(promql.per(promql.or_zero(read, every), every), BY_STRATEGY)],
+        [Query(promql.per(promql.or_zero(read, every), every), legend(promql.STRATEGY))],
         SHARE,
         colours=palette.STRATEGIES,
     )
 
 
 def _month(within: Scope) -> tuple[Panel, ...]:
-    def of_day(record: str, *where: str, labels: bool = False) -> str:
+    def of_day(record: Hourly, *where: str) -> str:
         # The offset puts a day's sum at its beginning, where one looks for it.
-        return f"sum_over_time({within.recorded(record, *where, labels=labels)}[1d] offset -1d)"
+        return f"sum_over_time({within.recorded(record, *where, by_labels=False)}[1d] offset -1d)"
 
-    tokens = promql.total(of_day(recording.HOURLY_PART_TOKENS, IS_INPUT), [promql.PART])
-    money = promql.total(of_day(recording.HOURLY_PART_COST, IS_INPUT), [promql.PART])
-    fates = promql.total(of_day(recording.HOURLY_CONTEXT_COST), [promql.FATE])
-    queries = promql.total(of_day(recording.HOURLY_QUERIES))
+    tokens = promql.total(of_day(hourly_series.PART_TOKENS, match.IS_INPUT), [promql.PART])
+    money = promql.total(of_day(hourly_series.PART_COST, match.IS_INPUT), [promql.PART])
+    fates = promql.total(of_day(hourly_series.CONTEXT_COST), [promql.FATE])
+    queries = promql.total(of_day(hourly_series.QUERIES))
     shown = (
-        ("Input tokens of a query", "by origin", _for_each_query(tokens, queries), NUMBER, BY_PART, ORIGINS),
-        ("Input money", "in US dollars by origin", money, DOLLARS, BY_PART, ORIGINS),
-        ("Context money", "in US dollars by fate", fates, DOLLARS, BY_FATE, FATES),
+        ("Input tokens of a query", "by origin", promql.share_of(tokens, queries), NUMBER, promql.PART, ORIGINS),
+        ("Input money", "in US dollars by origin", money, DOLLARS, promql.PART, ORIGINS),
+        ("Context money", "in US dollars by fate", fates, DOLLARS, promql.FATE, FATES),
     )
     return tuple(
         lines(
             f"{title} by day",
             f"Each day, {how}, from the recording rules; not by the app's own labels.",
-            [Query(expression, legend)],
+            [Query(expression, legend(label))],
             unit,
             width=8,
             height=9,
@@ -346,5 +340,5 @@ def _month(within: Scope) -> tuple[Panel, ...]:
             missing=NEEDS_RULES,
             colours=colours,
         )
-        for title, how, expression, unit, legend, colours in shown
+        for title, how, expression, unit, label, colours in shown
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ragmeter import semconv
-from ragmeter.model import OperationKind, Origin
 from ragmeter.prometheus_names import label_name, metric_name
 from ragmeter.semconv import Metric
 
@@ -22,11 +21,9 @@ COLLECTION = label_name(semconv.DB_COLLECTION)
 DATABASE = label_name(semconv.DB_SYSTEM)
 ERROR = label_name(semconv.ERROR_TYPE)
 
-TO_BE_PRICED = f'{OPERATION}!="{OperationKind.SEARCH}"'
-"""A matcher for calls that should have a price: a database is paid by the month, and its searches lack none."""
-
-INPUT = "|".join(origin.value for origin in Origin)
-"""Values of the part label that are tokens of a prompt, as a regular expression."""
+HOUR = "3600"
+DAY = "86400"
+"""Seconds."""
 
 
 def selector(metric: Metric | str, matchers: Iterable[str] = (), *, ending: str = "") -> str:
@@ -66,6 +63,11 @@ def quantile(share: float, metric: Metric, window: str, labels: Iterable[str], m
     """A quantile of a histogram by labels."""
     buckets = total(rate(selector(metric, matchers, ending="_bucket"), window), ("le", *labels))
     return f"histogram_quantile({share:g}, {buckets})"
+
+
+def share_of(parts: str, whole: str) -> str:
+    """Each of several series as a share of one that has no labels, where there is any of it."""
+    return f"{parts} / on () group_left () ({whole} > 0)"
 
 
 def per(amount: str, of: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ragmeter import palette, semconv
 from ragmeter.dashboards import expressions as promql
+from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.board import Board, Section
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.panels import (
@@ -14,6 +15,7 @@ from ragmeter.dashboards.panels import (
     Column,
     Panel,
     Query,
+    legend,
     lines,
     number,
     rows_of,
@@ -59,8 +61,18 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
         return f"{within.grown(metric)} or vector(0)"
 
     return strip(
-        number("Processes", "Processes with a wrapped client.", f"count({_process(within)})", COUNT),
-        number("Waiting", "Operations that wait to be accounted for, now.", promql.total(_queue(within)), COUNT),
+        number(
+            "Processes",
+            "Processes with a wrapped client.",
+            f"count(group by (job, instance) ({within.series(semconv.CLIENTS)}))",
+            COUNT,
+        ),
+        number(
+            "Waiting",
+            "Operations that wait to be accounted for, now.",
+            promql.total(within.series(semconv.QUEUED)),
+            COUNT,
+        ),
         number(
             "Without anatomy",
             "Operations of the chosen range that found the queue full: their totals are right, their parts unknown.",
@@ -96,23 +108,15 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
     )
 
 
-def _process(within: Scope) -> str:
-    return f"group by (job, instance) ({within.series(semconv.CLIENTS)})"
-
-
-def _queue(within: Scope) -> str:
-    return within.series(semconv.QUEUED)
-
-
 def _operations(within: Scope) -> tuple[Panel, ...]:
     by_kind = within.rate(semconv.OPERATIONS, promql.OPERATION)
-    by_price = within.rate(semconv.OPERATIONS, promql.PRICE_STATE, where=(promql.TO_BE_PRICED,))
-    every = within.rate(semconv.OPERATIONS, where=(promql.TO_BE_PRICED,))
+    by_price = within.rate(semconv.OPERATIONS, promql.PRICE_STATE, where=(match.TO_BE_PRICED,))
+    every = within.rate(semconv.OPERATIONS, where=(match.TO_BE_PRICED,))
     return (
         lines(
             "Operations",
             "Calls to models and databases a second, by kind.",
-            [Query(by_kind, f"{{{{{promql.OPERATION}}}}}")],
+            [Query(by_kind, legend(promql.OPERATION))],
             PER_SECOND,
             width=8,
             stacked=True,
@@ -120,7 +124,7 @@ def _operations(within: Scope) -> tuple[Panel, ...]:
         lines(
             "How exact is the money?",
             "Share of the models' calls by the state of their price.",
-            [Query(f"{by_price} / on () group_left () ({every} > 0)", f"{{{{{promql.PRICE_STATE}}}}}")],
+            [Query(promql.share_of(by_price, every), legend(promql.PRICE_STATE))],
             SHARE,
             width=8,
             stacked=True,
@@ -130,7 +134,7 @@ def _operations(within: Scope) -> tuple[Panel, ...]:
         lines(
             "Queue",
             "Operations that wait to be accounted for: a worker that keeps up has next to none.",
-            [Query(promql.total(_queue(within), [promql.JOB]), "{{job}}")],
+            [Query(promql.total(within.series(semconv.QUEUED), [promql.JOB]), legend(promql.JOB))],
             NUMBER,
             width=8,
             calculations=("mean", "max"),
@@ -145,7 +149,7 @@ def _details(within: Scope) -> tuple[Panel, ...]:
         semconv.OPERATIONS,
         promql.PROVIDER,
         promql.MODEL,
-        where=(promql.TO_BE_PRICED, promql.equals(promql.PRICE_STATE, PriceState.UNPRICED.value)),
+        where=(match.TO_BE_PRICED, match.IS_UNPRICED),
     )
     return (
         rows_of(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ragmeter import palette, semconv
+from ragmeter import hourly_series, palette, semconv
 from ragmeter.dashboards import expressions as promql
+from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.board import Board, Section
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.panels import (
@@ -18,18 +19,16 @@ from ragmeter.dashboards.panels import (
     Panel,
     Query,
     filled_lines,
+    legend,
     lines,
     number,
     ranking,
     rows_of,
     strip,
 )
-from ragmeter.dashboards.recording import BUDGET, HOURLY_COST
+from ragmeter.dashboards.recording import BUDGET
 from ragmeter.dashboards.scope import RANGE, RATE, Scope, scope
-from ragmeter.model import PriceState
 
-HOUR = "3600"
-BY_STRATEGY = Query("", f"{{{{{promql.STRATEGY}}}}}")
 MOST = 8
 """Bars of a ranking."""
 MOST_IN_LINE = 4
@@ -61,15 +60,14 @@ def board(options: Options) -> Board:
 def _spend(within: Scope) -> tuple[Panel, ...]:
     cost = within.grown(semconv.COST)
     month, projected = _month(within)
-    calls = within.grown(semconv.OPERATIONS, where=(promql.TO_BE_PRICED,))
-    is_unpriced = promql.equals(promql.PRICE_STATE, PriceState.UNPRICED.value)
-    unpriced = within.grown(semconv.OPERATIONS, where=(promql.TO_BE_PRICED, is_unpriced))
-    estimated = within.grown(semconv.COST, where=(promql.equals(promql.PRICE_STATE, PriceState.ESTIMATED.value),))
+    calls = within.grown(semconv.OPERATIONS, where=(match.TO_BE_PRICED,))
+    unpriced = within.grown(semconv.OPERATIONS, where=(match.TO_BE_PRICED, match.IS_UNPRICED))
+    estimated = within.grown(semconv.COST, where=(match.IS_ESTIMATED,))
     return strip(
         number(
             "Now, an hour",
             "US dollars an hour at the end of the range.",
-            f"{promql.total(promql.rate(within.series(semconv.COST), '5m'))} * {HOUR}",
+            f"{promql.total(promql.rate(within.series(semconv.COST), '5m'))} * {promql.HOUR}",
             DOLLARS,
         ),
         number("In this range", "US dollars in the chosen range.", cost, DOLLARS),
@@ -119,28 +117,24 @@ def _spend(within: Scope) -> tuple[Panel, ...]:
 
 def _month(within: Scope) -> tuple[str, str]:
     """This month's cost so far, and what it will be: at the end of the chosen range, whichever that is."""
-    hourly = within.recorded(HOURLY_COST, *_model(within))
+    hourly = within.recorded(hourly_series.COST)
     # Inside a subquery month() is that of each hour; the limit's timestamp at the query's end tells the one asked for.
     asked = f"month(max(timestamp({BUDGET.record} @ end())))"
-    in_month = f"month(vector(time() - {HOUR} / 2)) == on () {asked}"
+    in_month = f"month(vector(time() - {promql.HOUR} / 2)) == on () {asked}"
     hourly_total = promql.total(f"last_over_time({hourly}[1h])")
     hours = f"sum_over_time(({hourly_total} and on () ({in_month}))[31d:1h])"
     # In the first hour of a month, and of the rules, there is no whole hour yet.
     month = f"({hours} or 0 * {promql.total(f'last_over_time({hourly}[2h])')})"
-    mean = f"{promql.total(f'sum_over_time({hourly}[7d])')} / max(count_over_time({HOURLY_COST}[7d]))"
+    mean = f"{promql.total(f'sum_over_time({hourly}[7d])')} / max(count_over_time({hourly_series.COST.name}[7d]))"
     left = "(24 * (days_in_month() - day_of_month() + 1) - hour())"
     return month, f"{month} + {mean} * {left}"
-
-
-def _model(within: Scope) -> tuple[str, ...]:
-    return (promql.one_of(promql.MODEL, "$model"),) if within.models else ()
 
 
 def _spend_over_time(within: Scope) -> Panel:
     return lines(
         "Spend by strategy",
         "US dollars an hour. `none` is money that no answer came for, such as the embedding of documents.",
-        [Query(f"{within.rate(semconv.COST, promql.STRATEGY)} * {HOUR}", BY_STRATEGY.legend)],
+        [Query(f"{within.rate(semconv.COST, promql.STRATEGY)} * {promql.HOUR}", legend(promql.STRATEGY))],
         DOLLARS,
         stacked=True,
         colours=palette.STRATEGIES,
@@ -149,11 +143,11 @@ def _spend_over_time(within: Scope) -> Panel:
 
 def _days(within: Scope) -> Panel:
     # The offset puts a day's sum at its beginning, where one looks for it, and shows today as far as it has come.
-    daily = f"sum_over_time({within.recorded(HOURLY_COST, *_model(within))}[1d] offset -1d)"
+    daily = f"sum_over_time({within.recorded(hourly_series.COST)}[1d] offset -1d)"
     return lines(
         "Spend by day",
         "US dollars of each day by strategy, from the recording rules.",
-        [Query(promql.total(daily, [promql.STRATEGY]), BY_STRATEGY.legend)],
+        [Query(promql.total(daily, [promql.STRATEGY]), legend(promql.STRATEGY))],
         DOLLARS,
         stacked=True,
         bars=True,
@@ -168,11 +162,11 @@ def _days(within: Scope) -> Panel:
 def _table(within: Scope) -> Panel:
     by = promql.STRATEGY
     queries = within.grown(semconv.QUERIES, by)
-    failed = within.grown(semconv.QUERIES, by, where=(f'{promql.ERROR}!=""',))
+    failed = within.grown(semconv.QUERIES, by, where=(match.FAILED,))
     cost = within.grown(semconv.COST, by)
-    prompt = within.grown(semconv.PART_TOKEN_COUNT, by, where=(promql.one_of(promql.PART, promql.INPUT),))
-    context = within.grown(semconv.PART_TOKEN_COUNT, by, where=(promql.equals(promql.PART, "context"),))
-    question = within.grown(semconv.PART_TOKEN_COUNT, by, where=(promql.equals(promql.PART, "question"),))
+    prompt = within.grown(semconv.PART_TOKEN_COUNT, by, where=(match.IS_INPUT,))
+    context = within.grown(semconv.PART_TOKEN_COUNT, by, where=(match.IS_CONTEXT,))
+    question = within.grown(semconv.PART_TOKEN_COUNT, by, where=(match.IS_QUESTION,))
     seconds = within.matchers(semconv.QUERY_DURATION)
     return rows_of(
         "Side by side",
@@ -201,7 +195,7 @@ def _per_1000_over_time(within: Scope) -> Panel:
     return lines(
         "Cost of 1,000 queries",
         "US dollars by strategy. A step up without more traffic: see the dashboard `Why did it change?`.",
-        [Query(f"1000 * {per_query}", BY_STRATEGY.legend)],
+        [Query(f"1000 * {per_query}", legend(promql.STRATEGY))],
         DOLLARS,
         colours=palette.STRATEGIES,
     )
@@ -212,7 +206,12 @@ def _latency(within: Scope) -> Panel:
     return lines(
         "Time until the answer, p95",
         "Seconds from the start of a query to its end that 95 % of the queries stay below.",
-        [Query(promql.quantile(0.95, semconv.QUERY_DURATION, RATE, [promql.STRATEGY], matchers), BY_STRATEGY.legend)],
+        [
+            Query(
+                promql.quantile(0.95, semconv.QUERY_DURATION, RATE, [promql.STRATEGY], matchers),
+                legend(promql.STRATEGY),
+            )
+        ],
         SECONDS,
         colours=palette.STRATEGIES,
     )
@@ -227,7 +226,7 @@ def _spenders(within: Scope) -> tuple[Panel, ...]:
             [
                 Query(
                     f"sort_desc(topk({MOST}, {promql.named(within.grown(semconv.COST, label), label)} > 0))",
-                    f"{{{{{label}}}}}",
+                    legend(label),
                 )
             ],
             DOLLARS,
@@ -240,12 +239,12 @@ def _spenders(within: Scope) -> tuple[Panel, ...]:
 def _traffic(within: Scope) -> tuple[Panel, ...]:
     by = promql.STRATEGY
     queries = within.rate(semconv.QUERIES, by)
-    failed = within.rate(semconv.QUERIES, by, where=(f'{promql.ERROR}!=""',))
+    failed = within.rate(semconv.QUERIES, by, where=(match.FAILED,))
     return (
         lines(
             "Queries",
             "Answered user queries a second, also those that failed for good.",
-            [Query(queries, BY_STRATEGY.legend)],
+            [Query(queries, legend(promql.STRATEGY))],
             PER_SECOND,
             stacked=True,
             colours=palette.STRATEGIES,
@@ -253,7 +252,7 @@ def _traffic(within: Scope) -> tuple[Panel, ...]:
         lines(
             "Failed queries",
             "Share of the queries that failed for good.",
-            [Query(promql.per(promql.or_zero(failed, queries), queries), BY_STRATEGY.legend)],
+            [Query(promql.per(promql.or_zero(failed, queries), queries), legend(promql.STRATEGY))],
             SHARE,
             colours=palette.STRATEGIES,
             calculations=("mean", "max"),

@@ -24,6 +24,7 @@ from grafana_foundation_sdk.models.dashboard import (
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
+from ragmeter import palette
 from ragmeter.dashboards.scope import DATASOURCE
 
 DOLLARS = "currencyUSD"
@@ -52,6 +53,9 @@ PLAIN = "semi-dark-blue"
 NEEDS_RULES = "load the recording rules"
 """Shown where a panel reads recorded series and finds none."""
 
+ORIGINS = {origin.value: colour for origin, colour in palette.ORIGINS.items()}
+FATES = {fate.value: colour for fate, colour in palette.FATES.items()}
+
 Panel = Any
 """A builder of one of the SDK's panels: its classes share methods, and no base class that has them."""
 
@@ -62,6 +66,11 @@ class Query:
 
     expression: str
     legend: str = ""
+
+
+def legend(*labels: str) -> str:
+    """A name of a series from the values of labels."""
+    return " ".join(f"{{{{{label}}}}}" for label in labels)
 
 
 @dataclass(frozen=True, slots=True)

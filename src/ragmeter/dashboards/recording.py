@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ragmeter import semconv
+from ragmeter import hourly_series, semconv
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.rules import Group, Recording
+from ragmeter.hourly_series import Hourly
 from ragmeter.prometheus_names import label_name, metric_name
 from ragmeter.semconv import Metric
 
@@ -28,13 +29,6 @@ COST_USUAL_1H = f"job_strategy:{metric_name(semconv.COST)}:usual1h"
 """What `COST_RATE_1H` is at this hour of other days."""
 USUAL_DAYS = (1, 2, 3, 7)
 """How many days back is looked for what is usual: the days before and the same day of the last week."""
-
-HOURLY_COST = f"job_strategy_model:{metric_name(semconv.COST)}:increase1h"
-"""US dollars of each hour by job, strategy, model and the app's labels; one sample an hour: `sum_over_time` adds up."""
-HOURLY_QUERIES = f"job_strategy:{metric_name(semconv.QUERIES)}:increase1h"
-HOURLY_PART_COST = f"job_strategy_part:{metric_name(semconv.COST)}:increase1h"
-HOURLY_PART_TOKENS = f"job_strategy_part:{metric_name(semconv.PART_TOKEN_COUNT)}:increase1h"
-HOURLY_CONTEXT_COST = f"job_strategy_fate:{metric_name(semconv.CONTEXT_COST)}:increase1h"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,19 +134,10 @@ def usual(series: str) -> str:
 def hourly(options: Options) -> Group:
     """What each hour added, for panels over months: one sample an hour, each hour once."""
     labels = tuple(label_name(label) for label in options.labels)
-    by = (promql.JOB, promql.STRATEGY)
 
-    def of_hour(record: str, metric: Metric, *more: str) -> Recording:
-        return Recording(record, promql.total(promql.increase(promql.selector(metric), "1h"), (*by, *more)))
+    def of_hour(series: Hourly) -> Recording:
+        own = (*(label_name(name) for name in series.by), *(labels if series.has_labels else ()))
+        grown = promql.increase(promql.selector(series.metric), "1h")
+        return Recording(series.name, promql.total(grown, (promql.JOB, promql.STRATEGY, *own)))
 
-    return Group(
-        "ragmeter-hourly",
-        "1h",
-        (
-            of_hour(HOURLY_COST, semconv.COST, promql.MODEL, *labels),
-            of_hour(HOURLY_QUERIES, semconv.QUERIES, *labels),
-            of_hour(HOURLY_PART_COST, semconv.COST, promql.PART),
-            of_hour(HOURLY_PART_TOKENS, semconv.PART_TOKEN_COUNT, promql.PART),
-            of_hour(HOURLY_CONTEXT_COST, semconv.CONTEXT_COST, promql.FATE),
-        ),
-    )
+    return Group("ragmeter-hourly", "1h", tuple(of_hour(series) for series in hourly_series.ALL))

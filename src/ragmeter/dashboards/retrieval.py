@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ragmeter import palette, semconv, strategy
+from ragmeter import palette, semconv
 from ragmeter.dashboards import expressions as promql
+from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.board import Board, Section
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.panels import (
@@ -17,6 +18,7 @@ from ragmeter.dashboards.panels import (
     Panel,
     Query,
     bands,
+    legend,
     lines,
     number,
     rows_of,
@@ -25,12 +27,6 @@ from ragmeter.dashboards.panels import (
 from ragmeter.dashboards.scope import RANGE, RATE, Scope, scope
 
 PLACE = (promql.DATABASE, promql.COLLECTION)
-BY_PLACE = f"{{{{{promql.DATABASE}}}}} {{{{{promql.COLLECTION}}}}}"
-BY_STRATEGY = f"{{{{{promql.STRATEGY}}}}}"
-FAILED = f'{promql.ERROR}!=""'
-OF_QUERIES = f'{promql.STRATEGY}!="{strategy.NONE}"'
-"""Without what no query asked for: the embedding of documents."""
-IS_RETRIEVAL = promql.one_of(promql.PART, "embedding|search|rerank")
 
 
 def board(options: Options) -> Board:
@@ -85,7 +81,7 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
         number(
             "Failed",
             "Share of the searches that failed.",
-            promql.per(f"({_searches(within, where=(FAILED,))} or vector(0))", every),
+            promql.per(f"({_searches(within, where=(match.FAILED,))} or vector(0))", every),
             SHARE,
             limits=((0.01, "orange"), (0.05, "red")),
         ),
@@ -95,7 +91,7 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
 def _places(within: Scope) -> Panel:
     matchers = within.matchers(semconv.SEARCH_DURATION)
     every = _searches(within, *PLACE)
-    failed = _searches(within, *PLACE, where=(FAILED,))
+    failed = _searches(within, *PLACE, where=(match.FAILED,))
     empty = within.grown(semconv.SEARCH_EMPTY, *PLACE)
     found = within.grown(semconv.SEARCH_RESULTS, *PLACE, ending="_sum")
     answered = within.grown(semconv.SEARCH_RESULTS, *PLACE, ending="_count")
@@ -134,7 +130,7 @@ def _times(within: Scope) -> tuple[Panel, ...]:
             lines(
                 f"Search time, p{share * 100:.0f}",
                 f"Seconds that {share:.0%} of the searches stay below.",
-                [Query(promql.quantile(share, semconv.SEARCH_DURATION, RATE, PLACE, matchers), BY_PLACE)],
+                [Query(promql.quantile(share, semconv.SEARCH_DURATION, RATE, PLACE, matchers), legend(*PLACE))],
                 SECONDS,
                 width=8,
                 calculations=("mean", "max"),
@@ -144,7 +140,7 @@ def _times(within: Scope) -> tuple[Panel, ...]:
         lines(
             "Share of the answer's time",
             "Mean share of a query's duration that was spent searching, by strategy.",
-            [Query(mean_share, BY_STRATEGY)],
+            [Query(mean_share, legend(promql.STRATEGY))],
             SHARE,
             width=8,
             colours=palette.STRATEGIES,
@@ -154,7 +150,7 @@ def _times(within: Scope) -> tuple[Panel, ...]:
 
 def _results(within: Scope) -> tuple[Panel, ...]:
     every = within.rate(semconv.SEARCH_DURATION, *PLACE, ending="_count")
-    failed = within.rate(semconv.SEARCH_DURATION, *PLACE, promql.ERROR, where=(FAILED,), ending="_count")
+    failed = within.rate(semconv.SEARCH_DURATION, *PLACE, promql.ERROR, where=(match.FAILED,), ending="_count")
     empty = within.rate(semconv.SEARCH_EMPTY, *PLACE)
     answered = within.rate(semconv.SEARCH_RESULTS, *PLACE, ending="_count")
     found = promql.per(
@@ -165,14 +161,14 @@ def _results(within: Scope) -> tuple[Panel, ...]:
         lines(
             "Chunks of a search",
             "Mean number of chunks that a search returns.",
-            [Query(found, BY_PLACE)],
+            [Query(found, legend(*PLACE))],
             NUMBER,
             width=8,
         ),
         lines(
             "Empty searches",
             "Share of the searches that succeeded and found nothing.",
-            [Query(promql.per(promql.or_zero(empty, answered), answered), BY_PLACE)],
+            [Query(promql.per(promql.or_zero(empty, answered), answered), legend(*PLACE))],
             SHARE,
             width=8,
             calculations=("mean", "max"),
@@ -181,7 +177,7 @@ def _results(within: Scope) -> tuple[Panel, ...]:
             "Failed searches",
             "Searches a second that failed, by error.",
             [
-                Query(promql.last_part(failed, promql.ERROR, PLACE), f"{BY_PLACE} {{{{{promql.ERROR}}}}}"),
+                Query(promql.last_part(failed, promql.ERROR, PLACE), legend(*PLACE, promql.ERROR)),
                 Query(f"0 * {promql.total(every)}", "none"),
             ],
             PER_SECOND,
@@ -203,7 +199,7 @@ def _results(within: Scope) -> tuple[Panel, ...]:
                         within.rate(semconv.SEARCH_SCORE, *PLACE, ending="_sum"),
                         within.rate(semconv.SEARCH_SCORE, *PLACE, ending="_count"),
                     ),
-                    BY_PLACE,
+                    legend(*PLACE),
                 )
             ],
             NUMBER,
@@ -212,21 +208,24 @@ def _results(within: Scope) -> tuple[Panel, ...]:
 
 
 def _money(within: Scope) -> tuple[Panel, ...]:
-    money = within.rate(semconv.COST, promql.PART, where=(IS_RETRIEVAL, OF_QUERIES))
+    money = within.rate(semconv.COST, promql.PART, where=(match.IS_RETRIEVAL, match.OF_QUERIES))
     context = within.rate(semconv.CONTEXT_COST)
     return (
         lines(
             "Embedding, read units, reranking",
             "US dollars a day for the retrieval of queries, without the embedding of documents. Databases that bill "
             "nothing by the search have no part here.",
-            [Query(f"{money} * 86400", f"{{{{{promql.PART}}}}}")],
+            [Query(f"{money} * {promql.DAY}", legend(promql.PART))],
             DOLLARS,
             stacked=True,
         ),
         lines(
             "And the prompt it fills",
             "US dollars a day for retrieved text in prompts: as a rule many times what finding it costs.",
-            [Query(f"{context} * 86400", "context in prompts"), Query(f"sum({money}) * 86400", "retrieval itself")],
+            [
+                Query(f"{context} * {promql.DAY}", "context in prompts"),
+                Query(f"sum({money}) * {promql.DAY}", "retrieval itself"),
+            ],
             DOLLARS,
             colours={"context in prompts": palette.STRATEGIES["rag"], "retrieval itself": palette.STRATEGIES["base"]},
         ),

@@ -11,6 +11,7 @@ from grafana_foundation_sdk.models.dashboard import VariableOption, VariableRefr
 from ragmeter import semconv
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards.options import Options
+from ragmeter.hourly_series import Hourly
 from ragmeter.prometheus_names import label_name, metric_name
 from ragmeter.semconv import Metric
 
@@ -104,14 +105,19 @@ class Scope:
         """Growth over a window, which is the chosen range unless given and ends `offset` ago, summed by labels."""
         return promql.total(promql.increase(self.series(metric, *where, ending=ending), window, offset), by)
 
-    def recorded(self, name: str, *where: str, labels: bool = True) -> str:
-        """A recorded series by job and strategy, and by the app's labels where it has them."""
+    def recorded(self, series: Hourly, *where: str, by_labels: bool = True) -> str:
+        """The recorded hours of a metric that the reader chose, by the variables whose labels they have.
+
+        Without `by_labels` the app's labels do not count: to be compared with series that lack them.
+        """
         matchers = [promql.one_of(promql.JOB, "$service")]
         if self.strategies:
             matchers.append(promql.one_of(promql.STRATEGY, "$strategy"))
-        if labels:
+        if by_labels and series.has_labels:
             matchers.extend(promql.one_of(label, f"${label}") for label in self.labels)
-        return promql.selector(name, (*matchers, *where))
+        if self.models and semconv.RESPONSE_MODEL in series.by:
+            matchers.append(promql.one_of(promql.MODEL, "$model"))
+        return promql.selector(series.name, (*matchers, *where))
 
     def variables(self) -> tuple[build.DatasourceVariable | build.QueryVariable, ...]:
         """The variables, in the order of their dependence: the service narrows the others."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ragmeter import palette, semconv
 from ragmeter.dashboards import expressions as promql
+from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.board import Board, Section
-from ragmeter.dashboards.context_bloat import IS_CONTEXT, IS_INPUT, IS_KNOWN, IS_WASTE
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.panels import (
     COUNT,
@@ -16,6 +16,7 @@ from ragmeter.dashboards.panels import (
     Column,
     Panel,
     Query,
+    legend,
     lines,
     ranking,
     rows_of,
@@ -23,11 +24,7 @@ from ragmeter.dashboards.panels import (
 from ragmeter.dashboards.scope import RANGE, RATE, Scope, scope
 
 BY = promql.STRATEGY
-LEGEND = f"{{{{{BY}}}}}"
-IS_CALL = promql.one_of(promql.OPERATION, "chat|text_completion")
-IS_OUTPUT = promql.one_of(promql.PART, "output|reasoning")
-FAILED = f'{promql.ERROR}!=""'
-MONTH = "30 * 86400"
+LEGEND = legend(BY)
 
 
 def board(options: Options) -> Board:
@@ -58,8 +55,8 @@ def _tokens(within: Scope, *where: str) -> str:
 
 def _table(within: Scope) -> Panel:
     queries = within.grown(semconv.QUERIES, BY)
-    failed = promql.or_zero(within.grown(semconv.QUERIES, BY, where=(FAILED,)), queries)
-    calls = within.grown(semconv.OPERATIONS, BY, where=(IS_CALL,))
+    failed = promql.or_zero(within.grown(semconv.QUERIES, BY, where=(match.FAILED,)), queries)
+    calls = within.grown(semconv.OPERATIONS, BY, where=(match.IS_CALL,))
     seconds = within.matchers(semconv.QUERY_DURATION)
     return rows_of(
         "For 1,000 queries",
@@ -67,11 +64,15 @@ def _table(within: Scope) -> Panel:
         {BY: "Strategy"},
         (
             Column("Cost", _for_1000(within.grown(semconv.COST, BY), within), DOLLARS, 4),
-            Column("of it input", _for_1000(within.grown(semconv.COST, BY, where=(IS_INPUT,)), within), DOLLARS, 4),
-            Column("of it output", _for_1000(within.grown(semconv.COST, BY, where=(IS_OUTPUT,)), within), DOLLARS, 4),
+            Column(
+                "of it input", _for_1000(within.grown(semconv.COST, BY, where=(match.IS_INPUT,)), within), DOLLARS, 4
+            ),
+            Column(
+                "of it output", _for_1000(within.grown(semconv.COST, BY, where=(match.IS_OUTPUT,)), within), DOLLARS, 4
+            ),
             Column("Model calls", _for_1000(calls, within), COUNT, 0),
-            Column("Input tokens", _for_1000(_tokens(within, IS_INPUT), within), COUNT, 0),
-            Column("Output tokens", _for_1000(_tokens(within, IS_OUTPUT), within), COUNT, 0),
+            Column("Input tokens", _for_1000(_tokens(within, match.IS_INPUT), within), COUNT, 0),
+            Column("Output tokens", _for_1000(_tokens(within, match.IS_OUTPUT), within), COUNT, 0),
             Column("Failed", f"1000 * {promql.per(failed, queries)}", COUNT, 1),
             Column("Time, p50", promql.quantile(0.5, semconv.QUERY_DURATION, RANGE, [BY], seconds), SECONDS, 2),
             Column("Time, p95", promql.quantile(0.95, semconv.QUERY_DURATION, RANGE, [BY], seconds), SECONDS, 2),
@@ -84,8 +85,8 @@ def _table(within: Scope) -> Panel:
 def _bars(within: Scope) -> tuple[Panel, ...]:
     queries = within.grown(semconv.QUERIES, BY)
     cost = within.grown(semconv.COST, BY)
-    output = promql.per(_tokens(within, IS_OUTPUT), queries)
-    context = promql.per(promql.or_zero(_tokens(within, IS_CONTEXT), queries), queries)
+    output = promql.per(_tokens(within, match.IS_OUTPUT), queries)
+    context = promql.per(promql.or_zero(_tokens(within, match.IS_CONTEXT), queries), queries)
     dearest = f"1000 * histogram_quantile(0.95, {within.grown(semconv.QUERY_COST, 'le', BY, ending='_bucket')})"
     of_each = {
         "Cost of 1,000 queries": ("US dollars.", f"1000 * {promql.per(cost, queries)}", DOLLARS),
@@ -109,8 +110,8 @@ def _bars(within: Scope) -> tuple[Panel, ...]:
 
 def _over_time(within: Scope) -> tuple[Panel, ...]:
     queries = within.rate(semconv.QUERIES, BY)
-    failed = promql.or_zero(within.rate(semconv.QUERIES, BY, where=(FAILED,)), queries)
-    output = within.rate(semconv.PART_TOKEN_COUNT, BY, where=(IS_OUTPUT,))
+    failed = promql.or_zero(within.rate(semconv.QUERIES, BY, where=(match.FAILED,)), queries)
+    output = within.rate(semconv.PART_TOKEN_COUNT, BY, where=(match.IS_OUTPUT,))
     seconds = promql.quantile(0.95, semconv.QUERY_DURATION, RATE, [BY], within.matchers(semconv.QUERY_DURATION))
     of_each = {
         "Cost of 1,000 queries": (
@@ -134,9 +135,9 @@ def _over_time(within: Scope) -> tuple[Panel, ...]:
 
 def _savings(within: Scope) -> Panel:
     cost = within.grown(semconv.COST, BY)
-    waste = within.grown(semconv.CONTEXT_COST, BY, where=(IS_WASTE,))
-    wasted = within.grown(semconv.CONTEXT_TOKENS, BY, where=(IS_WASTE,))
-    known = within.grown(semconv.CONTEXT_TOKENS, BY, where=(IS_KNOWN,))
+    waste = within.grown(semconv.CONTEXT_COST, BY, where=(match.IS_WASTE,))
+    wasted = within.grown(semconv.CONTEXT_TOKENS, BY, where=(match.IS_WASTE,))
+    known = within.grown(semconv.CONTEXT_TOKENS, BY, where=(match.IS_KNOWN,))
     queries = within.grown(semconv.QUERIES, BY)
     return rows_of(
         "If prompts had only the chunks that answers use",
@@ -148,7 +149,7 @@ def _savings(within: Scope) -> Panel:
             Column("Cost of 1,000", f"1000 * {promql.per(cost, queries)} and {waste}", DOLLARS, 4),
             Column("trimmed", f"1000 * {promql.per(f'({cost} - {waste})', queries)}", DOLLARS, 4),
             Column("Saved", promql.per(waste, cost), SHARE, 1),
-            Column("In 30 days", f"{waste} / $__range_s * {MONTH}", DOLLARS, 2),
+            Column("In 30 days", f"{waste} / $__range_s * 30 * {promql.DAY}", DOLLARS, 2),
             Column("Not used", promql.per(wasted, known), SHARE, 0),
         ),
         width=12,
@@ -160,13 +161,13 @@ def _savings(within: Scope) -> Panel:
 def _saved_over_time(within: Scope) -> Panel:
     queries = within.rate(semconv.QUERIES, BY)
     cost = within.rate(semconv.COST, BY)
-    waste = within.rate(semconv.CONTEXT_COST, BY, where=(IS_WASTE,))
+    waste = within.rate(semconv.CONTEXT_COST, BY, where=(match.IS_WASTE,))
     trimmed = {f"{strategy} trimmed": colour for strategy, colour in palette.STRATEGIES.items()}
     return lines(
         "Cost of 1,000 queries, as it is and trimmed",
         "US dollars for the strategies that retrieve.",
         [
-            Query(f"1000 * {promql.per(cost, queries)} and {waste}", f"{LEGEND}"),
+            Query(f"1000 * {promql.per(cost, queries)} and {waste}", LEGEND),
             Query(f"1000 * {promql.per(f'({cost} - {waste})', queries)}", f"{LEGEND} trimmed"),
         ],
         DOLLARS,

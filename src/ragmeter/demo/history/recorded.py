@@ -3,57 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TextIO
 
 import numpy as np
 
-from ragmeter import semconv
+from ragmeter import hourly_series, semconv
 from ragmeter.demo.history.accounting import Labels
 from ragmeter.demo.history.openmetrics import header, samples, texts
 from ragmeter.demo.history.series import History, Numbers
 from ragmeter.demo.history.shop import JOB, LABELS
 from ragmeter.demo.history.traffic import HOUR, Ints
+from ragmeter.hourly_series import Hourly
 from ragmeter.prometheus_names import label_name
-from ragmeter.semconv import Metric
-
-
-@dataclass(frozen=True, slots=True)
-class Hourly:
-    """One recorded series: its name, the metric whose growth it holds, and the attributes it is summed by."""
-
-    name: str
-    metric: Metric
-    by: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class HourlyNames:
-    """The names that the recording rules have for the growth of an hour."""
-
-    cost: str
-    queries: str
-    part_cost: str
-    part_tokens: str
-    context_cost: str
-
-    @property
-    def series(self) -> tuple[Hourly, ...]:
-        """What each name stands for."""
-        by_part, by_fate = (semconv.STRATEGY, semconv.PART), (semconv.STRATEGY, semconv.CHUNK_FATE)
-        return (
-            Hourly(self.cost, semconv.COST, (semconv.STRATEGY, semconv.RESPONSE_MODEL, *LABELS)),
-            Hourly(self.queries, semconv.QUERIES, (semconv.STRATEGY, *LABELS)),
-            Hourly(self.part_cost, semconv.COST, by_part),
-            Hourly(self.part_tokens, semconv.PART_TOKEN_COUNT, by_part),
-            Hourly(self.context_cost, semconv.CONTEXT_COST, by_fate),
-        )
 
 
 def recorded(
     history: History,
     file: TextIO,
-    names: HourlyNames,
     *,
     jobs: Sequence[str] = (JOB,),
     advance: Callable[[], None] = lambda: None,
@@ -61,12 +27,12 @@ def recorded(
     """Write the hourly series of a history under each of the jobs; the file is not ended.
 
     Each whole hour of the clock has one sample, at its end, whatever the history's steps are. `advance` is called after
-    each job of each name. Gives the number of series that were written.
+    each job of each series. Gives the number of series that were written.
     """
     first, ends = whole_hours(history.times)
     stamps = [f" {time}\n" for time in ends.tolist()]
     number = 0
-    for hourly in names.series:
+    for hourly in hourly_series.ALL:
         file.write(header(hourly.name, "gauge", f"Growth of {hourly.metric.name} in an hour"))
         rows = [
             (dict(labels), texts(np.add.reduceat(growth, first)[: len(ends)]))
@@ -88,9 +54,10 @@ def whole_hours(times: Ints) -> tuple[Ints, Ints]:
 
 def summed(history: History, hourly: Hourly) -> Sequence[tuple[Labels, Numbers]]:
     """The growth of a metric at each step by some of its labels, under their names in Prometheus."""
+    by = (semconv.STRATEGY, *hourly.by, *(LABELS if hourly.has_labels else ()))
     found: dict[Labels, Numbers] = {}
     for line in history.of(hourly.metric):
         own = dict(line.labels)
-        key = tuple((label_name(name), own[name]) for name in hourly.by)
+        key = tuple((label_name(name), own[name]) for name in by)
         found[key] = np.add(found[key], line.growth) if key in found else line.growth
     return sorted(found.items(), key=lambda item: item[0])

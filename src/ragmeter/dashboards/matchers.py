@@ -1,0 +1,43 @@
+"""Conditions on our labels: which part of a prompt, which fate of a chunk, which kind of call."""
+
+from __future__ import annotations
+
+from ragmeter import strategy
+from ragmeter.dashboards import expressions as promql
+from ragmeter.metering import SINGLE_PART
+from ragmeter.model import INFERENCES, Fate, OperationKind, Origin, PriceState
+
+
+def _any_of(label: str, *values: str) -> str:
+    return promql.one_of(label, "|".join(values))
+
+
+def _not(label: str, value: str) -> str:
+    return f'{label}!="{value}"'
+
+
+IS_INPUT = _any_of(promql.PART, *Origin)
+IS_OUTPUT = _any_of(promql.PART, "output", "reasoning")
+IS_OF_CALL = _any_of(promql.PART, *Origin, "output", "reasoning")
+"""Tokens of a model's call: embedding a pile of documents makes no call longer."""
+IS_CONTEXT = promql.equals(promql.PART, Origin.CONTEXT)
+IS_QUESTION = promql.equals(promql.PART, Origin.QUESTION)
+IS_RETRIEVAL = _any_of(promql.PART, *SINGLE_PART.values())
+
+IS_USED = promql.equals(promql.FATE, Fate.USED)
+IS_UNSENT = promql.equals(promql.FATE, Fate.UNSENT)
+IS_WASTE = _any_of(promql.FATE, Fate.UNUSED, Fate.REPEATED)
+IS_KNOWN = _any_of(promql.FATE, Fate.USED, Fate.UNUSED, Fate.REPEATED)
+"""Sent, and the answer tells what became of it."""
+WAS_SENT = _not(promql.FATE, Fate.UNSENT)
+WAS_RETRIEVED_ONCE = _not(promql.FATE, Fate.REPEATED)
+
+IS_CALL = _any_of(promql.OPERATION, *sorted(INFERENCES))
+TO_BE_PRICED = _not(promql.OPERATION, OperationKind.SEARCH)
+"""A database is paid by the month: its searches lack no price."""
+IS_UNPRICED = promql.equals(promql.PRICE_STATE, PriceState.UNPRICED)
+IS_ESTIMATED = promql.equals(promql.PRICE_STATE, PriceState.ESTIMATED)
+FAILED = _not(promql.ERROR, "")
+
+OF_QUERIES = _not(promql.STRATEGY, strategy.NONE)
+"""Without what no query asked for, such as the embedding of documents."""
