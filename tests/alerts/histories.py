@@ -194,6 +194,8 @@ EIGHT_DAYS_END = 7 * DAY + 12 * HOUR
 SPIKES = tuple((day * DAY + 10 * HOUR, day * DAY + 11 * HOUR + 30) for day in (6, 7))
 EIGHT_DAYS = (
     Service("spiky", queries=times(always(600), *(within(*spike, 6) for spike in SPIKES))),
+    # Documents are embedded once, whenever somebody starts it: money without any query, and no hour of it is usual.
+    Service("ingesting", queries=within(6 * DAY + 10 * HOUR, 6 * DAY + 12 * HOUR, 3000, 0), strategy="none"),
     Service("steady", queries=daily(600)),
     Service("office", queries=times(daily(600, swing=0.9), weekend(0.2))),
     Service("office-since-friday", queries=times(daily(600, swing=0.9), weekend(0.2)), starts=4 * DAY),

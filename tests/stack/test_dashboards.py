@@ -15,13 +15,15 @@ from pathlib import Path
 import pytest
 
 from dashboards.shipped import PROJECT, ShippedQuery, annotation_queries, panel_queries, variable_queries
+from ragmeter.dashboards.expressions import LAST_PART, by_last_part
 from ragmeter.dashboards.recording import BUDGET, hourly, limits, lookbacks
 from ragmeter.dashboards.rule_files import rule_file
 from ragmeter.dashboards.rules import Recording
+from ragmeter.dashboards.scope import WITH_COLLECTION, WITH_MODEL, WITH_STRATEGY
 
 from . import app, servers
 from .client import PrometheusClient, QueryError
-from .names import NEEDS_A_FAULT, series_names
+from .names import METRICS, NEEDS_A_FAULT, series_names
 from .past import OPTIONS
 from .servers import free_port
 from .subprocesses import environment, push_variables
@@ -181,3 +183,50 @@ def test_parts_of_the_change_sum_to_it(past):
         parts = past.client.query(split.filled(**filling), at=now)
         assert len(parts) == 4
         assert sum(part.value for part in parts) == pytest.approx(whole.value, rel=1e-6)
+
+
+def test_embedding_documents_makes_no_call_longer(past):
+    """`Tokens for each call` is what providers reported of model calls, also in the hour of the nightly ingestion."""
+    by_name = {str(query): query for query in panel_queries()}
+    shown = by_name["ragmeter-change: Tokens for each call A"].filled(rate="8m", window="6h")
+    # The independent measure: the standard metric, by kind of operation.
+    usage, chat = "gen_ai_client_token_usage", 'gen_ai_operation_name="chat"'
+    tokens = f"sum(increase({usage}_sum{{{chat}}}[1h]))"
+    calls = f'sum(increase({usage}_count{{{chat},gen_ai_token_type="input"}}[1h]))'
+    night = past.period.end.replace(hour=3, minute=0).timestamp() - 86_400
+    embedded = past.client.query('sum(increase(ragmeter_tokens_total{ragmeter_part="embedding"}[1h]))', at=night)
+    reported = past.client.query(f"{tokens} / {calls}", at=night)
+    (value,) = past.client.query(shown, at=night)
+    assert embedded[0].value > 10_000
+    assert value.value == pytest.approx(reported[0].value, rel=0.03)
+
+
+def test_two_errors_of_one_name_are_one_line(past):
+    """Exceptions that differ in their package only are added up, and not refused as the same series twice."""
+    errors = " or ".join(
+        f'label_replace(vector({value}), "error_type", "{name}", "", "")'
+        for value, name in ((1, "TimeoutError"), (2, "redis.exceptions.TimeoutError"), (4, "OSError"))
+    )
+    found = past.client.by_label(by_last_part(errors, "error_type", ()), LAST_PART)
+    assert found == {"TimeoutError": 3, "OSError": 4}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "label"),
+    [
+        (WITH_STRATEGY, "ragmeter_strategy"),
+        (WITH_MODEL, "gen_ai_response_model"),
+        (WITH_COLLECTION, "db_collection_name"),
+    ],
+    ids=["strategy", "model", "collection"],
+)
+def test_what_a_variable_chooses_has_its_label(live, metrics, label):
+    """A variable narrows exactly those of our metrics that have its label."""
+    ours = [metric for metric in METRICS if metric.name.startswith("ragmeter.") and metric not in NEEDS_A_FAULT]
+    having = {
+        metric.name
+        for metric in ours
+        for name in [next(iter(sorted(series_names(metric))))]
+        if live.query(f'{name}{{{label}!=""}}')
+    }
+    assert {metric.name for metric in metrics} == having

@@ -90,10 +90,17 @@ def named(expression: str, label: str, name: str = "not set") -> str:
     return f'label_replace({expression}, "{label}", "{name}", "{label}", "")'
 
 
-def last_part(expression: str, label: str, by: Iterable[str]) -> str:
-    """A sum by labels, and by what stands behind the last dot of one more: an exception without its package."""
-    shortened = f'label_replace({expression}, "{label}", "$1", "{label}", ".*[.]([^.]+)")'
-    return total(shortened, (*by, label))
+LAST_PART = "last_part"
+"""The label that `by_last_part` makes."""
+
+
+def by_last_part(expression: str, label: str, by: Iterable[str]) -> str:
+    """A sum by labels, and by what stands behind the last dot of one more: an exception without its package.
+
+    The part goes into a label of its own: put back into the first, two series could become one, which is an error.
+    """
+    named_apart = f'label_replace({expression}, "{LAST_PART}", "$1", "{label}", "(?:.*[.])?([^.]+)")'
+    return total(named_apart, (*by, LAST_PART))
 
 
 def told_apart(expressions: Mapping[str, str], label: str) -> str:

@@ -177,7 +177,7 @@ def _results(within: Scope) -> tuple[Panel, ...]:
             "Failed searches",
             "Searches a second that failed, by error.",
             [
-                Query(promql.last_part(failed, promql.ERROR, PLACE), legend(*PLACE, promql.ERROR)),
+                Query(promql.by_last_part(failed, promql.ERROR, PLACE), legend(*PLACE, promql.LAST_PART)),
                 Query(f"0 * {promql.total(every)}", "none"),
             ],
             PER_SECOND,

@@ -50,7 +50,9 @@ WITH_COLLECTION = frozenset(
         semconv.SEARCH_SCORE,
         semconv.CONTEXT_TOKENS,
         semconv.CONTEXT_COST,
+        semconv.STALE_TOKENS,
         semconv.CHUNKS,
+        semconv.CITED_CHUNKS,
         semconv.USED_RANK,
     )
 )
