@@ -56,12 +56,18 @@ def distance(one: str, other: str, sight: str) -> float:
 @pytest.mark.parametrize("sight", SIGHT)
 @pytest.mark.parametrize(
     ("colours", "least"),
-    [(palette.ORIGINS, 23), (palette.FATES, 24), (palette.STRATEGIES, 42)],
-    ids=["origins", "fates", "strategies"],
+    [(palette.ORIGINS, 23), (palette.FATES, 24), (palette.STRATEGIES, 42), (palette.DRIVERS, 40)],
+    ids=["origins", "fates", "strategies", "drivers"],
 )
 def test_any_two_colours_are_told_apart(colours, least, sight):
     """No two origins, no two fates and no two strategies look alike to anyone: they are this far apart in CIELAB."""
     assert min(distance(one, other, sight) for one, other in combinations(colours.values(), 2)) >= least
+
+
+def test_a_driver_looks_like_no_strategy():
+    """Drivers of a bill stand on one page with strategies, and have colours of their own."""
+    pairs = ((one, other) for one in palette.DRIVERS.values() for other in palette.STRATEGIES.values())
+    assert min(distance(one, other, "usual") for one, other in pairs) >= 40
 
 
 def test_every_origin_and_fate_has_its_own():

@@ -1,8 +1,8 @@
-"""One colour for each origin, fate and strategy, wherever they are drawn; told apart by the colour-blind too.
+"""One colour for each origin, fate, strategy and driver of a bill, wherever drawn; told apart by the colour-blind too.
 
 Searched for with simulated deuteranopia, protanopia and tritanopia (matrices of Machado, Oliveira and Fernandes, 2009):
-any two origins are at least 23 apart in CIELAB, any two fates 24, any two strategies 42, and each colour has a contrast
-of at least 2.2 to white and of 3 to black. Where colours are missing, patterns stand for them.
+any two origins are at least 23 apart in CIELAB, any two fates 24, any two strategies 42, any two drivers 40, and each
+colour has a contrast of at least 2.2 to white and of 3 to black. Where colours are missing, patterns stand for them.
 """
 
 from __future__ import annotations
@@ -35,6 +35,14 @@ STRATEGIES: dict[str, str] = {
     strategy.FINE_TUNED_RAG: "#ae0a7b",
     strategy.NONE: "#a7b27e",
 }
+
+DRIVERS: dict[str, str] = {
+    "traffic": "#25c0b4",
+    "calls for each query": "#4b54a6",
+    "tokens for each call": "#bb063a",
+    "money for each token": "#a1ba00",
+}
+"""What drives a bill. It is drawn beside strategies, and looks like none of them."""
 
 PATTERNS: dict[Origin, str] = {
     Origin.TOOLS: "▚",

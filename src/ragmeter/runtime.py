@@ -217,9 +217,9 @@ class Runtime:
 
     def _show_state(self) -> None:
         """Let the queue and the wrapped clients be read whenever metrics are collected, for as long as we run."""
-        totals, observer = self.telemetry.totals, self.observer
-        totals.follow(semconv.QUEUED, lambda: {(): self.worker.waiting} if observer.active else {})
-        totals.follow(semconv.CLIENTS, lambda: dict(self._clients) if observer.active else {})
+        follow = self.telemetry.totals.follow
+        self._unhook.append(follow(semconv.QUEUED, lambda: {(): self.worker.waiting}))
+        self._unhook.append(follow(semconv.CLIENTS, lambda: dict(self._clients)))
 
     def _add(self, integration: Integration) -> None:
         checked = threading.Lock()

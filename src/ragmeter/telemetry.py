@@ -87,9 +87,10 @@ class Telemetry:
         )
         # 0 from the start: Prometheus counts no growth up to the first value of a series, and overflows come in bursts.
         self.totals.follow(semconv.OVERFLOWED, lambda: {(): guard.overflowed})
+        overflowed = self.caps.overflowed
         self.totals.follow(
             semconv.LABELS_OVERFLOWED,
-            lambda: {((semconv.LABEL, label),): count for label, count in list(self.caps.overflowed.items())},
+            lambda: {((semconv.LABEL, label),): count for label, count in list(overflowed.items())},
         )
 
     def _count_parts(self, entry: Entry, common: Attributes) -> None:

@@ -72,9 +72,14 @@ class Totals:
         values = self._values[metric.name]
         values[attributes] = values.get(attributes, 0) + value
 
-    def follow(self, metric: Metric, count: Callable[[], Mapping[Attributes, int]]) -> None:
-        """Let a metric that is counted elsewhere be read when it is collected; several sources are added up."""
-        self._sources.setdefault(metric.name, []).append(count)
+    def follow(self, metric: Metric, count: Callable[[], Mapping[Attributes, int]]) -> Callable[[], None]:
+        """Let a metric that is counted elsewhere be read when it is collected; several sources are added up.
+
+        Gives what ends it: a counter must go on for as long as its provider, a state ends with what it is of.
+        """
+        sources = self._sources.setdefault(metric.name, [])
+        sources.append(count)
+        return lambda: sources.remove(count)
 
     def clear(self) -> None:
         """Start from nothing: in a forked child the parent's totals are the parent's."""
@@ -86,7 +91,7 @@ class Totals:
             values = self._values[name]
             if name in self._sources:
                 added: Counter[Attributes] = Counter()
-                for count in self._sources[name]:
+                for count in list(self._sources[name]):
                     added.update(count())
                 values = {key: float(value) for key, value in added.items()}
             return [Observation(value, dict(key)) for key, value in list(values.items())]

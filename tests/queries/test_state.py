@@ -48,3 +48,12 @@ def test_after_uninstrument_nothing_claims_to_be_metered(metered, shop):
         if metric.data.data_points
     }
     assert names.isdisjoint({"ragmeter.clients", "ragmeter.queue.operations"})
+
+
+def test_a_process_counts_once_however_often_it_is_instrumented(metered, shop):
+    """Instrumenting again and again on one provider leaves one value of each client and one queue, none of the past."""
+    for _ in range(3):
+        ragmeter.uninstrument()
+        ragmeter.instrument(tracer_provider=metered.tracer_provider, meter_provider=metered.meter_provider)
+    assert set(metered.metric("ragmeter.clients").values()) == {1}
+    assert metered.metric("ragmeter.queue.operations") == {frozenset(): 0}

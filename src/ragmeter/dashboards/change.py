@@ -20,8 +20,10 @@ from ragmeter.dashboards.board import Board, Section
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.panels import (
     DOLLARS,
+    FAINT,
     NUMBER,
     ORIGINS,
+    PLAIN,
     SHARE,
     Column,
     Panel,
@@ -39,13 +41,6 @@ BEFORE = "$compare"
 COMPARISONS = {"1d": "the day before", "7d": "the week before"}
 HOURLY = "1h"
 SHORT = {promql.STRATEGY: "strategy", promql.MODEL: "model"}
-DRIVERS = {
-    "traffic": palette.STRATEGIES["base"],
-    "calls for each query": palette.STRATEGIES["fine_tuned"],
-    "tokens for each call": palette.STRATEGIES["rag"],
-    "money for each token": palette.STRATEGIES["fine_tuned_rag"],
-}
-
 Grown = Callable[[str], str]
 """PromQL of a total, given the offset: of the range itself with "", of the time before with `BEFORE`."""
 
@@ -106,7 +101,7 @@ def _parts(within: Scope, window: str) -> dict[str, str]:
     queries, calls, tokens = totals["queries"], totals["calls"], totals["tokens"]
     return dict(
         zip(
-            DRIVERS,
+            palette.DRIVERS,
             (part(queries), part(calls, queries), part(tokens, calls), part(totals["cost"], tokens)),
             strict=True,
         )
@@ -139,7 +134,7 @@ def _split(within: Scope) -> Panel:
         "driver",
         DOLLARS,
         width=10,
-        colours=DRIVERS,
+        colours=palette.DRIVERS,
         decimals=2,
         missing="nothing to compare with",
     )
@@ -158,7 +153,7 @@ def _split_over_time(within: Scope) -> Panel:
         interval=HOURLY,
         from_zero=False,
         decimals=2,
-        colours=DRIVERS,
+        colours=palette.DRIVERS,
         calculations=("sum",),
         missing="nothing to compare with",
     )
@@ -177,7 +172,6 @@ def _factors(within: Scope) -> tuple[Panel, ...]:
         "Tokens for each call": ("Input and output together.", ratio(tokens, calls), NUMBER),
         "Money for each million tokens": ("US dollars.", ratio(cost, tokens, "1e6 * "), DOLLARS),
     }
-    now, before = palette.STRATEGIES["rag"], palette.STRATEGIES["none"]
     return (
         *(
             lines(
@@ -187,7 +181,7 @@ def _factors(within: Scope) -> tuple[Panel, ...]:
                 unit,
                 width=6,
                 interval=HOURLY,
-                colours={"now": now, "before": before},
+                colours={"now": PLAIN, "before": FAINT},
             )
             for title, (description, factor, unit) in factors.items()
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ragmeter import palette, semconv
+from ragmeter import semconv
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.board import Board, Section
@@ -30,9 +30,9 @@ VERSION = label_name(semconv.CLIENT_VERSION)
 RANGE_OF_CLIENT = label_name(semconv.CLIENT_RANGE)
 TROUBLE = ((1.0, "red"),)
 PRICES = {
-    PriceState.PRICED.value: palette.STRATEGIES["base"],
-    PriceState.ESTIMATED.value: palette.STRATEGIES["fine_tuned"],
-    PriceState.UNPRICED.value: palette.STRATEGIES["fine_tuned_rag"],
+    PriceState.PRICED.value: "green",
+    PriceState.ESTIMATED.value: "yellow",
+    PriceState.UNPRICED.value: "red",
 }
 
 

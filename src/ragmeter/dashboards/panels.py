@@ -48,7 +48,10 @@ LONGEST_TICK = 30
 """Characters of a name beside a bar: with 0, the SDK's own, Grafana shows dots only."""
 
 PLAIN = "semi-dark-blue"
-"""The colour of bars that mean nothing by their colour."""
+"""The colour of what means nothing by its colour."""
+
+FAINT = "#8e8e8e"
+"""The colour of what something is compared with."""
 
 NEEDS_RULES = "load the recording rules"
 """Shown where a panel reads recorded series and finds none."""

@@ -11,7 +11,9 @@ from ragmeter.dashboards.panels import (
     COUNT,
     DOLLARS,
     NUMBER,
+    ORIGINS,
     PER_SECOND,
+    PLAIN,
     SECONDS,
     SHARE,
     Column,
@@ -25,6 +27,7 @@ from ragmeter.dashboards.panels import (
     strip,
 )
 from ragmeter.dashboards.scope import RANGE, RATE, Scope, scope
+from ragmeter.model import Origin
 
 PLACE = (promql.DATABASE, promql.COLLECTION)
 
@@ -227,6 +230,6 @@ def _money(within: Scope) -> tuple[Panel, ...]:
                 Query(f"sum({money}) * {promql.DAY}", "retrieval itself"),
             ],
             DOLLARS,
-            colours={"context in prompts": palette.STRATEGIES["rag"], "retrieval itself": palette.STRATEGIES["base"]},
+            colours={"context in prompts": ORIGINS[Origin.CONTEXT.value], "retrieval itself": PLAIN},
         ),
     )
