@@ -53,10 +53,11 @@ class Accounting:
         self._telemetry = telemetry
         self._fine_tuned = settings.fine_tuned
         self._known_fine_tuned: dict[tuple[str | None, str | None], bool] = {}
-        self._prices = PriceBook(settings.prices, builtin=settings.builtin_prices)
+        pause = Pacing()
+        self._prices = PriceBook(settings.prices, builtin=settings.builtin_prices, pause=pause)
         self._scopes = scopes
         self._tenant_label = settings.tenant_label
-        self.dissector = Dissector(exact=settings.exact_tokens is not False, pause=Pacing())
+        self.dissector = Dissector(exact=settings.exact_tokens is not False, pause=pause)
         self.ledger = Ledger(self._post, scopes.forget)
         self.unpriced: Counter[tuple[str, str]] = Counter()
 

@@ -1,20 +1,21 @@
 """Which price applies: the app's own table, then a small overlay, then genai-prices.
 
-The table of genai-prices takes about a second to load and 0.2 ms for each calculation: both happen on the worker, and
-what comes out are plain floats that are kept for a minute (some prices depend on the time of day).
+Looking a model up in genai-prices may take some milliseconds: the worker does it, and what comes out are plain floats
+that are kept for a minute (some prices depend on the time of day).
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from ragmeter.model import Operation
+from ragmeter.price_library import PriceLibrary, Prices, Tiers, Unit
 from ragmeter.pricing import Line, Rate, RateCard
 
 PriceTable = Mapping[str, "Mapping[str, float] | str"]
@@ -78,11 +79,15 @@ class PriceTableError(ValueError):
 
 
 class PriceBook:
-    """Finds the rate card of an operation; not thread-safe, used under the worker's lock."""
+    """Finds the rate card of an operation; not thread-safe, used under the worker's lock.
 
-    def __init__(self, prices: PriceTable, *, builtin: bool = True) -> None:
+    It is made on the caller's thread, which reads the price library's file; `pause` is called wherever a look-up may
+    give the interpreter away.
+    """
+
+    def __init__(self, prices: PriceTable, *, builtin: bool = True, pause: Callable[[], None] = lambda: None) -> None:
         self._prices = prices
-        self._builtin = builtin
+        self._library = PriceLibrary(pause) if builtin else None
         self._kept: dict[tuple[str | None, ...], tuple[float, RateCard | None]] = {}
 
     def card(self, operation: Operation, *, load: bool = True) -> RateCard | None:
@@ -112,7 +117,7 @@ class PriceBook:
             entry = _entry(self._prices, name)
             if entry is not None and not isinstance(entry[1], str):
                 return card_of(entry[1], f"prices[{entry[0]!r}]")
-        if not self._builtin:
+        if self._library is None:
             return None
         # An alias says what a deployment is; the name in the response may be the deployment's own.
         names = [alias for name in names if (alias := self.canonical(name)) != name and alias] + names
@@ -121,7 +126,7 @@ class PriceBook:
             if entry is not None and not isinstance(entry[1], str):
                 tier = operation.response.service_tier
                 return card_of(entry[1], f"overlay of {OVERLAY_DATE}: {entry[0]}", exact=tier in STANDARD_TIERS)
-            card = _genai_card(operation, name)
+            card = _library_card(self._library, operation, name)
             if card is not None:
                 return card
         return None
@@ -190,25 +195,20 @@ def _entry(table: Mapping[str, Any], model: str) -> tuple[str, Any] | None:
     return (best := max(matching, key=len), table[best]) if matching else None
 
 
-def _genai_card(operation: Operation, model: str) -> RateCard | None:
-    # Imported here: it takes 0.2 s to 1 s and 40 MB, which nobody should pay who sends no request.
-    from genai_prices.data_snapshot import get_snapshot
-
+def _library_card(library: PriceLibrary, operation: Operation, name: str) -> RateCard | None:
     request, response = operation.request, operation.response
     provider_id = GENAI_IDS.get(request.system, request.system)
-    snapshot = get_snapshot()
-    try:
-        provider, info = snapshot.find_provider_model(model, None, provider_id, None)
-    except LookupError:
+    found = library.find(provider_id, name)
+    if found is None:
         return None
-    at = datetime.fromtimestamp(operation.started / 1e9, tz=UTC)
-    wanted = _price_context(response.service_tier, response.speed)
     # A model found at another provider has that provider's standard price only.
-    own = any(info is known for known in provider.models)
-    known = [variant for variant in info.price_variants or () if own and variant.when.items() <= wanted.items()]
-    covered = all(any(key in variant.when for variant in known) for key in wanted)
-    prices = info.get_prices(at, wanted if own else None)
-    return _compiled(prices, f"genai-prices: {provider.id}/{info.id}", exact=covered)
+    wanted = _price_context(response.service_tier, response.speed)
+    context = wanted if found.provider == provider_id else {}
+    at = datetime.fromtimestamp(operation.started / 1e9, tz=UTC)
+    known = found.model.variants_at(at, context)
+    covered = all(any(key in variant.context for variant in known) for key in wanted)
+    prices = found.model.prices_at(at, context)
+    return _compiled(prices, library.units(), f"genai-prices: {provider_id}/{found.model.id}", exact=covered)
 
 
 def _price_context(tier: str | None, speed: str | None) -> dict[str, str]:
@@ -222,28 +222,20 @@ def _price_context(tier: str | None, speed: str | None) -> dict[str, str]:
     return context
 
 
-def _compiled(prices: Any, row: str, *, exact: bool) -> RateCard:
-    """Rates of genai-prices as floats: a unit is part of another when its dimensions contain the other's."""
-    from genai_prices.data_units import unit_data
-
-    by_price_key = {unit.get("price_key", key): (key, unit) for key, unit in unit_data.items()}
-    priced = [
-        (key, unit["per"], unit["dimensions"], value)
-        for name, value in vars(prices).items()
-        if value is not None and name in by_price_key
-        for key, unit in (by_price_key[name],)
-    ]
-    priced.sort(key=lambda item: (-len(item[2]), item[0]))
+def _compiled(prices: Prices, units: Mapping[str, Unit], row: str, *, exact: bool) -> RateCard:
+    """Rates for one of each unit: a unit is part of another when its dimensions contain the other's."""
+    priced = [(units[key], value) for key, value in prices.items() if key in units]
+    priced.sort(key=lambda item: (-len(item[0].dimensions), item[0].name))
     rates = []
-    for key, per, dimensions, value in priced:
+    for unit, value in priced:
         within = tuple(
             number
-            for number, (_, _, other, _) in enumerate(priced)
-            if other is not dimensions and dimensions.items() <= other.items()
+            for number, (other, _) in enumerate(priced)
+            if other is not unit and unit.dimensions.items() <= other.dimensions.items()
         )
-        base = getattr(value, "base", value)
-        tiers = tuple((tier.start, float(tier.price) / per) for tier in getattr(value, "tiers", ()))
-        rates.append(Rate(key, _line(dimensions), float(base) / per, tiers, within))
+        base, tiers = (value.base, value.tiers) if isinstance(value, Tiers) else (value, ())
+        per_one = tuple((start, each / unit.per) for start, each in tiers)
+        rates.append(Rate(unit.name, _line(unit.dimensions), base / unit.per, per_one, within))
     return RateCard(tuple(rates), row, exact)
 
 
