@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from heapq import nsmallest
 from itertools import islice
 
-from ragmeter.locating import GAP_OF_SAMPLE, Haystack, Needle, Pause
+from ragmeter.locating import GAP_OF_SAMPLE, Haystack, Needle
 from ragmeter.model import Chunk, KnownChunk, TextKey, key_of
+from ragmeter.pausing import Pause, without_pause
 from ragmeter.words import grams, normal, words
 
 MOST_CHUNKS = 4_096
@@ -67,7 +68,7 @@ class ChunkMemory:
     Chunks of different partitions (tenants) never meet: one retrieved for one is not looked for in prompts of another.
     """
 
-    def __init__(self, pause: Pause = lambda: None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, pause: Pause = without_pause, clock: Callable[[], float] = time.monotonic) -> None:
         self._pause = pause
         self._clock = clock
         # All in the order of their last use: the oldest go first.

@@ -15,8 +15,8 @@ from ragmeter.anatomy import Dissection, JudgedPlace, Place, earlier_turns, ques
 from ragmeter.calibration import Calibration
 from ragmeter.chunk_memory import ChunkMemory
 from ragmeter.fates import Fingerprint
-from ragmeter.locating import Pause
 from ragmeter.model import Chunk, Fate, KnownChunk, Operation, Origin, Prompt, Response, Role, TextKey, key_of
+from ragmeter.pausing import Pause, without_pause
 from ragmeter.prompt_search import PromptSearch
 from ragmeter.tool_declarations import declaration
 from ragmeter.weights import Tokenizer, Weigher, tokenizer_of
@@ -40,7 +40,7 @@ _VERDICTS = {True: Fate.USED, False: Fate.UNUSED, None: Fate.UNKNOWN}
 class Dissector:
     """Takes prompts apart; `exact` counts tokens instead of weighing where it can, `pause` lets the app run between."""
 
-    def __init__(self, *, exact: bool = False, pause: Pause = lambda: None) -> None:
+    def __init__(self, *, exact: bool = False, pause: Pause = without_pause) -> None:
         self.weigher = Weigher(exact=exact)
         self.memory = ChunkMemory(pause)
         self._search = PromptSearch(self.memory, pause)

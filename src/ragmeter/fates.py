@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 
+from ragmeter.pausing import Pause, without_pause
 from ragmeter.words import normal, words
 
 LONGEST_ANSWER = 20_000
@@ -37,6 +38,9 @@ LEAST_FRESH = 2
 SPACELESS_LENGTH = 2
 """How many times the words and pairs that an answer must have, where its words are runs of characters without blanks:
 two to three of these make what is one word elsewhere."""
+
+LONGEST_RANGE = 100
+"""Numbers that a marker such as `[2-4]` names at the most."""
 
 DUPLICATE = 0.8
 LEAST_SAMPLED = 12
@@ -129,10 +133,11 @@ def _are_alike(one: frozenset[int], other: frozenset[int]) -> bool:
     return min(len(one), len(other)) >= least and len(one & other) >= least
 
 
-# Blanks are counted: without a bound a long row of them takes quadratic time.
-_NUMBERS = r"\s?\^?\d{1,3}(?:\s?[,;]\s?\^?\d{1,3}|\s?[-\u2013]\s?\d{1,3})*\s?"
+# Blanks are counted: without a bound a long row of them takes quadratic time. Repeats give nothing back (`*+`): a comma
+# may go before a number or begin a new name, and to try all ways of sharing them out takes exponential time.
+_NUMBERS = r"\s?\^?\d{1,3}(?:\s?[,;]\s?\^?\d{1,3}|\s?[-\u2013]\s?\d{1,3})*+\s?"
 _NAME = r"(?:source|document|doc|passage|chunk|ref|reference|citation|context|quelle|dokument)s?[\s_#:]{0,3}"
-_NAMED = rf"{_NAME}{_NUMBERS}(?:(?:[,;&]|and\b|und\b)\s?(?:{_NAME})?{_NUMBERS})*"
+_NAMED = rf"{_NAME}{_NUMBERS}(?:(?:[,;&]|and\b|und\b)\s?(?:{_NAME})?{_NUMBERS})*+"
 _NOT_AS_DATA = r"(?<![=\w\])])(?<!= )(?<!\":)(?<!\": )"
 _MARKER = re.compile(
     # Free in the text, but not where a list is the value of something.
@@ -144,21 +149,32 @@ _MARKER = re.compile(
     rf"|\u3010({_NUMBERS})(?:[\u2020:][^\u3010\u3011]*)?\u3011|\(({_NAMED})\)",
     re.IGNORECASE,
 )
+_OPENING = re.compile("[\\[(\u3010]")
 _NUMBER = re.compile(r"(\d{1,3})(?:\s*[-\u2013]\s*(\d{1,3}))?")
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 
 
-def cited(answer: str) -> frozenset[int]:
+def cited(answer: str, pause: Pause = without_pause) -> frozenset[int]:
     """The numbers that citation markers in an answer name: `[3]`, `[1, 2]`, `[2-4]`, `[^2]`, `【3†…】`, `(Source 3)`.
 
     What stands in code is none. A bracket right behind a word is an index unless the clause ends there: `blue[1].`
     """
+    text = _CODE.sub(" ", answer[:LONGEST_ANSWER])
     found: set[int] = set()
-    for match in _MARKER.finditer(_CODE.sub(" ", answer[:LONGEST_ANSWER])):
-        numbers = next(group for group in match.groups() if group is not None)
-        for first, last in _NUMBER.findall(numbers):
-            found.update(range(int(first), int(last or first) + 1))
+    end = 0
+    for opening in _OPENING.finditer(text):
+        match = _MARKER.match(text, opening.start()) if opening.start() >= end else None
+        if match is not None:
+            end = match.end()
+            found.update(_numbers(next(group for group in match.groups() if group is not None)))
+        pause()
     return frozenset(found)
+
+
+def _numbers(marker: str) -> Iterator[int]:
+    for first, last in set(_NUMBER.findall(marker)):
+        # Pages and years: a range so long names no passages.
+        yield from range(int(first), min(int(last or first), int(first) + LONGEST_RANGE) + 1)
 
 
 def _votes(sentence: _Sentence, counts: Sequence[tuple[int, int]]) -> Iterator[int]:

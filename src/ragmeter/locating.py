@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
+from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ragmeter.anatomy import Span
 from ragmeter.model import KnownChunk
+from ragmeter.pausing import Pause
 from ragmeter.words import GRAM, grams, normal, word_span, words
 
 LEAST_CHUNK = 20
@@ -45,8 +46,6 @@ OPENING = 3
 
 SLICE = 1_024
 """Characters that are made into words at once, with a pause after them, in which the app may have the interpreter."""
-
-Pause = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)

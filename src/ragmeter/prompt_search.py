@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from ragmeter.anatomy import Place
 from ragmeter.chunk_memory import ChunkMemory, Remembered
-from ragmeter.locating import LEAST_CHUNK, Found, Haystack, Needle, Pause, find_exact, free_spans
+from ragmeter.locating import LEAST_CHUNK, Found, Haystack, Needle, find_exact, free_spans
 from ragmeter.model import KnownChunk, Prompt, PromptPart, Role, TextKey, key_of
+from ragmeter.pausing import Pause, without_pause
 
 MOST_PARTS = 8_192
 """Parts of prompts of which it is remembered what stands in them."""
@@ -57,7 +58,7 @@ class _Search:
 class PromptSearch:
     """Finds the chunks of a memory in prompts; `pause` is called between slices of the work."""
 
-    def __init__(self, memory: ChunkMemory, pause: Pause = lambda: None) -> None:
+    def __init__(self, memory: ChunkMemory, pause: Pause = without_pause) -> None:
         self._memory = memory
         self._pause = pause
         self._known: OrderedDict[TextKey, _KnownPart] = OrderedDict()
