@@ -33,6 +33,7 @@ from ragmeter.integration import (
 )
 from ragmeter.model import Chunk, OperationKind, Request, Response
 from ragmeter.patching import Wrapper
+from ragmeter.providers import declared_provider
 from ragmeter.scopes import QueryHandle, Scopes
 from ragmeter.streams import StreamReading, hear, hear_close, read_on_the_way
 
@@ -218,7 +219,7 @@ class Observer:
             if reading is None or parent.get(IN_PROGRESS) == FAMILIES[reading.request.kind]:
                 return None
             request = reading.request
-            provider = self._providers.get(request.server_address or "")
+            provider = declared_provider(self._providers, request.server_address, request.model)
             if provider is not None:
                 request = replace(request, system=provider)
             return Observation(self, target, call, reading=reading, request=request, parent=parent)

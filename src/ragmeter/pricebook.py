@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 from ragmeter.model import Operation
 from ragmeter.price_library import PriceLibrary, Prices, Tiers, Unit
 from ragmeter.pricing import Line, Rate, RateCard
+from ragmeter.providers import library_id, vendor_of_model
 
 PriceTable = Mapping[str, "Mapping[str, float] | str"]
 """Model name or shell pattern -> US dollars per million tokens by unit, or the name of the model it stands for."""
@@ -55,19 +56,6 @@ OVERLAY: dict[str, dict[str, float]] = {
 }
 """OpenAI's fine-tuned models that genai-prices 0.2.3 lacks, or lacks the cached rate of. Figures as listed by litellm's
 price file (MIT) on `OVERLAY_DATE`; the two gpt-4o rows repeat genai-prices' input and output prices."""
-
-GENAI_IDS = {
-    "azure.ai.openai": "azure",
-    "azure.ai.inference": "azure",
-    "aws.bedrock": "aws",
-    "gcp.gemini": "google",
-    "gcp.gen_ai": "google",
-    "gcp.vertex_ai": "google",
-    "mistral_ai": "mistral",
-    "moonshot_ai": "moonshotai",
-    "x_ai": "x-ai",
-}
-"""Provider names of the conventions -> provider ids of genai-prices, where they differ."""
 
 STANDARD_TIERS = (None, "default", "standard", "auto", "on_demand", "performance", "standard_only")
 KEEP_SECONDS = 60.0
@@ -119,17 +107,31 @@ class PriceBook:
                 return card_of(entry[1], f"prices[{entry[0]!r}]")
         if self._library is None:
             return None
-        # An alias says what a deployment is; the name in the response may be the deployment's own.
-        names = [alias for name in names if (alias := self.canonical(name)) != name and alias] + names
-        for name in names:
+        for provider, name in self._meanings(operation.request.system, names):
             entry = _entry(OVERLAY, name)
             if entry is not None and not isinstance(entry[1], str):
                 tier = operation.response.service_tier
                 return card_of(entry[1], f"overlay of {OVERLAY_DATE}: {entry[0]}", exact=tier in STANDARD_TIERS)
-            card = _library_card(self._library, operation, name)
+            card = _library_card(self._library, operation, provider, name)
             if card is not None:
                 return card
         return None
+
+    def _meanings(self, system: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """What to look for, in order: ids of providers in the library and names of models there."""
+        provider = library_id(system)
+        for name in names:
+            # An alias says what a deployment is; the name in the response may be the deployment's own.
+            alias = self.canonical(name)
+            if alias and alias != name:
+                yield provider, alias
+                if (vendor := vendor_of_model(alias)) is not None:
+                    yield library_id(vendor[0]), vendor[1]
+        for name in names:
+            yield provider, name
+            vendor = vendor_of_model(name)
+            if vendor is not None and library_id(vendor[0]) == provider:
+                yield provider, vendor[1]
 
 
 def card_of(prices: Mapping[str, float], row: str, *, exact: bool = True) -> RateCard:
@@ -195,9 +197,8 @@ def _entry(table: Mapping[str, Any], model: str) -> tuple[str, Any] | None:
     return (best := max(matching, key=len), table[best]) if matching else None
 
 
-def _library_card(library: PriceLibrary, operation: Operation, name: str) -> RateCard | None:
-    request, response = operation.request, operation.response
-    provider_id = GENAI_IDS.get(request.system, request.system)
+def _library_card(library: PriceLibrary, operation: Operation, provider_id: str, name: str) -> RateCard | None:
+    response = operation.response
     found = library.find(provider_id, name)
     if found is None:
         return None

@@ -14,6 +14,7 @@ from typing import Any
 
 from ragmeter import integrations, tokenizers
 from ragmeter.pricebook import PriceTable, PriceTableError, read_price_table
+from ragmeter.providers import ProviderError, checked_providers
 
 PROFILES = ("released", "latest", "both")
 CAPTURE_VALUES = {
@@ -145,7 +146,10 @@ def _mapping(value: Any, source: str) -> dict[str, str]:
         raise SettingsError(
             f"{source}: expected host names and providers such as gateway.internal=openai, got {value!r}"
         )
-    return dict(value)
+    try:
+        return checked_providers(value)
+    except ProviderError as error:
+        raise SettingsError(f"{source}: {error}") from error
 
 
 def _prices(value: Any, source: str) -> PriceTable:

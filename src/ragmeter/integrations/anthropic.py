@@ -1,4 +1,4 @@
-"""anthropic: Messages, plain, streamed and beta, on Anthropic itself, Bedrock and Vertex."""
+"""anthropic: Messages, plain, streamed and beta, on Anthropic itself, Bedrock, Vertex and Foundry."""
 
 from __future__ import annotations
 
@@ -10,7 +10,21 @@ INTEGRATION = generated_client(
     "anthropic",
     tested=("0.25", "2.14"),
     routes=(Route("/messages", OperationKind.CHAT, ("tools", "system", "messages"), MESSAGES),),
-    client_providers={"Bedrock": "aws.bedrock", "Vertex": "gcp.vertex_ai"},
+    client_providers={
+        "AnthropicBedrock": "aws.bedrock",
+        "AsyncAnthropicBedrock": "aws.bedrock",
+        "AnthropicBedrockMantle": "aws.bedrock",
+        "AsyncAnthropicBedrockMantle": "aws.bedrock",
+        "AnthropicVertex": "gcp.vertex_ai",
+        "AsyncAnthropicVertex": "gcp.vertex_ai",
+        "AnthropicFoundry": "azure.ai.inference",
+        "AsyncAnthropicFoundry": "azure.ai.inference",
+        # Run by Anthropic on another's premises: its own models and prices.
+        "AnthropicAWS": "anthropic",
+        "AsyncAnthropicAWS": "anthropic",
+        "AnthropicGoogleCloud": "anthropic",
+        "AsyncAnthropicGoogleCloud": "anthropic",
+    },
     # Since 1.14 the library starts a span of its own for each call, which would stand beside ours.
     silences=("anthropic._base_client:start_api_call_span",),
 )

@@ -9,5 +9,10 @@ INTEGRATION = generated_client(
     "openai",
     tested=("1.26", "3.57"),
     routes=ROUTES,
-    client_providers={"Azure": "azure.ai.openai"},
+    client_providers={
+        "AzureOpenAI": "azure.ai.openai",
+        "AsyncAzureOpenAI": "azure.ai.openai",
+        "BedrockOpenAI": "aws.bedrock",
+        "AsyncBedrockOpenAI": "aws.bedrock",
+    },
 )

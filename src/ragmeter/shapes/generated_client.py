@@ -28,7 +28,7 @@ from ragmeter.integration import (
     Unread,
 )
 from ragmeter.model import OperationKind, Parameter, Request
-from ragmeter.providers import provider_of_host
+from ragmeter.providers import provider_of_url
 from ragmeter.shapes.fields import items, size_of
 
 PARAMETERS = ("temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "max_tokens", "seed")
@@ -55,8 +55,8 @@ def generated_client(
 ) -> Integration:
     """The integration of a client library made from the template.
 
-    The provider is told by the host of the client's base URL, unless the name of its class contains a key of
-    `client_providers` ("Azure" in "AsyncAzureOpenAI"); `silences` are functions that would record the same call again.
+    The provider is told by the client's base URL, unless its class is one that `client_providers` names, or descended
+    from one; `silences` are functions that would record the same call again.
     """
     routes = tuple(replace(route, reader=replace(route.reader, parameters=read_parameters)) for route in routes)
 
@@ -118,18 +118,38 @@ class _Server:
     port: int
 
 
-_servers: weakref.WeakKeyDictionary[Any, _Server] = weakref.WeakKeyDictionary()
+_servers: dict[int, tuple[weakref.ref[Any], _Server]] = {}
+"""Servers by the identity of their client: a client of the app's own class may refuse to be hashed."""
 
 
 def _server_of(client: Any, client_providers: Mapping[str, str]) -> _Server:
     url = client.base_url
-    server = _servers.get(client)
-    if server is None or server.url is not url:
-        base = urlsplit(str(url))
-        provider = _provider(base.hostname or "", type(client).__name__, client_providers)
-        port = base.port or (80 if base.scheme == "http" else 443)
-        server = _servers[client] = _Server(url, provider, base.hostname, port)
+    known = _servers.get(id(client))
+    if known is not None and known[0]() is client and known[1].url is url:
+        return known[1]
+    base = urlsplit(str(url))
+    provider = _provider(client, base.hostname or "", str(url), client_providers)
+    port = base.port or (80 if base.scheme == "http" else 443)
+    server = _Server(url, provider, base.hostname, port)
+    _remember(client, server)
     return server
+
+
+def _remember(client: Any, server: _Server) -> None:
+    number = id(client)
+    try:
+        reference = weakref.ref(client, lambda gone: _forget(number, gone))
+    except TypeError:
+        # A class with slots and without a place for references is looked at anew each time.
+        return
+    _servers[number] = (reference, server)
+
+
+def _forget(number: int, gone: weakref.ref[Any]) -> None:
+    """Let go of a client that was collected, unless another one has got its number meanwhile."""
+    known = _servers.get(number)
+    if known is not None and known[0] is gone:
+        _servers.pop(number, None)
 
 
 def outcome(result: Any) -> Outcome:
@@ -184,11 +204,12 @@ class _Body:
         return self._fields.get(name)
 
 
-def _provider(host: str, client_class: str, client_providers: Mapping[str, str]) -> str:
-    for name, provider in client_providers.items():
-        if name in client_class:
+def _provider(client: Any, host: str, url: str, client_providers: Mapping[str, str]) -> str:
+    """By the library's class that the client is descended from, whatever the app calls its own; else by its URL."""
+    for each in type(client).__mro__:
+        if provider := client_providers.get(each.__name__):
             return provider
-    return provider_of_host(host)
+    return provider_of_url(url, host)
 
 
 def read_parameters(body: Mapping[str, Any]) -> dict[str, Parameter]:
