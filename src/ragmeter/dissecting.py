@@ -41,7 +41,7 @@ class Dissector:
     """Takes prompts apart; `exact` counts tokens instead of weighing where it can, `pause` lets the app run between."""
 
     def __init__(self, *, exact: bool = False, pause: Pause = without_pause) -> None:
-        self.weigher = Weigher(exact=exact)
+        self.weigher = Weigher(exact=exact, pause=pause)
         self.memory = ChunkMemory(pause)
         self._search = PromptSearch(self.memory, pause)
         self._calibration = Calibration()

@@ -19,3 +19,18 @@ def blocks(length: int, size: int = BLOCK) -> Iterator[tuple[int, int]]:
     """Starts and ends of the slices of something of this length."""
     for start in range(0, length, size):
         yield start, min(start + size, length)
+
+
+LONG_TEXT = 262_144
+"""Characters that are hashed in one go, two milliseconds at the most."""
+
+
+def hash_of(text: str, pause: Pause) -> int:
+    """A hash of a text that is long at times, keyed for each process as Python's own is."""
+    if len(text) <= LONG_TEXT:
+        return hash(text)
+    hashes: list[int] = []
+    for start, end in blocks(len(text), LONG_TEXT):
+        hashes.append(hash(text[start:end]))
+        pause()
+    return hash(tuple(hashes))

@@ -227,6 +227,9 @@ class Runtime:
         def imported() -> None:
             if checked.acquire(blocking=False):
                 self._take_version(integration)
+                if integration.name == "openai":
+                    # With the app's own import: on the worker it would keep the interpreter from the app meanwhile.
+                    self.accounting.dissector.weigher.load()
 
         for target in integration.targets:
             self.patching.wrap(target.path, partial(self.observer.wrapper, target), imported)

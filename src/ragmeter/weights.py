@@ -8,12 +8,13 @@ is 1.2 points (characters would give 7.3). As an absolute count it is an estimat
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
 
-from ragmeter.tokenizers import load_counter
+from ragmeter import tokenizers
+from ragmeter.pausing import Pause, hash_of, without_pause
 
 _MIXED_PUNCTUATION = b".,_-'\"/:()`"
 
@@ -66,6 +67,9 @@ class Tokenizer:
     is_known: bool
 
 
+CURRENT = Tokenizer(Vocabulary.O200K, is_known=True)
+"""What all of OpenAI's models since 2024 have."""
+
 _KNOWN_O200K = re.compile(r"^(?:ft:)?(?:chatgpt-)?(?:gpt-4o|gpt-4\.[1-9]|gpt-[5-9]|gpt-oss|o[134]\b)")
 _KNOWN_CL100K = re.compile(r"^(?:ft:)?(?:gpt-4|gpt-3\.5|gpt-35|text-embedding-|(?:davinci|babbage)-002)")
 _NEAR_CL100K = re.compile(r"^claude-(?:2|instant)")
@@ -76,7 +80,7 @@ def tokenizer_of(model: str | None) -> Tokenizer:
     """The tokenizer of a model by its name; routers put the maker before it (`openai/gpt-4o`)."""
     name = (model or "").rpartition("/")[2].lower()
     if _KNOWN_O200K.match(name):
-        return Tokenizer(Vocabulary.O200K, is_known=True)
+        return CURRENT
     if _KNOWN_CL100K.match(name):
         return Tokenizer(Vocabulary.CL100K, is_known=True)
     return Tokenizer(Vocabulary.CL100K if _NEAR_CL100K.match(name) else Vocabulary.O200K, is_known=False)
@@ -89,21 +93,36 @@ class Weigher:
     hash is keyed for each process.
     """
 
-    def __init__(self, *, exact: bool = False) -> None:
+    def __init__(self, *, exact: bool = False, pause: Pause = without_pause) -> None:
         self._exact = exact
+        self._pause = pause
         self._remembered: dict[tuple[Tokenizer, int, int], float] = {}
-        self._counters: dict[Vocabulary, Callable[[str], int] | None] = {}
+        self._counters: dict[Vocabulary, tokenizers.Counter | None] = {}
+        if exact:
+            # Here, on the thread of whoever makes this: the worker imports nothing.
+            tokenizers.prepare()
+
+    def load(self) -> None:
+        """Make ready for texts of OpenAI's current models: with `exact` their vocabulary takes 50 milliseconds, once.
+
+        The interpreter's lock is held meanwhile, so this is for a moment at which the app loads things itself.
+        """
+        self._counter(CURRENT)
 
     def weigh(self, text: str, tokenizer: Tokenizer) -> float:
         """The approximate number of tokens of `text`."""
-        key = (tokenizer, hash(text), len(text))
+        counter = self._counter(tokenizer)
+        if counter is None and len(text) > SAMPLE_ABOVE:
+            # A sample is weighed faster than the whole text is hashed.
+            return _weigh(text, tokenizer.vocabulary)
+        key = (tokenizer, hash_of(text, self._pause), len(text))
         weight = self._remembered.get(key)
         if weight is None:
             if len(self._remembered) >= MOST_REMEMBERED:
                 self._remembered.clear()
-            counter = self._counter(tokenizer)
-            weight = _weigh(text, tokenizer.vocabulary) if counter is None else float(counter(text))
+            weight = _weigh(text, tokenizer.vocabulary) if counter is None else float(counter(text, self._pause))
             self._remembered[key] = weight
+        self._pause()
         return weight
 
     def is_exact(self, tokenizer: Tokenizer) -> bool:
@@ -115,11 +134,11 @@ class Weigher:
         weight = sum(self.weigh(text, tokenizer) for text in texts)
         return max(1, round(weight)) if weight else 0
 
-    def _counter(self, tokenizer: Tokenizer) -> Callable[[str], int] | None:
+    def _counter(self, tokenizer: Tokenizer) -> tokenizers.Counter | None:
         if not self._exact or not tokenizer.is_known:
             return None
         if tokenizer.vocabulary not in self._counters:
-            self._counters[tokenizer.vocabulary] = load_counter(tokenizer.vocabulary.name.lower())
+            self._counters[tokenizer.vocabulary] = tokenizers.load_counter(tokenizer.vocabulary.name.lower())
         return self._counters[tokenizer.vocabulary]
 
 
