@@ -34,7 +34,10 @@ def name(value: Any) -> str | None:
     """`value` as a name: text that every exporter can encode, cut to 200 characters; `None` for what is no text."""
     if not isinstance(value, str):
         return None
-    # Most names are short and ASCII: one look at each.
-    if len(value) <= LONGEST_NAME and value.isascii():
-        return value
-    return value[:LONGEST_NAME].encode("utf-8", "replace").decode("utf-8")
+    return text(value if len(value) <= LONGEST_NAME else value[:LONGEST_NAME])
+
+
+def text(value: str) -> str:
+    """`value` as every exporter can encode it: a lone half of a surrogate pair becomes `?`."""
+    # Most texts are ASCII: one look at each.
+    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")

@@ -13,7 +13,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
-from ragmeter import semconv
+from ragmeter import gate, semconv
 from ragmeter.metering import Metered
 from ragmeter.model import Fate, Operation, OperationKind, Prompt, Request, Response, TextKey
 
@@ -35,17 +35,17 @@ class Tracing:
 
     def start_span(self, request: Request, started: int, parent: Context) -> tuple[Span, Context]:
         """The span of an operation and the context in which it is current."""
-        attributes = _start_attributes(request)
+        attributes = _sendable(_start_attributes(request))
         span = self._tracer.start_span(
-            _span_name(request), parent, SpanKind.CLIENT, attributes=attributes, start_time=started
+            gate.text(_span_name(request)), parent, SpanKind.CLIENT, attributes=attributes, start_time=started
         )
         return span, trace.set_span_in_context(span, parent)
 
     def start_query(self, name: str | None, started: int) -> Span:
         """The span of a `ragmeter.query()` scope."""
-        attributes = {} if name is None else {semconv.QUERY_NAME: name}
+        attributes = {} if name is None else {semconv.QUERY_NAME: _encodable(name)}
         return self._tracer.start_span(
-            "query" if name is None else f"query {name}",
+            "query" if name is None else gate.text(f"query {name}"),
             otel_context.get_current(),
             SpanKind.INTERNAL,
             attributes=attributes,
@@ -65,9 +65,8 @@ class Tracing:
 
     def end_query(self, span: Span, ended: int, attributes: Mapping[str, Any], error_type: str | None) -> None:
         """End the span of a query scope with what the query cost."""
-        span.set_attributes({key: value for key, value in attributes.items() if value is not None})
+        span.set_attributes(_sendable({**attributes, semconv.ERROR_TYPE: error_type}))
         if error_type is not None:
-            span.set_attribute(semconv.ERROR_TYPE, error_type)
             span.set_status(StatusCode.ERROR)
         span.end(ended)
 
@@ -84,7 +83,20 @@ class Tracing:
             if self._capture_content:
                 found |= _content(operation.prompt, operation.response)
         found[semconv.ERROR_TYPE] = operation.error_type
-        return {key: value for key, value in found.items() if value is not None}
+        return _sendable(found)
+
+
+def _sendable(attributes: Mapping[str, Any]) -> Attributes:
+    """What is known of these, in text that can be encoded: one text that cannot be costs a whole batch of spans."""
+    return {key: _encodable(value) for key, value in attributes.items() if value is not None}
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return gate.text(value)
+    if isinstance(value, tuple | list):
+        return tuple(gate.text(each) if isinstance(each, str) else each for each in value)
+    return value
 
 
 def _span_name(request: Request) -> str:
@@ -110,7 +122,7 @@ def _start_attributes(request: Request) -> Attributes:
         }
     found[semconv.SERVER_ADDRESS] = request.server_address
     found[semconv.SERVER_PORT] = request.server_port
-    return {key: value for key, value in found.items() if value is not None}
+    return found
 
 
 def _search_end(operation: Operation) -> Attributes:
