@@ -11,27 +11,32 @@ import weakref
 from opentelemetry.metrics import Histogram, MeterProvider
 
 from ragmeter.semconv import SCOPE, Metric
+from ragmeter.series_room import Room, most_series
 from ragmeter.totals import Totals
 from ragmeter.version import VERSION
 
 
 class Instruments:
-    """Totals and histograms on a provider's meter."""
+    """Totals and histograms on a provider's meter; `room` counts the series of both."""
 
     def __init__(self, provider: MeterProvider) -> None:
+        self._provider = weakref.ref(provider)
         self._meter = provider.get_meter(SCOPE, VERSION)
         self._histograms: dict[str, Histogram] = {}
-        self.totals = Totals(self._meter)
+        self.room = Room()
+        self.totals = Totals(self._meter, self.room, lambda instrument: most_series(self._provider(), instrument))
 
     def histogram(self, metric: Metric) -> Histogram:
         """The histogram of `metric`, with its buckets as advice to the SDK."""
         if metric.name not in self._histograms:
-            self._histograms[metric.name] = self._meter.create_histogram(
+            histogram = self._meter.create_histogram(
                 metric.name,
                 unit=metric.unit,
                 description=metric.description,
                 explicit_bucket_boundaries_advisory=list(metric.buckets),
             )
+            self.room.open(metric.name, most_series(self._provider(), histogram))
+            self._histograms[metric.name] = histogram
         return self._histograms[metric.name]
 
 

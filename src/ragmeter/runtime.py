@@ -183,6 +183,7 @@ class Runtime:
             overflowed=self.guard.overflowed,
             waiting=self.worker.waiting,
             full_labels=self.telemetry.caps.full,
+            crowded_metrics=self.telemetry.crowded,
         )
 
     def forked(self) -> None:

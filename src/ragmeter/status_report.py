@@ -48,7 +48,11 @@ class IntegrationStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The state of ragmeter in this process."""
+    """The state of ragmeter in this process.
+
+    New values of `full_labels` are counted under `other`: a label has its number of values, or one of `crowded_metrics`
+    has nearly as many series as the meter provider keeps apart.
+    """
 
     version: str
     active: bool
@@ -60,6 +64,7 @@ class Status:
     overflowed: int
     waiting: int = 0
     full_labels: tuple[str, ...] = ()
+    crowded_metrics: tuple[str, ...] = ()
 
 
 def installed_version(distribution: str) -> str | None:

@@ -2,26 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import NamedTuple
 
 from opentelemetry.context import Context
 
-from ragmeter import semconv
+from ragmeter import gate, semconv, strategy
 from ragmeter.guard import Guard
 from ragmeter.instruments import Instruments
 from ragmeter.metering import Metered
 from ragmeter.model import Fate, Operation, OperationKind, Origin
 from ragmeter.queries import ContextSum, Entry, QueryReport
 from ragmeter.semconv import Metric
-from ragmeter.totals import Attributes, LabelCaps
-
-UNSET = "unset"
-"""Value of a declared label that nobody has set: a lost label is seen, not hidden."""
-
-UNKNOWN = "unknown"
+from ragmeter.totals import OTHER, UNKNOWN, UNSET, Attributes, LabelCaps
 
 NO_EXEMPLAR = Context()
 """Context of a point that needs no exemplar: durations and costs lead to a trace, a third of the price of a point."""
+
+NEW_VALUES = 0.5
+"""How full an instrument may be, of the attribute sets its provider keeps apart, before labels take no new values."""
+
+KNOWN_VALUES = 0.8
+"""And before those values of the app's labels that need yet another set become `other`."""
+
+ALL_BUT_OURS = 0.95
+"""And before models, collections and hosts do. Strategies, parts and rates never do."""
+
+FOLDED = (
+    semconv.REQUEST_MODEL,
+    semconv.RESPONSE_MODEL,
+    semconv.DB_COLLECTION,
+    semconv.SERVER_ADDRESS,
+    semconv.DB_OPERATION,
+    semconv.ERROR_TYPE,
+    semconv.PROVIDER_NAME,
+)
+"""What becomes `other`, in this order, where there is no room even without the app's labels."""
+
+
+class Point(NamedTuple):
+    """One value for one metric; `context` is that of its exemplar, for distributions."""
+
+    metric: Metric
+    value: float
+    attributes: tuple[tuple[str, str | int], ...]
+    context: Context | None = None
+
+
+Points = Iterator[Point]
 
 
 class Telemetry:
@@ -34,8 +63,10 @@ class Telemetry:
     def __init__(
         self, instruments: Instruments, *, labels: tuple[str, ...], most_values: int, profile: str, guard: Guard
     ) -> None:
-        self.caps = LabelCaps(most_values)
+        self.caps = LabelCaps(most_values, {semconv.STRATEGY: (*strategy.STRATEGIES, strategy.NONE)})
+        self._guard = guard
         self._labels = labels
+        self._room = instruments.room
         self._released = profile in ("released", "both")
         self._latest = profile in ("latest", "both")
         standard = (*(semconv.RELEASED if self._released else ()), *(semconv.LATEST if self._latest else ()))
@@ -44,187 +75,232 @@ class Telemetry:
         }
         self.totals = instruments.totals
         self.totals.expose((*semconv.TOTALS, *(semconv.LATEST_TOTALS if self._latest else ())))
-        self._follow_internals(guard)
+        self._follow_internals()
+
+    @property
+    def crowded(self) -> tuple[str, ...]:
+        """The metrics that have so many series that labels take no new values."""
+        return self._room.crowded(NEW_VALUES)
 
     def count_operation(self, metered: Metered, context: Context, labels: Mapping[str, str], *, standard: bool) -> None:
         """Record what one finished operation tells by itself; `standard` is false where others record that already."""
         operation = metered.operation
         if operation.request.kind is OperationKind.SEARCH:
-            self._count_search(operation, context, labels)
-            return
-        if standard:
-            self._count_standard(operation, context, self._model(operation.model))
+            self._record(partial(self._of_search, operation, context, labels))
+        elif standard:
+            self._record(partial(self._of_standard, operation, context))
 
     def count_query(self, report: QueryReport, context: Context | None = None) -> None:
         """Post a query: its operations, tokens and money under its strategy, and the query itself if it counts."""
+        self._record(partial(self._of_query, report, context))
+
+    def _record(self, points: Callable[[], Points]) -> None:
+        """Record what `points` makes, with fewer label values where the provider has no room for more series."""
+        for point in points() if self._room.share < NEW_VALUES else self._fitted(points):
+            try:
+                self._post(point)
+            except ValueError as error:
+                self._guard.caught(f"counting {point.metric.name}", error)
+
+    def _post(self, point: Point) -> None:
+        metric, value, attributes, context = point
+        if not metric.buckets:
+            self.totals.add(metric, value, attributes)  # type: ignore[arg-type]
+            return
+        if gate.amount(value) is None:
+            raise ValueError(f"{metric.name} takes amounts, not {value!r}")
+        self._room.enter(metric.name, attributes)
+        self._histograms[metric.name].record(value, dict(attributes), context)
+
+    def _fitted(self, points: Callable[[], Points]) -> Iterable[Point]:
+        """The points with as few labels folded as there is room for.
+
+        What is folded is folded for good and in every metric: the cost and the queries of a team stay comparable.
+        """
+        self.caps.close((*self._labels, *FOLDED))
+        largest_first = sorted(self._labels, key=self.caps.values, reverse=True)
+        fitted = tuple(points())
+        for label, share in (
+            *((each, KNOWN_VALUES) for each in largest_first),
+            *((each, ALL_BUT_OURS) for each in FOLDED),
+        ):
+            if self._room.holds(((point.metric.name, point.attributes) for point in fitted), share):
+                break
+            values = {str(value) for point in fitted for name, value in point.attributes if name == label}
+            if self.caps.fold(label, values):
+                fitted = tuple(points())
+        return fitted
+
+    def _of_query(self, report: QueryReport, context: Context | None) -> Points:
         app = self._app(report.labels)
-        common: Attributes = ((semconv.STRATEGY, self.caps.bound(semconv.STRATEGY, report.strategy)), *app.items())
+        common: Attributes = ((semconv.STRATEGY, self.caps.bound(semconv.STRATEGY, report.strategy)), *app)
         for entry in report.operations:
-            self._count_parts(entry, common)
-            self._count_prompt(entry, common)
+            yield from self._of_parts(entry, common)
+            yield from self._of_prompt(entry, common)
             for each in entry.context:
-                self._count_context(each, common)
+                yield from self._of_context(each, common)
         for collection, chunks in report.unsent.items():
-            self.totals.add(semconv.CHUNKS, chunks, (*common, *self._of_chunk(Fate.UNSENT, collection)))
+            yield Point(semconv.CHUNKS, chunks, (*common, *self._of_chunk(Fate.UNSENT, collection)))
         if not report.counts:
             return
-        attributes = dict(common)
-        if report.error_type is not None:
-            attributes[semconv.ERROR_TYPE] = report.error_type
-        self.totals.add(semconv.QUERIES, 1, tuple(attributes.items()))
-        self._record(semconv.QUERY_DURATION, report.duration, attributes, context)
+        attributes = (*common, *self._error(report.error_type))
+        yield Point(semconv.QUERIES, 1, attributes)
+        yield Point(semconv.QUERY_DURATION, report.duration, attributes, context)
         if report.cost is not None:
-            self._record(semconv.QUERY_COST, report.cost, dict(common), context)
+            yield Point(semconv.QUERY_COST, report.cost, common, context)
         if report.search_duration and report.duration > 0:
             share = min(1.0, report.search_duration / report.duration)
-            self._record(semconv.SEARCH_SHARE, share, dict(common), context)
+            yield Point(semconv.SEARCH_SHARE, share, common, context)
 
-    def _follow_internals(self, guard: Guard) -> None:
+    def _follow_internals(self) -> None:
         """Show our own failures, and how often the queue was full, whenever metrics are collected."""
+        guard, overflowed = self._guard, self.caps.overflowed
         self.totals.follow(
             semconv.INTERNAL_ERRORS,
             lambda: {((semconv.PLACE, place),): count for place, count in list(guard.counts.items())},
         )
         # 0 from the start: Prometheus counts no growth up to the first value of a series, and overflows come in bursts.
         self.totals.follow(semconv.OVERFLOWED, lambda: {(): guard.overflowed})
-        overflowed = self.caps.overflowed
         self.totals.follow(
             semconv.LABELS_OVERFLOWED,
             lambda: {((semconv.LABEL, label),): count for label, count in list(overflowed.items())},
         )
 
-    def _count_parts(self, entry: Entry, common: Attributes) -> None:
+    def _of_parts(self, entry: Entry, common: Attributes) -> Points:
         state = (semconv.PRICE_STATE, entry.cost.state.value)
         provider = (semconv.PROVIDER_NAME, self.caps.bound(semconv.PROVIDER_NAME, entry.system))
         model = (semconv.RESPONSE_MODEL, self._model(entry.model))
         kind = (semconv.OPERATION_NAME, entry.kind.value)
-        self.totals.add(semconv.OPERATIONS, 1, (*common, kind, state, provider, model))
+        yield Point(semconv.OPERATIONS, 1, (*common, kind, state, provider, model))
         for part in entry.parts:
             key = (semconv.PART, part.part)
             if part.tokens:
                 rate = (semconv.TOKEN_RATE, part.rate)
-                self.totals.add(semconv.PART_TOKEN_COUNT, part.tokens, (*common, key, rate, provider, model))
+                yield Point(semconv.PART_TOKEN_COUNT, part.tokens, (*common, key, rate, provider, model))
             if part.cost is not None:
-                self.totals.add(semconv.COST, part.cost, (*common, key, state, provider, model))
+                yield Point(semconv.COST, part.cost, (*common, key, state, provider, model))
 
-    def _count_prompt(self, entry: Entry, common: Attributes) -> None:
+    def _of_prompt(self, entry: Entry, common: Attributes) -> Points:
         """How large an inference's prompt was, under the strategy of its query as everything it is compared with."""
         prompt = entry.tokens_of(*Origin)
         if not entry.kind.is_inference or not prompt:
             return
-        attributes = {**dict(common), semconv.RESPONSE_MODEL: self._model(entry.model)}
-        self._record(semconv.PROMPT_TOKENS, prompt, attributes, NO_EXEMPLAR)
+        attributes = (*common, (semconv.RESPONSE_MODEL, self._model(entry.model)))
+        yield Point(semconv.PROMPT_TOKENS, prompt, attributes, NO_EXEMPLAR)
         if context := entry.tokens_of(Origin.CONTEXT):
-            self._record(semconv.CONTEXT_SHARE, context / prompt, attributes, NO_EXEMPLAR)
+            yield Point(semconv.CONTEXT_SHARE, context / prompt, attributes, NO_EXEMPLAR)
 
-    def _count_context(self, each: ContextSum, common: Attributes) -> None:
-        collection = self._collection(each.collection)
-        key = (*common, *self._of_chunk(each.fate, each.collection))
-        self.totals.add(semconv.CHUNKS, each.chunks, key)
+    def _of_context(self, each: ContextSum, common: Attributes) -> Points:
+        in_collection = (*common, (semconv.DB_COLLECTION, self._collection(each.collection)))
+        with_fate = (*common, *self._of_chunk(each.fate, each.collection))
+        yield Point(semconv.CHUNKS, each.chunks, with_fate)
         if each.tokens:
-            self.totals.add(semconv.CONTEXT_TOKENS, each.tokens, key)
+            yield Point(semconv.CONTEXT_TOKENS, each.tokens, with_fate)
         if each.cost is not None:
-            self.totals.add(semconv.CONTEXT_COST, each.cost, key)
+            yield Point(semconv.CONTEXT_COST, each.cost, with_fate)
         if each.stale_tokens:
-            self.totals.add(semconv.STALE_TOKENS, each.stale_tokens, (*common, (semconv.DB_COLLECTION, collection)))
+            yield Point(semconv.STALE_TOKENS, each.stale_tokens, in_collection)
         if each.fate is Fate.USED:
             for rank in each.ranks:
-                self._record(semconv.USED_RANK, rank, {**dict(common), semconv.DB_COLLECTION: collection}, NO_EXEMPLAR)
+                yield Point(semconv.USED_RANK, rank, in_collection, NO_EXEMPLAR)
         if each.cited:
-            self.totals.add(semconv.CITED_CHUNKS, each.cited, (*common, (semconv.DB_COLLECTION, collection)))
+            yield Point(semconv.CITED_CHUNKS, each.cited, in_collection)
 
     def _of_chunk(self, fate: Fate, collection: str | None) -> Attributes:
         return ((semconv.CHUNK_FATE, fate.value), (semconv.DB_COLLECTION, self._collection(collection)))
 
-    def _collection(self, collection: str | None) -> str:
-        return self.caps.bound(semconv.DB_COLLECTION, collection or UNKNOWN)
-
-    def _count_standard(self, operation: Operation, context: Context, model: str) -> None:
-        attributes = self._standard_attributes(operation, model)
-        failed = _failed(attributes, operation)
+    def _of_standard(self, operation: Operation, context: Context) -> Points:
+        attributes = self._standard_attributes(operation)
+        failed = (*attributes, *self._error(operation.error_type))
         inference = operation.request.kind.is_inference
         if self._released or not inference:
-            self._record(semconv.DURATION, operation.duration, failed, context)
+            yield Point(semconv.DURATION, operation.duration, failed, context)
         if self._latest and inference:
-            self._record(semconv.INFERENCE_DURATION, operation.duration, failed, context)
-            self._count_latest_tokens(operation, attributes)
+            yield Point(semconv.INFERENCE_DURATION, operation.duration, failed, context)
+            yield from _latest_tokens(operation, attributes)
         if operation.time_to_first_chunk is not None:
             for metric, wanted in (
                 (semconv.FIRST_CHUNK, self._released),
                 (semconv.INFERENCE_FIRST_CHUNK, self._latest),
             ):
                 if wanted:
-                    self._record(metric, operation.time_to_first_chunk, attributes, context)
+                    yield Point(metric, operation.time_to_first_chunk, attributes, context)
         usage = operation.response.usage
         if not self._released or usage is None:
             return
         for kind, tokens in (("input", usage.input_tokens), ("output", usage.output_tokens)):
             if tokens is not None:
-                self._record(semconv.TOKEN_USAGE, tokens, attributes | {semconv.TOKEN_TYPE: kind}, NO_EXEMPLAR)
+                yield Point(semconv.TOKEN_USAGE, tokens, (*attributes, (semconv.TOKEN_TYPE, kind)), NO_EXEMPLAR)
 
-    def _count_latest_tokens(self, operation: Operation, attributes: dict[str, str | int]) -> None:
-        # The conventions ask for every inference to be counted, with 0 where no usage came back.
-        usage = operation.response.usage
-        modality = UNKNOWN if usage is None else "text"
-        key = (*((name, str(value)) for name, value in attributes.items()), (semconv.TOKEN_MODALITY, modality))
-        for metric, tokens in zip(
-            semconv.LATEST_TOTALS,
-            (0, 0, None, None, None)
-            if usage is None
-            else (
-                usage.input_tokens or 0,
-                usage.output_tokens or 0,
-                usage.cache_read_tokens,
-                usage.cache_write_tokens,
-                usage.reasoning_tokens,
-            ),
-            strict=True,
-        ):
-            if tokens is not None:
-                self.totals.add(metric, tokens, key)
-
-    def _count_search(self, operation: Operation, context: Context, labels: Mapping[str, str]) -> None:
+    def _of_search(self, operation: Operation, context: Context, labels: Mapping[str, str]) -> Points:
         request, chunks = operation.request, operation.response.chunks
-        collection = self._collection(request.collection)
-        attributes = {semconv.DB_SYSTEM: request.system, semconv.DB_COLLECTION: collection}
-        failed = _failed(attributes, operation)
-        named = failed | ({} if request.method is None else {semconv.DB_OPERATION: request.method})
-        self._record(semconv.DB_DURATION, operation.duration, named, context)
-        app = self._app(labels)
-        self._record(semconv.SEARCH_DURATION, operation.duration, failed | app, context)
+        attributes: Attributes = (
+            (semconv.DB_SYSTEM, self.caps.bound(semconv.DB_SYSTEM, request.system)),
+            (semconv.DB_COLLECTION, self._collection(request.collection)),
+        )
+        error, app = self._error(operation.error_type), self._app(labels)
+        method: Attributes = ()
+        if request.method is not None:
+            method = ((semconv.DB_OPERATION, self.caps.bound(semconv.DB_OPERATION, request.method)),)
+        yield Point(semconv.DB_DURATION, operation.duration, (*attributes, *error, *method), context)
+        yield Point(semconv.SEARCH_DURATION, operation.duration, (*attributes, *error, *app), context)
         if operation.error_type is not None:
             return
-        self._record(semconv.SEARCH_RESULTS, len(chunks), attributes | app, context)
+        yield Point(semconv.SEARCH_RESULTS, len(chunks), (*attributes, *app), context)
         if not chunks:
-            self.totals.add(semconv.SEARCH_EMPTY, 1, tuple((attributes | app).items()))
+            yield Point(semconv.SEARCH_EMPTY, 1, (*attributes, *app))
         elif chunks[0].score is not None:
-            self._record(semconv.SEARCH_SCORE, chunks[0].score, attributes | app, context)
+            yield Point(semconv.SEARCH_SCORE, chunks[0].score, (*attributes, *app), context)
 
-    def _app(self, labels: Mapping[str, str]) -> dict[str, str]:
-        return {name: self.caps.bound(name, labels.get(name, UNSET)) for name in self._labels}
+    def _app(self, labels: Mapping[str, str]) -> Attributes:
+        return tuple((name, self.caps.bound(name, labels.get(name) or UNSET)) for name in self._labels)
+
+    def _error(self, error_type: str | None) -> Attributes:
+        if error_type is None:
+            return ()
+        return ((semconv.ERROR_TYPE, self.caps.bound(semconv.ERROR_TYPE, error_type)),)
+
+    def _collection(self, collection: str | None) -> str:
+        return self.caps.bound(semconv.DB_COLLECTION, collection)
 
     def _model(self, model: str | None) -> str:
-        return self.caps.bound(semconv.RESPONSE_MODEL, model or UNKNOWN)
+        return self.caps.bound(semconv.RESPONSE_MODEL, model)
 
-    def _standard_attributes(self, operation: Operation, model: str) -> dict[str, str | int]:
+    def _standard_attributes(self, operation: Operation) -> tuple[tuple[str, str | int], ...]:
         request = operation.request
-        asked = None if request.model is None else self.caps.bound(semconv.REQUEST_MODEL, request.model)
-        attributes = {
-            semconv.OPERATION_NAME: request.kind.value,
-            semconv.PROVIDER_NAME: request.system,
-            semconv.RESPONSE_MODEL: model,
-            semconv.REQUEST_MODEL: asked,
-            semconv.SERVER_ADDRESS: request.server_address,
-            semconv.SERVER_PORT: request.server_port,
-        }
-        return {name: value for name, value in attributes.items() if value is not None}
+        attributes: list[tuple[str, str | int]] = [
+            (semconv.OPERATION_NAME, request.kind.value),
+            (semconv.PROVIDER_NAME, self.caps.bound(semconv.PROVIDER_NAME, request.system)),
+            (semconv.RESPONSE_MODEL, self._model(operation.model)),
+        ]
+        if request.model is not None:
+            attributes.append((semconv.REQUEST_MODEL, self.caps.bound(semconv.REQUEST_MODEL, request.model)))
+        if request.server_address is not None:
+            address = self.caps.bound(semconv.SERVER_ADDRESS, request.server_address)
+            attributes.append((semconv.SERVER_ADDRESS, address))
+            # Ports of many hosts, or of servers that tests start, are as many series as the hosts themselves.
+            port = (
+                None if request.server_port is None else self.caps.bound(semconv.SERVER_PORT, str(request.server_port))
+            )
+            if request.server_port is not None and OTHER not in (address, port):
+                attributes.append((semconv.SERVER_PORT, request.server_port))
+        return tuple(attributes)
 
-    def _record(
-        self, metric: Metric, value: float, attributes: Mapping[str, str | int], context: Context | None
-    ) -> None:
-        self._histograms[metric.name].record(value, attributes, context)
 
-
-def _failed(attributes: Mapping[str, str | int], operation: Operation) -> dict[str, str | int]:
-    error = {} if operation.error_type is None else {semconv.ERROR_TYPE: operation.error_type}
-    return {**attributes, **error}
+def _latest_tokens(operation: Operation, attributes: Iterable[tuple[str, str | int]]) -> Points:
+    # The conventions ask for every inference to be counted, with 0 where no usage came back.
+    usage = operation.response.usage
+    modality = UNKNOWN if usage is None else "text"
+    key = (*((name, str(value)) for name, value in attributes), (semconv.TOKEN_MODALITY, modality))
+    counts: tuple[int | None, ...] = (0, 0, None, None, None)
+    if usage is not None:
+        counts = (
+            usage.input_tokens or 0,
+            usage.output_tokens or 0,
+            usage.cache_read_tokens,
+            usage.cache_write_tokens,
+            usage.reasoning_tokens,
+        )
+    for metric, tokens in zip(semconv.LATEST_TOTALS, counts, strict=True):
+        if tokens is not None:
+            yield Point(metric, tokens, key)

@@ -7,48 +7,83 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+from ragmeter import gate
 from ragmeter.semconv import Metric
+from ragmeter.series_room import Room
 
 OTHER = "other"
+
+UNSET = "unset"
+"""Value of a declared label that nobody has set: a lost label is seen, not hidden."""
+
+UNKNOWN = "unknown"
+
 Attributes = tuple[tuple[str, str], ...]
 
 
 class LabelCaps:
-    """Keeps the number of values of each label bounded: the first `most` are kept, later ones become `other`.
+    """Makes label values of what comes from outside: text that every exporter takes, and a bounded number of values.
 
-    `overflowed` holds how often that happened to each label.
+    The first `most` values of a label are kept, later ones become `other`; `always` are values that have their place
+    whatever else comes. `overflowed` holds how often a value of each label became `other`.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, always: Mapping[str, Iterable[str]] | None = None) -> None:
         self._most = most
         self._seen: dict[str, set[str]] = {}
+        self._always = {label: frozenset(values) for label, values in (always or {}).items()}
+        self._closed: set[str] = set()
         self.overflowed: Counter[str] = Counter()
 
-    def bound(self, label: str, value: str) -> str:
-        """`value`, or `other` when the label already has its number of values."""
+    def bound(self, label: str, value: Any) -> str:
+        """`value` as a label's value: `other` when the label is full, `unknown` when it is no text or an empty one."""
+        text = gate.name(value) or UNKNOWN
         seen = self._seen.setdefault(label, set())
-        if value in seen:
-            return value
-        if len(seen) >= self._most:
+        if text in seen or text in (UNSET, UNKNOWN, OTHER) or text in self._always.get(label, ()):
+            return text
+        if len(seen) >= self._most or label in self._closed:
             self.overflowed[label] += 1
             return OTHER
-        seen.add(value)
-        return value
+        seen.add(text)
+        return text
+
+    def close(self, labels: Iterable[str]) -> None:
+        """Take no new values of these labels: there is no room for more series."""
+        self._closed.update(labels)
+
+    def fold(self, label: str, values: Iterable[str]) -> bool:
+        """Count these values under `other` from now on, in every metric alike; whether there was one to fold."""
+        self._closed.add(label)
+        seen = self._seen.get(label, set())
+        folded = seen.intersection(values)
+        seen -= folded
+        return bool(folded)
+
+    def values(self, label: str) -> int:
+        """How many values a label has."""
+        return len(self._seen.get(label, ()))
 
     @property
     def full(self) -> tuple[str, ...]:
-        """The labels that have reached their cap."""
-        return tuple(sorted(label for label, seen in self._seen.items() if len(seen) >= self._most))
+        """The labels whose new values become `other`."""
+        capped = {label for label, seen in self._seen.items() if len(seen) >= self._most}
+        return tuple(sorted(capped | (self._closed & self.overflowed.keys())))
 
 
 class Totals:
-    """Counters by attributes, exported through one observable instrument for each metric."""
+    """Counters by attributes, exported through one observable instrument for each metric.
 
-    def __init__(self, meter: Meter) -> None:
+    `most_series` tells how many attribute sets an instrument keeps apart, `room` counts them.
+    """
+
+    def __init__(self, meter: Meter, room: Room, most_series: Callable[[Any], int | None]) -> None:
         self._meter = meter
+        self._room = room
+        self._most_series = most_series
         self._values: dict[str, dict[Attributes, float]] = {}
         self._sources: dict[str, list[Callable[[], Mapping[Attributes, int]]]] = {}
 
@@ -60,17 +95,27 @@ class Totals:
                 create = (
                     self._meter.create_observable_gauge if metric.is_gauge else self._meter.create_observable_counter
                 )
-                create(
+                instrument = create(
                     metric.name,
                     callbacks=[self._observer(metric.name)],
                     unit=metric.unit,
                     description=metric.description,
                 )
+                self._room.open(metric.name, self._most_series(instrument))
 
     def add(self, metric: Metric, value: float, attributes: Attributes) -> None:
-        """Add `value` to the total of `attributes`; called under the worker's lock."""
+        """Add `value`, from 0 to below 2**53, to the total of `attributes`; called under the worker's lock.
+
+        What is no such amount raises `ValueError`: one of them would make a counter fall, or end the app's own export.
+        """
+        if gate.amount(value) is None:
+            raise ValueError(f"{metric.name} grows by amounts, not by {value!r}")
         values = self._values[metric.name]
-        values[attributes] = values.get(attributes, 0) + value
+        if attributes in values:
+            values[attributes] += value
+        else:
+            values[attributes] = value
+            self._room.enter(metric.name, attributes)
 
     def follow(self, metric: Metric, count: Callable[[], Mapping[Attributes, int]]) -> Callable[[], None]:
         """Let a metric that is counted elsewhere be read when it is collected; several sources are added up.
@@ -94,6 +139,11 @@ class Totals:
                 for count in list(self._sources[name]):
                     added.update(count())
                 values = {key: float(value) for key, value in added.items()}
-            return [Observation(value, dict(key)) for key, value in list(values.items())]
+            return [Observation(_observed(value), dict(key)) for key, value in list(values.items())]
 
         return observe
+
+
+def _observed(total: float) -> float:
+    """A total as exporters take it: whole numbers beyond 64 bits end an export."""
+    return total if total < gate.MOST else float(total)
