@@ -50,7 +50,7 @@ class Accounting:
     ) -> None:
         self._guard = guard
         self._tracing = tracing
-        self._telemetry = telemetry
+        self.telemetry = telemetry
         self._fine_tuned = settings.fine_tuned
         self._known_fine_tuned: dict[tuple[str | None, str | None], bool] = {}
         pause = Pacing()
@@ -91,7 +91,7 @@ class Accounting:
     def clear(self) -> None:
         """In a forked child: what was collected is the parent's."""
         self.ledger = Ledger(self._post, self._scopes.forget)
-        self._telemetry.totals.clear()
+        self.telemetry.totals.clear()
         self.unpriced.clear()
 
     def _account(self, record: Record, *, complete: bool) -> None:
@@ -104,7 +104,7 @@ class Accounting:
             if complete:
                 chunks = self._remember(operation, tenant)
             metered = self._meter(operation, record.query, tenant, complete=complete)
-            self._telemetry.count_operation(metered, record.context, labels, standard=record.standard)
+            self.telemetry.count_operation(metered, record.context, labels, standard=record.standard)
             if metered.cost.state is PriceState.UNPRICED:
                 self.unpriced[operation.request.system, operation.model or "unknown"] += 1
         finally:
@@ -206,7 +206,7 @@ class Accounting:
             self._tracing.end_query(span, handle.ended or time.time_ns(), attributes, handle.error_type)
 
     def _post(self, report: QueryReport) -> None:
-        self._telemetry.count_query(report, _context_of(report))
+        self.telemetry.count_query(report, _context_of(report))
         span = report.handle.span
         if span is not None and report.handle.ended is not None:
             self._tracing.end_query(span, report.handle.ended, _query_attributes(report), report.error_type)

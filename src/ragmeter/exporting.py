@@ -1,6 +1,8 @@
 """Providers for an app that has none: Prometheus to pull from, or OTLP to push to. Never set globally.
 
 The app may set providers of its own later, which the API allows only once: ours stay private so that it can.
+A forked child makes its own with its first call: its parent's hold the parent's counts, its connections, and threads
+that are no more. The SDK's fork hooks are left out of ours, see `fork_hooks`.
 """
 
 from __future__ import annotations
@@ -9,88 +11,166 @@ import inspect
 import logging
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from opentelemetry.metrics import MeterProvider as ApiMeterProvider
-from opentelemetry.metrics import get_meter_provider
+from opentelemetry.metrics import NoOpMeterProvider, get_meter_provider
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import ProxyTracerProvider, get_tracer_provider
 from opentelemetry.trace import TracerProvider as ApiTracerProvider
 
+from ragmeter import otel_environment
+from ragmeter.fork_hooks import threads_are_greenlets, without_fork_hooks
+from ragmeter.otel_environment import NONE, Signal
+from ragmeter.pushing import CONSOLE, OTLP, OwnSpans, PushReader, limits, made, push_reader, push_target
 from ragmeter.settings import Settings
 from ragmeter.version import VERSION
 
+if TYPE_CHECKING:
+    from ragmeter.metrics_page import MetricsPage
+
 logger = logging.getLogger("ragmeter")
 
-ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
-METRICS_ENDPOINT = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"
-TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
-PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
-
-MOST_SERIES = 100_000
+PROMETHEUS = "prometheus"
+KNOWN_EXPORTERS = {Signal.METRICS: (OTLP, PROMETHEUS, CONSOLE), Signal.TRACES: (OTLP, CONSOLE)}
 
 
 @dataclass(slots=True)
+class OwnMetrics:
+    """A meter provider of ours, with the readers that push from it and the page that shows it."""
+
+    provider: ApiMeterProvider
+    pushing: tuple[PushReader, ...] = ()
+    pushes_to: tuple[str, ...] = ()
+    page: MetricsPage | None = None
+
+    @property
+    def description(self) -> str:
+        """Where the metrics go at this moment."""
+        shown = () if self.page is None else (self.page.description,)
+        return ", ".join((*self.pushes_to, *shown)) or f"nothing: {Signal.METRICS.exporter_variable}={NONE}"
+
+    def shutdown(self) -> None:
+        """Push what is there, and close."""
+        if isinstance(self.provider, MeterProvider):
+            self.provider.shutdown()
+        if self.page is not None:
+            self.page.close()
+
+
 class Providers:
-    """Where spans and metrics go; `description` says so for people, `own` are those to shut down with us."""
+    """Where spans and metrics go: to the app's providers, or to ours."""
 
-    tracer_provider: ApiTracerProvider
-    meter_provider: ApiMeterProvider
-    description: str
-    own: tuple[Any, ...] = ()
-    server: Any = None
-    is_pulled: bool = False
+    def __init__(
+        self,
+        settings: Settings,
+        tracer_provider: ApiTracerProvider,
+        meter_provider: ApiMeterProvider | None,
+        spans: OwnSpans | None,
+    ) -> None:
+        self.tracer_provider = tracer_provider
+        self._settings = settings
+        self._given = meter_provider
+        self._spans = spans
+        self._metrics = None if meter_provider is not None else own_metrics(settings)
 
-    def leave_server(self) -> bool:
-        """In a forked child: close our copy of the parent's socket; whether there was one."""
-        if self.server is None:
+    @property
+    def meter_provider(self) -> ApiMeterProvider:
+        """The app's meter provider, or ours."""
+        provider = self._given if self._metrics is None else self._metrics.provider
+        return NoOpMeterProvider() if provider is None else provider
+
+    @property
+    def description(self) -> str:
+        """Where metrics go, for people."""
+        if self._metrics is not None:
+            return self._metrics.description
+        if self._given is not None:
+            return "the app's meter provider"
+        return "nothing yet: this process was forked, and exports from its first call on"
+
+    def forked(self) -> None:
+        """In a forked child: what is ours is the parent's."""
+        if self._metrics is not None and self._metrics.page is not None:
+            self._metrics.page.left_by_fork()
+        self._metrics = None
+
+    def begin(self) -> bool:
+        """In a forked child, with its first call: make providers of its own; whether there is a new one."""
+        if self._given is not None or self._metrics is not None:
             return False
-        self.server.server_close()
-        self.server = None
+        self._metrics = own_metrics(self._settings)
         return True
 
+    def used(self) -> None:
+        """A call was counted: a page is served from now on by this process."""
+        if self._metrics is not None and self._metrics.page is not None:
+            self._metrics.page.used()
+
     def flush(self, timeout: float) -> None:
-        """Push what is ours now. A provider that is pulled is left alone: its exporter would show everything twice."""
-        for provider in self.own:
-            if not (self.is_pulled and provider is self.meter_provider):
-                provider.force_flush(int(timeout * 1000))
+        """Push what is ours now. A page is left alone: its exporter would show everything twice."""
+        if self._spans is not None:
+            self._spans.force_flush(int(timeout * 1000))
+        for reader in () if self._metrics is None else self._metrics.pushing:
+            reader.force_flush(timeout * 1000)
 
     def shutdown(self) -> None:
         """Flush and close what is ours."""
-        for provider in self.own:
-            provider.shutdown()
-        if self.server is not None:
-            self.server.shutdown()
-            self.server.server_close()
+        if self._spans is not None:
+            self._spans.shutdown()
+        metrics, self._metrics = self._metrics, None
+        if metrics is not None:
+            metrics.shutdown()
 
 
 def choose_providers(
     settings: Settings, tracer_provider: ApiTracerProvider | None, meter_provider: ApiMeterProvider | None
 ) -> Providers:
     """The given providers, else those the app has set globally, else our own."""
-    own: list[Any] = []
-    server = None
+    spans = None
     if tracer_provider is None:
         tracer_provider = get_tracer_provider()
-        if isinstance(tracer_provider, ProxyTracerProvider) and otlp_endpoint(TRACES_ENDPOINT):
-            tracer_provider = _own_tracer_provider(settings)
-            own.append(tracer_provider)
-    description = "the app's meter provider"
+        if isinstance(tracer_provider, ProxyTracerProvider) and (wanted := _wanted_exporters(Signal.TRACES)):
+            spans = OwnSpans(wanted)
+            tracer_provider = _own_tracer_provider(settings, spans)
     if meter_provider is None:
         meter_provider = _global_meter_provider()
-    if meter_provider is None:
-        meter_provider, server, description = _own_meter_provider(settings)
-        own.append(meter_provider)
-    is_pulled = meter_provider in own and otlp_endpoint(METRICS_ENDPOINT) is None
-    return Providers(tracer_provider, meter_provider, description, tuple(own), server, is_pulled)
+    return Providers(settings, tracer_provider, meter_provider, spans)
 
 
-def otlp_endpoint(specific: str) -> str | None:
+def own_metrics(settings: Settings) -> OwnMetrics:
+    """A meter provider with the exporters that the environment names, else with OTLP or the page."""
+    wanted = _wanted_exporters(Signal.METRICS)
+    if not wanted:
+        return OwnMetrics(NoOpMeterProvider())
+    with without_fork_hooks():
+        page = _metrics_page(settings) if PROMETHEUS in wanted else None
+        pushes = {name: push_reader(name) for name in wanted if name != PROMETHEUS}
+        readers = [*pushes.values(), *(() if page is None else (page.reader,))]
+        provider = MeterProvider(readers, resource=_resource(settings), shutdown_on_exit=False)
+    if page is not None:
+        page.open()
+    _say_of_greenlets()
+    return OwnMetrics(provider, tuple(pushes.values()), tuple(map(push_target, pushes)), page)
+
+
+def otlp_endpoint(signal: Signal) -> str | None:
     """The OTLP endpoint that the environment names for one kind of telemetry, or for all."""
-    return os.environ.get(specific) or os.environ.get(ENDPOINT)
+    return otel_environment.endpoint(signal, os.environ)
+
+
+def _wanted_exporters(signal: Signal) -> tuple[str, ...]:
+    """The exporters of our own providers: those the environment names, else OTLP where it names an endpoint."""
+    named, known = otel_environment.exporters(signal, os.environ), KNOWN_EXPORTERS[signal]
+    if named == (NONE,):
+        return ()
+    if unknown := [name for name in named or () if name not in known]:
+        message = "ragmeter knows no exporter %s, which %s names; it knows %s and %s."
+        logger.warning(message, ", ".join(unknown), signal.exporter_variable, ", ".join(known), NONE)
+    usual = (PROMETHEUS,) if signal is Signal.METRICS else ()
+    return tuple(name for name in named or () if name in known) or ((OTLP,) if otlp_endpoint(signal) else usual)
 
 
 def _global_meter_provider() -> ApiMeterProvider | None:
@@ -106,82 +186,34 @@ def _resource(settings: Settings) -> Resource:
     return Resource.create(attributes)
 
 
-def _own_tracer_provider(settings: Settings) -> TracerProvider:
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-    if _speaks_http("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"):
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    else:
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # type: ignore[assignment]
-            OTLPSpanExporter,
-        )
-    provider = TracerProvider(resource=_resource(settings), shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+def _own_tracer_provider(settings: Settings, spans: OwnSpans) -> TracerProvider:
+    with without_fork_hooks():
+        provider = TracerProvider(resource=_resource(settings), shutdown_on_exit=False)
+    provider.add_span_processor(spans)
     return provider
 
 
-def _own_meter_provider(settings: Settings) -> tuple[MeterProvider, Any, str]:
-    if endpoint := otlp_endpoint(METRICS_ENDPOINT):
-        return _meter_provider(push_reader(), settings), None, f"OTLP to {endpoint}"
-    return _pulled_provider(settings)
-
-
-def _meter_provider(reader: MetricReader, settings: Settings) -> MeterProvider:
-    return MeterProvider([reader], resource=_resource(settings), shutdown_on_exit=False)
-
-
-def push_reader() -> MetricReader:
-    """A metric reader that pushes to the configured OTLP endpoint, with the protocol the environment names."""
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-
-    if _speaks_http("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"):
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-    else:
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (  # type: ignore[assignment]
-            OTLPMetricExporter,
-        )
-    reader: MetricReader = _made(PeriodicExportingMetricReader, OTLPMetricExporter(), **_limits())
-    return reader
-
-
-def _pulled_provider(settings: Settings) -> tuple[MeterProvider, Any, str]:
+def _metrics_page(settings: Settings) -> MetricsPage:
     from opentelemetry.exporter.prometheus import PrometheusMetricReader
-    from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
+    from prometheus_client import REGISTRY, CollectorRegistry
+
+    from ragmeter.metrics_page import MetricsPage
 
     # A registry of our own, where the exporter can have one: the default one is the app's, to serve or to clear.
     own = "registry" in inspect.signature(PrometheusMetricReader).parameters
     registry = CollectorRegistry() if own else REGISTRY
-    provider = _meter_provider(_made(PrometheusMetricReader, registry=registry, **_limits()), settings)
-    host, port = settings.prometheus_host, settings.prometheus_port
-    try:
-        server, _ = start_http_server(port, addr=host, registry=registry)
-    except OSError as error:
+    reader = made(PrometheusMetricReader, registry=registry, **limits())
+    return MetricsPage(reader, registry, settings.prometheus_host, settings.prometheus_port)
+
+
+_said_of_greenlets: list[bool] = []
+
+
+def _say_of_greenlets() -> None:
+    if threads_are_greenlets() and not _said_of_greenlets:
+        _said_of_greenlets.append(True)
         logger.warning(
-            "ragmeter cannot serve metrics on %s:%d (%s). The app is not affected. Choose another port with "
-            "instrument(prometheus_port=...) or RAGMETER_PROMETHEUS_PORT; for servers with several processes push with "
-            "OTLP instead: set %s.",
-            host,
-            port,
-            error.strerror or error,
-            ENDPOINT,
+            "ragmeter: gevent is in use, so its own providers are made without the fork hooks of OpenTelemetry's SDK, "
+            "which let a forked child go on as its parent would. A child exports by itself from its first call on; "
+            "providers that the app sets up itself bring the hooks."
         )
-        return provider, None, f"nothing: {host}:{port} is taken"
-    return provider, server, f"Prometheus on http://{host}:{server.server_port}/metrics"
-
-
-def _limits() -> dict[str, Any]:
-    """More series than the SDK's 2,000 an instrument: our labels are bounded, and an overflow would hide them all."""
-    from opentelemetry.sdk.metrics import Histogram, ObservableCounter
-
-    return {"cardinality_limits": {ObservableCounter: MOST_SERIES, Histogram: MOST_SERIES}}
-
-
-def _made(reader: Any, *arguments: Any, **keywords: Any) -> Any:
-    """A metric reader; releases of the SDK that lack one of the keywords are made without it."""
-    known = inspect.signature(reader).parameters
-    return reader(*arguments, **{name: value for name, value in keywords.items() if name in known})
-
-
-def _speaks_http(specific: str) -> bool:
-    protocol = os.environ.get(specific) or os.environ.get(PROTOCOL) or "grpc"
-    return protocol.startswith("http")

@@ -24,6 +24,11 @@ class Guard:
         self.overflowed = 0
         self.loud = os.environ.get(LOUD_VARIABLE, "") not in ("", "0")
 
+    def clear(self) -> None:
+        """In a forked child: what went wrong so far went wrong in the parent."""
+        self.counts.clear()
+        self.overflowed = 0
+
     def caught(self, place: str, error: Exception) -> None:
         """Count `error`, log it the first time it comes from `place`, and raise it when loud.
 

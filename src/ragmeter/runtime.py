@@ -24,6 +24,7 @@ from ragmeter.instruments import instruments_of
 from ragmeter.integration import Integration
 from ragmeter.observing import Observer, Record, Retrieved
 from ragmeter.patching import Patching
+from ragmeter.process_end import ProcessEnd
 from ragmeter.queries import Until
 from ragmeter.scopes import QueryHandle, QueryScope, Scopes
 from ragmeter.settings import Settings
@@ -61,13 +62,7 @@ class Runtime:
         self.providers: Providers = choose_providers(settings, tracer_provider, meter_provider)
         tracer = self.providers.tracer_provider.get_tracer(semconv.SCOPE, VERSION)
         self.tracing = Tracing(tracer, capture_content=settings.capture_content, capture_chunks=settings.capture_chunks)
-        self.telemetry = Telemetry(
-            instruments_of(self.providers.meter_provider),
-            labels=settings.labels,
-            most_values=settings.max_label_values,
-            profile=settings.profile,
-            guard=self.guard,
-        )
+        self.telemetry = self._new_telemetry()
         self.scopes = Scopes(self.guard, self._query_ended)
         self.accounting = Accounting(settings, self.guard, self.tracing, self.telemetry, self.scopes)
         self.worker: Worker[Item] = Worker(
@@ -87,8 +82,10 @@ class Runtime:
         )
         self.patching = Patching(self.guard)
         self._unhook: list[Callable[[], None]] = []
+        self._end_state: list[Callable[[], None]] = []
         self._followed: Any = None
-        self._unserved = False
+        self._end = ProcessEnd(self.exit)
+        self._is_over = False
         self._clients: dict[Attributes, int] = {}
         self._show_state()
         _running.add(self)
@@ -103,6 +100,7 @@ class Runtime:
                 self.guard.caught(f"loading {name}", error)
         self._follow_tracer_provider()
         self._drain_before_flush(self.providers.meter_provider)
+        self._end.listen()
         atexit.register(self.exit)
 
     def stop(self) -> None:
@@ -112,15 +110,25 @@ class Runtime:
         self.patching.undo()
         self.settle(EXIT_SECONDS)
         self.worker.stop()
-        for unhook in self._unhook:
+        for unhook in (*self._unhook, *self._end_state):
             unhook()
         self.providers.shutdown()
+        self._end.stop()
         atexit.unregister(self.exit)
 
     def exit(self) -> None:
-        """At the interpreter's exit: nothing that was collected is lost, nothing blocks for long."""
-        self.settle(EXIT_SECONDS)
-        self.providers.shutdown()
+        """At the process's end: nothing that was collected is lost, nothing blocks for long."""
+        if not self._is_over:
+            self._is_over = True
+            self._hand_in()
+
+    def _hand_in(self) -> None:
+        """Account for what is finished, and export it. Nothing is closed: handlers of the app may still make calls."""
+        try:
+            self.settle(EXIT_SECONDS)
+            self.providers.flush(EXIT_SECONDS)
+        except Exception as error:
+            self.guard.caught("exporting at the end of the process", error)
 
     def settle(self, timeout: float) -> None:
         """Account for everything collected so far, also for queries that are still open."""
@@ -187,21 +195,41 @@ class Runtime:
         )
 
     def forked(self) -> None:
-        """In a forked child: counts begin at zero, and the parent's endpoint is the parent's."""
+        """In a forked child: counts begin at zero, and where the parent exports is the parent's.
+
+        Nothing here waits or starts a thread: `os.fork` has not returned yet.
+        """
+        self.guard.clear()
         self.scopes.forked()
+        self.telemetry.caps.clear()
         self.accounting.clear()
-        if self.providers.leave_server():
-            self._unserved = True
+        self.providers.forked()
+        self._end.listen()
+        self._is_over = False
 
     def _handle(self, item: Item) -> None:
+        self._begin()
         self._follow_tracer_provider()
-        if self._unserved:
-            self._unserved = False
-            logger.warning(
-                "ragmeter: this process was forked from one that serves metrics over HTTP, and cannot serve its own. "
-                "Push them with OTLP (set OTEL_EXPORTER_OTLP_ENDPOINT), or call instrument() in each worker."
-            )
         self.accounting.handle(item)
+        if isinstance(item, Record):
+            self.providers.used()
+
+    def _begin(self) -> None:
+        """In a forked child, with its first call: count on providers of its own."""
+        if self.providers.begin():
+            self._end_state.clear()
+            self.telemetry = self._new_telemetry()
+            self.accounting.telemetry = self.telemetry
+            self._show_state()
+
+    def _new_telemetry(self) -> Telemetry:
+        return Telemetry(
+            instruments_of(self.providers.meter_provider),
+            labels=self.settings.labels,
+            most_values=self.settings.max_label_values,
+            profile=self.settings.profile,
+            guard=self.guard,
+        )
 
     def _follow_tracer_provider(self) -> None:
         """Hear of local root spans from the tracer provider, also from one that the app sets after us."""
@@ -219,8 +247,8 @@ class Runtime:
     def _show_state(self) -> None:
         """Let the queue and the wrapped clients be read whenever metrics are collected, for as long as we run."""
         follow = self.telemetry.totals.follow
-        self._unhook.append(follow(semconv.QUEUED, lambda: {(): self.worker.waiting}))
-        self._unhook.append(follow(semconv.CLIENTS, lambda: dict(self._clients)))
+        self._end_state.append(follow(semconv.QUEUED, lambda: {(): self.worker.waiting}))
+        self._end_state.append(follow(semconv.CLIENTS, lambda: dict(self._clients)))
 
     def _add(self, integration: Integration) -> None:
         checked = threading.Lock()
@@ -261,9 +289,16 @@ class Runtime:
     def _submit(self, item: Record | Retrieved) -> None:
         size = item.request.size if isinstance(item, Record) else size_of(item.held)
         self.worker.submit(item, size)
+        self._hand_in_late()
 
     def _query_ended(self, handle: QueryHandle) -> None:
         self.worker.submit(handle)
+        self._hand_in_late()
+
+    def _hand_in_late(self) -> None:
+        """After the process's end has been heard of nobody else would export what comes."""
+        if self._is_over:
+            self._hand_in()
 
     def _start_query_span(self, name: str | None, started: int) -> Any:
         try:

@@ -67,6 +67,11 @@ class LabelCaps:
         """How many values a label has."""
         return len(self._seen.get(label, ()))
 
+    def clear(self) -> None:
+        """Start from nothing: in a forked child the parent's values are the parent's."""
+        self._seen.clear()
+        self.overflowed.clear()
+
     @property
     def full(self) -> tuple[str, ...]:
         """The labels whose new values become `other`."""

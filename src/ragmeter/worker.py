@@ -148,13 +148,17 @@ class Worker(Generic[Item]):
                 self._thread = None
 
     def _work(self) -> None:
-        queue = self._queue
+        queue, process = self._queue, os.getpid()
         while True:
             deadline = self._deadline()
             timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
                 entry = queue.get(timeout=timeout)
             except Empty:
+                entry = None
+            if process != os.getpid():
+                return  # a greenlet in the place of a thread goes on in a forked child: what waits is the parent's
+            if entry is None:
                 self._run(lambda _: self._tick(), None)
                 continue
             if not isinstance(entry[0], threading.Event):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import platform
 import urllib.error
 import urllib.request
@@ -20,7 +19,8 @@ from rich.text import Text
 
 import ragmeter
 from ragmeter import semconv
-from ragmeter.exporting import ENDPOINT, METRICS_ENDPOINT
+from ragmeter.exporting import otlp_endpoint
+from ragmeter.otel_environment import Signal, without_secrets
 from ragmeter.patching import PatchState
 from ragmeter.settings import Settings, SettingsError, read_settings
 from ragmeter.status_report import IntegrationStatus, Status
@@ -141,9 +141,12 @@ def _show_versions(screen: Console, status: Status, settings: Settings) -> None:
         f"ragmeter {status.version} · Python {platform.python_version()} · "
         f"OpenTelemetry {version('opentelemetry-sdk')} · prices {version('genai-prices')}"
     )
-    endpoint = os.environ.get(METRICS_ENDPOINT) or os.environ.get(ENDPOINT)
+    endpoint = otlp_endpoint(Signal.METRICS)
     page = f"http://{settings.prometheus_host}:{settings.prometheus_port}/metrics, for Prometheus"
-    screen.print(f"Metrics of an app without providers of its own: {endpoint or page}\n", soft_wrap=True)
+    screen.print(
+        f"Metrics of an app without providers of its own: {without_secrets(endpoint) if endpoint else page}\n",
+        soft_wrap=True,
+    )
 
 
 def _clients(status: Status) -> Table:

@@ -10,7 +10,9 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricReader, MetricsData
 from opentelemetry.sdk.resources import Resource
 
-from ragmeter.exporting import METRICS_ENDPOINT, otlp_endpoint, push_reader
+from ragmeter.exporting import otlp_endpoint
+from ragmeter.otel_environment import Signal, without_secrets
+from ragmeter.pushing import push_reader
 
 SERVICE_NAME = "ragmeter-demo"
 HOST = "127.0.0.1"
@@ -63,8 +65,9 @@ def set_up(*, with_prometheus: bool) -> Exporters:
     """A meter provider of our own, with a reader for each way out."""
     memory = InMemoryMetricReader()
     readers: list[MetricReader] = [memory]
-    endpoint = otlp_endpoint(METRICS_ENDPOINT)
+    endpoint = otlp_endpoint(Signal.METRICS)
     pusher = push_reader() if endpoint else None
+    pushes_to = without_secrets(endpoint) if endpoint else None
     if pusher is not None:
         readers.append(pusher)
     if with_prometheus:
@@ -72,4 +75,4 @@ def set_up(*, with_prometheus: bool) -> Exporters:
 
         readers.append(PrometheusMetricReader())
     resource = Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME", SERVICE_NAME)})
-    return Exporters(MeterProvider(readers, resource=resource), memory, endpoint, pusher)
+    return Exporters(MeterProvider(readers, resource=resource), memory, pushes_to, pusher)

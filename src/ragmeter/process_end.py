@@ -1,0 +1,57 @@
+"""Hears of the end of processes that skip the interpreter's exit: children of `multiprocessing`, and of Celery's copy.
+
+A child that was forked, from a pool or from a fork server as well, ends by `os._exit`: `atexit` is not run, the
+finalizers of `multiprocessing.util` are. They are forgotten when a child begins, so they are made there, by a hook that
+the module runs in each new child. The module is never imported by us: without it there are no such children.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+MODULES = ("multiprocessing.util", "billiard.util")
+"""billiard is what Celery forks its workers with."""
+
+LAST = -1000
+"""Priority of our finalizer: after those of the app, which may make calls."""
+
+
+class ProcessEnd:
+    """Calls `ended` at the end of a child process. `listen` again whenever the modules may have been imported since."""
+
+    def __init__(self, ended: Callable[[], None]) -> None:
+        self._ended = ended
+        self._heard: set[str] = set()
+
+    def listen(self) -> None:
+        """Follow those of the modules that are there by now."""
+        for name in MODULES:
+            module = sys.modules.get(name)
+            if name in self._heard or not hasattr(module, "register_after_fork"):
+                continue
+            self._heard.add(name)
+            module.register_after_fork(self, _Beginning(module))  # type: ignore[union-attr]
+
+    def heard(self) -> None:
+        """The process ends."""
+        self._ended()
+
+    def stop(self) -> None:
+        """Call nothing any more."""
+        self._ended = _nothing
+
+
+class _Beginning:
+    """In a child that begins: makes its finalizer."""
+
+    def __init__(self, module: Any) -> None:
+        self._finalize = module.Finalize
+
+    def __call__(self, end: ProcessEnd) -> None:
+        self._finalize(None, end.heard, exitpriority=LAST)
+
+
+def _nothing() -> None:
+    pass
