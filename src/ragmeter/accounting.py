@@ -54,7 +54,9 @@ class Accounting:
         self._fine_tuned = settings.fine_tuned
         self._known_fine_tuned: dict[tuple[str | None, str | None], bool] = {}
         pause = Pacing()
-        self._prices = PriceBook(settings.prices, builtin=settings.builtin_prices, pause=pause)
+        self._prices = PriceBook(
+            settings.prices, builtin=settings.builtin_prices, fine_tuned=settings.fine_tuned, pause=pause
+        )
         self._scopes = scopes
         self._tenant_label = settings.tenant_label
         self.dissector = Dissector(exact=settings.exact_tokens is not False, pause=pause)

@@ -78,7 +78,11 @@ class Usage:
     """Tokens and billed units of one operation, as the provider reported them; `None` is unknown, not zero.
 
     `input_tokens` includes cache reads and writes, `output_tokens` includes reasoning, whatever the provider's
-    own convention is: readers bring them to this form.
+    own convention is: readers bring them to this form. `units` are further billed units by name, those of genai-prices
+    where it has one (`code_executions`, `social_searches`, `output_citation_tokens`, `input_audio_seconds`), else those
+    in `shapes.fees`. `longest_input` is the longest prompt of a call that read several, by which prices for long
+    prompts are chosen. `inexact` says that what was billed is not all in these counts, or not at the price of the one
+    model: a price from a table is then an estimate.
     """
 
     input_tokens: int | None = None
@@ -94,6 +98,9 @@ class Usage:
     file_searches: int | None = None
     total_tokens: int | None = None
     reported_cost: float | None = None
+    units: Mapping[str, int] = field(default_factory=dict)
+    longest_input: int | None = None
+    inexact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +179,10 @@ class Response:
     """What a call gave: `text` is the answer's pieces in order, `chunks` what a search returned, in order of rank.
 
     `reasoning` is what the model wrote for itself before it answered: output that is billed, and no part of the answer.
-    `service_tier` and `speed` are what was served, which is what is billed, not what was asked for. `usage_is_early`
-    says that the counts were given before the answer was complete; `pending` that it is still being made in the
-    background, so that its usage is not known yet; `retrieved` that the provider itself put documents into the prompt.
+    `service_tier`, `speed` and `inference_geo` are what was served, which is what is billed, not what was asked for.
+    `usage_is_early` says that the counts were given before the answer was complete; `pending` that it is still being
+    made in the background, so that its usage is not known yet; `retrieved` that the provider itself put documents into
+    the prompt; `unanswered` that what came back is no answer of a model at all, such as a page of a proxy.
     """
 
     model: str | None = None
@@ -184,11 +192,13 @@ class Response:
     usage_is_early: bool = False
     service_tier: str | None = None
     speed: str | None = None
+    inference_geo: str | None = None
     text: tuple[str, ...] = ()
     reasoning: tuple[str, ...] = ()
     chunks: tuple[Chunk, ...] = ()
     retrieved: bool = False
     pending: bool = False
+    unanswered: bool = False
 
 
 Parameter = str | int | float | bool | tuple[str, ...]

@@ -30,6 +30,7 @@ MODELS_END = b"\n        ],"
 PROVIDER_END = b"\n    )"
 
 ID = re.compile(rb"^        id=(.*),$", re.MULTILINE)
+MODEL_ID = re.compile(rb"^ {16}id=(.*),$", re.MULTILINE)
 PATTERN = re.compile(rb"^        api_pattern=(.*),$", re.MULTILINE)
 
 
@@ -179,6 +180,18 @@ class PriceLibrary:
         if found is None and (dashed := _dashed(name)) != name:
             found = self._match(provider, dashed)
         return found
+
+    def mentions(self, name: str) -> bool:
+        """Whether a name may be that of a model here: it stands in the file, or one of its models is meant by it."""
+        text = name.lower().encode()
+        if any(text in piece for piece in self._data.pieces.values()):
+            return True
+        return any(self.find(provider_id, name) for _, provider_id in self._data.patterns)
+
+    def model_ids(self) -> frozenset[str]:
+        """The ids of all models."""
+        texts = {_value(found) for piece in self._data.pieces.values() for found in MODEL_ID.findall(piece)}
+        return frozenset((*texts, *(model.id for each in self._data.whole.values() for model in each.models)))
 
     def units(self) -> Mapping[str, Unit]:
         """The units by price key."""

@@ -1,215 +1,206 @@
-"""Which price applies: the app's own table, then a small overlay, then genai-prices.
+"""Which price applies: the app's own table, then our dated rows, then genai-prices.
 
 Looking a model up in genai-prices may take some milliseconds: the worker does it, and what comes out are plain floats
-that are kept for a minute (some prices depend on the time of day).
+that are kept for a minute (some prices depend on the time of day, in whole minutes).
 """
 
 from __future__ import annotations
 
-import json
-import time
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from ragmeter.model import Operation
-from ragmeter.price_library import PriceLibrary, Prices, Tiers, Unit
+from ragmeter.price_conditions import priced_moments, surcharge
+from ragmeter.price_library import Found, PriceLibrary, Prices, Tiers, Unit
+from ragmeter.price_rows import MODEL_ROWS, READ_ON, ModelRow, fees_of, unsure_fees
+from ragmeter.price_table import PriceTable, PriceTableError, card_of, entry_of, read_price_table
 from ragmeter.pricing import Line, Rate, RateCard
-from ragmeter.providers import library_id, vendor_of_model
+from ragmeter.providers import library_id, provider_named, vendor_of_model
+from ragmeter.strategy import is_fine_tuned
 
-PriceTable = Mapping[str, "Mapping[str, float] | str"]
-"""Model name or shell pattern -> US dollars per million tokens by unit, or the name of the model it stands for."""
+__all__ = ["PriceBook", "PriceTable", "PriceTableError", "card_of", "check_aliases", "read_price_table"]
 
-UNITS: dict[str, tuple[str, Line, float]] = {
-    "cache_write_1h": ("cache_write_1h_tokens", Line.CACHE_WRITE, 1e6),
-    "cache_write": ("cache_write_tokens", Line.CACHE_WRITE, 1e6),
-    "cache_read": ("cache_read_tokens", Line.CACHE_READ, 1e6),
-    "audio_input": ("input_audio_tokens", Line.INPUT, 1e6),
-    "audio_output": ("output_audio_tokens", Line.OUTPUT, 1e6),
-    "reasoning": ("output_reasoning_tokens", Line.OUTPUT, 1e6),
-    "input": ("input_tokens", Line.INPUT, 1e6),
-    "output": ("output_tokens", Line.OUTPUT, 1e6),
-    "web_search": ("web_searches", Line.SEARCH, 1e3),
-    "file_search": ("storage_searches", Line.SEARCH, 1e3),
-    "request": ("requests", Line.SEARCH, 1.0),
-}
-"""Units of a price table: the count they price, the line of the bill, and how many the price is for."""
-
-PARTS_OF = {
-    "cache_write_tokens": ("cache_write_1h_tokens",),
-    "input_tokens": ("cache_write_1h_tokens", "cache_write_tokens", "cache_read_tokens", "input_audio_tokens"),
-    "output_tokens": ("output_audio_tokens", "output_reasoning_tokens"),
-}
-
-OVERLAY_DATE = "2026-11-22"
-OVERLAY: dict[str, dict[str, float]] = {
-    "ft:gpt-4.1-nano*": {"input": 0.2, "output": 0.8, "cache_read": 0.05},
-    "ft:gpt-4.1-mini*": {"input": 0.8, "output": 3.2, "cache_read": 0.2},
-    "ft:gpt-4.1-2*": {"input": 3.0, "output": 12.0, "cache_read": 0.75},
-    "ft:gpt-4.1:*": {"input": 3.0, "output": 12.0, "cache_read": 0.75},
-    "ft:gpt-4o-mini*": {"input": 0.3, "output": 1.2, "cache_read": 0.15},
-    "ft:gpt-4o-2*": {"input": 3.75, "output": 15.0, "cache_read": 1.875},
-    "ft:gpt-4o:*": {"input": 3.75, "output": 15.0, "cache_read": 1.875},
-    "ft:o4-mini*": {"input": 4.0, "output": 16.0, "cache_read": 1.0},
-}
-"""OpenAI's fine-tuned models that genai-prices 0.2.3 lacks, or lacks the cached rate of. Figures as listed by litellm's
-price file (MIT) on `OVERLAY_DATE`; the two gpt-4o rows repeat genai-prices' input and output prices."""
+logger = logging.getLogger("ragmeter")
 
 STANDARD_TIERS = (None, "default", "standard", "auto", "on_demand", "performance", "standard_only")
-KEEP_SECONDS = 60.0
+MINUTE = 60_000_000_000
 MOST_KEPT = 4_096
 
+CLOSE = 0.9
+"""Likeness, by `difflib`, from which the unknown model of an alias is taken for a slip of the pen."""
 
-class PriceTableError(ValueError):
-    """A price table of the app that cannot be used; the message says which entry and what to write."""
+
+class Meaning(NamedTuple):
+    """What to look for: a provider of the library and a model's name there; `declared` by an alias of the app's."""
+
+    provider: str
+    name: str
+    declared: bool = False
 
 
 class PriceBook:
     """Finds the rate card of an operation; not thread-safe, used under the worker's lock.
 
     It is made on the caller's thread, which reads the price library's file; `pause` is called wherever a look-up may
-    give the interpreter away.
+    give the interpreter away. `fine_tuned` are the app's own patterns of fine-tuned models.
     """
 
-    def __init__(self, prices: PriceTable, *, builtin: bool = True, pause: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        prices: PriceTable,
+        *,
+        builtin: bool = True,
+        fine_tuned: Sequence[str] = (),
+        pause: Callable[[], None] = lambda: None,
+    ) -> None:
         self._prices = prices
+        self._fine_tuned = fine_tuned
         self._library = PriceLibrary(pause) if builtin else None
-        self._kept: dict[tuple[str | None, ...], tuple[float, RateCard | None]] = {}
+        self._kept: dict[tuple[str | None, ...], tuple[int, RateCard | None]] = {}
+        self._told = False
 
     def card(self, operation: Operation, *, load: bool = True) -> RateCard | None:
         """The prices of `operation`, `None` when none is known. Without `load` only what is already resolved."""
         response, request = operation.response, operation.request
-        key = (request.system, response.model, request.model, response.service_tier, response.speed)
+        place = (request.server_address, response.inference_geo)
+        key = (request.system, response.model, request.model, response.service_tier, response.speed, *place)
         kept = self._kept.get(key)
-        now = time.monotonic()
-        if kept is not None and (kept[0] > now or not load):
+        minute = operation.started // MINUTE
+        if kept is not None and (kept[0] == minute or not load):
             return kept[1]
         if not load:
             return None
         card = self._resolve(operation)
         if len(self._kept) >= MOST_KEPT:
             self._kept.clear()
-        self._kept[key] = (now + KEEP_SECONDS, card)
+        self._kept[key] = (minute, card)
+        if card is None:
+            self._tell(operation)
         return card
 
     def canonical(self, model: str | None) -> str | None:
         """The model that a name stands for by the app's aliases; the name itself where it is none."""
-        entry = None if model is None else _entry(self._prices, model)
+        entry = None if model is None else entry_of(self._prices, model)
         return entry[1] if entry is not None and isinstance(entry[1], str) else model
 
     def _resolve(self, operation: Operation) -> RateCard | None:
-        names = [name for name in (operation.response.model, operation.request.model) if name]
+        names = _names(operation)
         for name in names:
-            entry = _entry(self._prices, name)
+            entry = entry_of(self._prices, name)
             if entry is not None and not isinstance(entry[1], str):
                 return card_of(entry[1], f"prices[{entry[0]!r}]")
         if self._library is None:
             return None
-        for provider, name in self._meanings(operation.request.system, names):
-            entry = _entry(OVERLAY, name)
-            if entry is not None and not isinstance(entry[1], str):
-                tier = operation.response.service_tier
-                return card_of(entry[1], f"overlay of {OVERLAY_DATE}: {entry[0]}", exact=tier in STANDARD_TIERS)
-            card = _library_card(self._library, operation, provider, name)
+        is_tuned = any(is_fine_tuned(name, self._fine_tuned) for name in names)
+        for meaning in self._meanings(operation.request.system, names):
+            card = _card(self._library, operation, meaning)
             if card is not None:
-                return card
+                return card if meaning.declared or not is_tuned else _of_tuned(card)
         return None
 
-    def _meanings(self, system: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """What to look for, in order: ids of providers in the library and names of models there."""
+    def _meanings(self, system: str, names: Sequence[str]) -> Iterator[Meaning]:
         provider = library_id(system)
         for name in names:
             # An alias says what a deployment is; the name in the response may be the deployment's own.
             alias = self.canonical(name)
             if alias and alias != name:
-                yield provider, alias
+                yield Meaning(provider, alias, declared=True)
                 if (vendor := vendor_of_model(alias)) is not None:
-                    yield library_id(vendor[0]), vendor[1]
+                    yield Meaning(library_id(vendor[0]), vendor[1], declared=True)
         for name in names:
-            yield provider, name
+            yield Meaning(provider, name)
             vendor = vendor_of_model(name)
             if vendor is not None and library_id(vendor[0]) == provider:
-                yield provider, vendor[1]
+                yield Meaning(provider, vendor[1])
 
-
-def card_of(prices: Mapping[str, float], row: str, *, exact: bool = True) -> RateCard:
-    """A rate card from a price table's entry."""
-    units = [unit for unit in UNITS if unit in prices]
-    numbers = {UNITS[unit][0]: number for number, unit in enumerate(units)}
-    rates = []
-    for unit in units:
-        count, line, per = UNITS[unit]
-        within = tuple(numbers[part] for part in PARTS_OF.get(count, ()) if part in numbers)
-        rates.append(Rate(count, line, prices[unit] / per, within=within))
-    return RateCard(tuple(rates), row, exact)
-
-
-def read_price_table(given: PriceTable | str | Path | None) -> PriceTable:
-    """The app's prices from a mapping, or from a TOML or JSON file; checked, so that a wrong entry fails at once."""
-    if given is None:
-        return {}
-    if isinstance(given, str | Path):
-        given = _read_file(Path(given))
-    if not isinstance(given, Mapping):
-        raise PriceTableError(f"prices: expected a mapping of models or a file name, got {type(given).__name__}")
-    for model, entry in given.items():
-        _check_entry(model, entry)
-    return dict(given)
-
-
-def _read_file(path: Path) -> Any:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise PriceTableError(f"prices: cannot read {path}: {error.strerror}") from error
-    import tomllib
-
-    try:
-        return json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except ValueError as error:
-        raise PriceTableError(
-            f"prices: {path} is not valid {'JSON' if path.suffix == '.json' else 'TOML'}: {error}"
-        ) from error
-
-
-def _check_entry(model: Any, entry: Any) -> None:
-    if isinstance(entry, str) and entry:
-        return
-    if not isinstance(entry, Mapping) or not entry:
-        raise PriceTableError(
-            f"prices[{model!r}]: expected US dollars per million tokens such as {{'input': 0.15, 'output': 0.6}}, "
-            f"or the name of the model it stands for; got {entry!r}"
+    def _tell(self, operation: Operation) -> None:
+        """One line a process for the first model without a price, and the setting that gives it one."""
+        usage = operation.response.usage
+        if self._told or usage is None or usage.reported_cost is not None:
+            return
+        self._told = True
+        system, model = operation.request.system, operation.model or "unknown"
+        gateway = "" if provider_named(system) else f" providers={{{system!r}: 'openai'}} or whoever is behind it, or"
+        logger.warning(
+            "ragmeter: no price is known for the model %r at %r: what it costs is not counted. Give instrument()%s "
+            "prices={%r: {'input': …, 'output': …}} in US dollars per million tokens. ragmeter.status() names all.",
+            model,
+            system,
+            gateway,
+            model,
         )
-    for unit, value in entry.items():
-        if unit not in UNITS:
-            raise PriceTableError(f"prices[{model!r}]: unknown unit {unit!r}; known are {', '.join(UNITS)}")
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
-            raise PriceTableError(f"prices[{model!r}][{unit!r}]: expected a number of US dollars >= 0, got {value!r}")
 
 
-def _entry(table: Mapping[str, Any], model: str) -> tuple[str, Any] | None:
-    """The row for `model`: its own name, else the longest pattern that matches."""
-    if model in table:
-        return model, table[model]
-    matching = [pattern for pattern in table if fnmatchcase(model, pattern)]
-    return (best := max(matching, key=len), table[best]) if matching else None
+def check_aliases(prices: PriceTable, *, builtin: bool = True) -> None:
+    """Refuse an alias for a model that nobody knows, where its name is nearly a known one's."""
+    library = PriceLibrary() if builtin else None
+    for name, entry in prices.items():
+        if not isinstance(entry, str) or entry_of(prices, entry) is not None or _row_of(entry) is not None:
+            continue
+        if library is not None and library.mentions(entry):
+            continue
+        known = [*(other for other, row in prices.items() if not isinstance(row, str))]
+        known += library.model_ids() if library is not None else ()
+        if close := get_close_matches(entry, known, n=1, cutoff=CLOSE):
+            raise PriceTableError(
+                f"prices[{name!r}]: no price is known for the model {entry!r}; did you mean {close[0]!r}? "
+                f"Otherwise give its own: prices[{entry!r}] = {{'input': …, 'output': …}}"
+            )
 
 
-def _library_card(library: PriceLibrary, operation: Operation, provider_id: str, name: str) -> RateCard | None:
+def _names(operation: Operation) -> list[str]:
+    """The names to look for, the one that says more about the price first."""
+    answered, asked = operation.response.model, operation.request.model
+    # Bedrock answers without the profile that was asked for, and so without where it may run.
+    order = (asked, answered) if library_id(operation.request.system) == "aws" else (answered, asked)
+    return [name for name in order if name]
+
+
+def _row_of(name: str) -> ModelRow | None:
+    """Our own row for a name: the one with the longest pattern."""
+    matching = [row for row in MODEL_ROWS if fnmatchcase(name, row.models)]
+    return max(matching, key=lambda row: len(row.models), default=None)
+
+
+def _card(library: PriceLibrary, operation: Operation, meaning: Meaning) -> RateCard | None:
+    row = _row_of(meaning.name) if meaning.declared or meaning.provider == "openai" else None
+    is_standard = operation.response.service_tier in STANDARD_TIERS
+    card = None if row is not None and is_standard else _library_card(library, operation, meaning)
+    if row is None or (card is not None and card.exact):
+        return card
+    own = card_of(row.prices, f"ragmeter's row of {READ_ON}: {row.models}", exact=is_standard)
+    return _conditioned(own, operation, meaning.provider, meaning.name)
+
+
+def _of_tuned(card: RateCard) -> RateCard:
+    """The card of a fine-tuned model: one that was found for its base model is an estimate."""
+    return card if is_fine_tuned(card.model) else replace(card, exact=False)
+
+
+def _library_card(library: PriceLibrary, operation: Operation, meaning: Meaning) -> RateCard | None:
     response = operation.response
-    found = library.find(provider_id, name)
+    found = library.find(meaning.provider, meaning.name)
     if found is None:
         return None
     # A model found at another provider has that provider's standard price only.
     wanted = _price_context(response.service_tier, response.speed)
-    context = wanted if found.provider == provider_id else {}
+    context = wanted if found.provider == meaning.provider else {}
     at = datetime.fromtimestamp(operation.started / 1e9, tz=UTC)
-    known = found.model.variants_at(at, context)
-    covered = all(any(key in variant.context for variant in known) for key in wanted)
-    prices = found.model.prices_at(at, context)
-    return _compiled(prices, library.units(), f"genai-prices: {provider_id}/{found.model.id}", exact=covered)
+    moment, *others = priced_moments(meaning.provider, found.model.id, at)
+    known = found.model.variants_at(moment, context)
+    prices = found.model.prices_at(moment, context)
+    if not prices and ":free" not in found.model.id:
+        # The library knows that there is such a model, and not what it costs.
+        return None
+    exact = all(any(key in variant.context for variant in known) for key in wanted)
+    exact = exact and all(found.model.prices_at(other, context) == prices for other in others)
+    card = _compiled(prices, library.units(), meaning.provider, found, exact=exact)
+    return _conditioned(card, operation, meaning.provider, meaning.name)
 
 
 def _price_context(tier: str | None, speed: str | None) -> dict[str, str]:
@@ -223,7 +214,7 @@ def _price_context(tier: str | None, speed: str | None) -> dict[str, str]:
     return context
 
 
-def _compiled(prices: Prices, units: Mapping[str, Unit], row: str, *, exact: bool) -> RateCard:
+def _compiled(prices: Prices, units: Mapping[str, Unit], provider: str, found: Found, *, exact: bool) -> RateCard:
     """Rates for one of each unit: a unit is part of another when its dimensions contain the other's."""
     priced = [(units[key], value) for key, value in prices.items() if key in units]
     priced.sort(key=lambda item: (-len(item[0].dimensions), item[0].name))
@@ -237,7 +228,21 @@ def _compiled(prices: Prices, units: Mapping[str, Unit], row: str, *, exact: boo
         base, tiers = (value.base, value.tiers) if isinstance(value, Tiers) else (value, ())
         per_one = tuple((start, each / unit.per) for start, each in tiers)
         rates.append(Rate(unit.name, _line(unit.dimensions), base / unit.per, per_one, within))
-    return RateCard(tuple(rates), row, exact)
+    return RateCard(tuple(rates), f"genai-prices: {provider}/{found.model.id}", exact, found.model.id)
+
+
+def _conditioned(card: RateCard, operation: Operation, provider: str, name: str) -> RateCard:
+    """A card for where the request ran, with the fees that the table lacks."""
+    factor = surcharge(provider, name, operation.request.server_address, operation.response.inference_geo)
+    unsure = unsure_fees(provider, name)
+    rates = [
+        replace(rate.times(1.0 if rate.line is Line.SEARCH else factor or 1.0), exact=rate.unit not in unsure)
+        for rate in card.rates
+    ]
+    own = {rate.unit for rate in rates}
+    fees = fees_of(provider, name).items()
+    rates += [Rate(unit, Line.SEARCH, each, exact=unit not in unsure) for unit, each in fees if unit not in own]
+    return replace(card, rates=tuple(rates), exact=card.exact and factor is not None)
 
 
 def _line(dimensions: Mapping[str, str]) -> Line:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import fsum
 
 from ragmeter.anatomy import Share
 from ragmeter.model import Origin, PriceState, Usage
@@ -18,6 +19,7 @@ class Line(StrEnum):
     CACHE_WRITE = "cache_write"
     OUTPUT = "output"
     SEARCH = "search"
+    REQUEST = "request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class Rate:
     """The price of one unit: US dollars for each, by `tiers` when the input is longer than their start.
 
     `within` are the numbers of the card's other units that count a part of this one at a price of their own (cache
-    reads within input): what they count is not charged here again.
+    reads within input): what they count is not charged here again. `exact` is false where the price depends on what no
+    answer tells.
     """
 
     unit: str
@@ -33,19 +36,34 @@ class Rate:
     price: float
     tiers: tuple[tuple[int, float], ...] = ()
     within: tuple[int, ...] = ()
+    exact: bool = True
+
+    def at(self, length: int) -> float:
+        """The price of one unit in a request whose input is `length` tokens long."""
+        price = self.price
+        for start, tier_price in self.tiers:
+            if length > start:
+                price = tier_price
+        return price
+
+    def times(self, factor: float) -> Rate:
+        """The same rate at `factor` times the price."""
+        tiers = tuple((start, each * factor) for start, each in self.tiers)
+        return replace(self, price=self.price * factor, tiers=tiers)
 
 
 @dataclass(frozen=True, slots=True)
 class RateCard:
     """The prices of one model at one service tier; more specific units stand before those they are a part of.
 
-    `row` names the table and row, `exact` is false when the served tier has no price of its own and the standard one
-    is used in its place.
+    `row` names the table and row, `model` the row's model; `exact` is false when what was served has no price of its
+    own and the standard one is used in its place.
     """
 
     rates: tuple[Rate, ...]
     row: str
     exact: bool = True
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +113,21 @@ FIELDS = {
     "web_searches": "web_searches",
     "storage_searches": "file_searches",
 }
-"""Unit names of genai-prices, which user prices share -> the field of `Usage` that counts them."""
+"""Unit names of genai-prices, which user prices share -> the field of `Usage` that counts them; others are in its
+`units`."""
+
+REQUESTS = "requests"
+
+OWN_PRICE = (
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "input_audio_tokens",
+    "output_audio_tokens",
+    "web_searches",
+    "storage_searches",
+)
+"""Units that every provider who counts them prices by themselves; reasoning and images mostly cost what text costs."""
 
 
 def price(usage: Usage | None, card: RateCard | None, *, estimated: bool = False) -> Cost:
@@ -114,26 +146,37 @@ def price(usage: Usage | None, card: RateCard | None, *, estimated: bool = False
 
 
 def _price_by_card(usage: Usage, card: RateCard) -> Cost:
-    length = usage.input_tokens or 0
+    length = usage.longest_input or usage.input_tokens or 0
     lines: dict[Line, float] = {}
     leaves: list[float] = []
-    exact = card.exact and not _hides_tokens(usage)
+    exact = card.exact and not usage.inexact and not _hides_tokens(usage) and _prices_all(usage, card)
     for rate in card.rates:
-        leaf: float = 1 if rate.unit == "requests" else getattr(usage, FIELDS.get(rate.unit, ""), None) or 0
-        for number in rate.within:
-            leaf -= leaves[number]
+        leaf: float = _count(usage, rate.unit) - sum(leaves[number] for number in rate.within)
         if leaf < 0:
             # The provider counts a part as larger than its whole: priced as far as it goes.
             leaf, exact = 0.0, False
         leaves.append(leaf)
         if leaf:
-            each = rate.price
-            for start, tier_price in rate.tiers:
-                if length > start:
-                    each = tier_price
-            lines[rate.line] = lines.get(rate.line, 0.0) + leaf * each
+            lines[rate.line] = lines.get(rate.line, 0.0) + leaf * rate.at(length)
+            exact = exact and rate.exact
     state = PriceState.PRICED if exact else PriceState.ESTIMATED
     return Cost(sum(lines.values()), state, lines, "local", card.row)
+
+
+def _count(usage: Usage, unit: str) -> int:
+    if unit == REQUESTS:
+        return 1
+    field = FIELDS.get(unit)
+    return (usage.units.get(unit) if field is None else getattr(usage, field)) or 0
+
+
+def _prices_all(usage: Usage, card: RateCard) -> bool:
+    """Whether the card has a price for every unit that was used: at the price of another, or at none, it is a guess."""
+    priced = {rate.unit for rate in card.rates}
+    needed: Iterable[str] = (*OWN_PRICE, *usage.units)
+    if REQUESTS not in priced:
+        needed = (*needed, "input_tokens", "output_tokens")
+    return all(unit in priced or not _count(usage, unit) for unit in needed)
 
 
 def _hides_tokens(usage: Usage) -> bool:
@@ -172,9 +215,7 @@ def split(usage: Usage, shares: Sequence[Share], cost: Cost) -> tuple[Part, ...]
         tokens["reasoning", "full", None] = reasoning
     if cost.amount is None:
         return tuple(Part(part, rate, count, None, place) for (part, rate, place), count in tokens.items())
-    return _with_cost(
-        tokens, cost, {"cache_read": read, "cache_write": written, "full": total - read - written}, output
-    )
+    return _with_cost(tokens, cost)
 
 
 def single(part: str, usage: Usage, cost: Cost) -> tuple[Part, ...]:
@@ -197,26 +238,40 @@ LINES = {"full": Line.INPUT, "cache_read": Line.CACHE_READ, "cache_write": Line.
 """The line of the bill that input tokens at a rate stand on."""
 
 
-def _with_cost(tokens: Mapping[PartKey, int], cost: Cost, inputs: Mapping[str, int], output: int) -> tuple[Part, ...]:
-    amount = cost.amount or 0.0
+def _line_of(key: PartKey) -> Line:
+    part, rate, _ = key
+    return Line.OUTPUT if part in OUTPUTS else LINES[rate]
+
+
+def _with_cost(tokens: Mapping[PartKey, int], cost: Cost) -> tuple[Part, ...]:
+    """Each line of the bill shared over the tokens on it; the price of a request over all tokens alike."""
+    counts: dict[Line, int] = {}
+    for key, count in tokens.items():
+        line = _line_of(key)
+        counts[line] = counts.get(line, 0) + count
+    counts[Line.REQUEST] = sum(counts.values())
     # A cost reported without a table to take it apart is shared out by tokens.
-    lines = cost.lines or {Line.INPUT: float(inputs["full"]), Line.OUTPUT: float(output)}
-    each = {rate: lines.get(line, 0.0) / (inputs[rate] or 1) for rate, line in LINES.items()}
-    each_output = lines.get(Line.OUTPUT, 0.0) / (output or 1)
-    result = [
-        Part(part, rate, count, count * (each_output if part in OUTPUTS else each[rate]), place)
+    lines = cost.lines if any(cost.lines.values()) else {Line.REQUEST: cost.amount or 0.0}
+    each = {line: lines.get(line, 0.0) / count for line, count in counts.items() if count}
+    by_request = each.get(Line.REQUEST, 0.0)
+    parts = [
+        Part(part, rate, count, count * (each.get(_line_of((part, rate, place)), 0.0) + by_request), place)
         for (part, rate, place), count in tokens.items()
     ]
     if searches := lines.get(Line.SEARCH, 0.0):
-        result.append(Part("search", "full", 0, searches))
-    return _meet(result, amount)
+        parts.append(Part("search", "full", 0, searches))
+    # A line whose unit no token counts: audio beside an output that was not told.
+    if rest := sum(amount for line, amount in lines.items() if line is not Line.SEARCH and not counts.get(line)):
+        parts.append(Part(Origin.OTHER.value, "full", 0, rest))
+    return _meet(parts, cost.amount or 0.0)
 
 
-def _meet(parts: list[Part], amount: float) -> tuple[Part, ...]:
-    """Scale to a total the provider reported, and put what is left over by lines without tokens into `other`."""
-    have = sum(part.cost or 0.0 for part in parts)
-    if have > 0 and abs(have - amount) > 1e-12:
-        parts = [replace(part, cost=(part.cost or 0.0) * amount / have) for part in parts]
-    elif have == 0 and amount > 0:
-        parts = [*parts, Part(Origin.OTHER.value, "full", 0, amount)]
-    return tuple(parts)
+def _meet(parts: Sequence[Part], amount: float) -> tuple[Part, ...]:
+    """Scaled to the total, which is the provider's where it reported one; the last digits go to the largest part."""
+    have = fsum(part.cost or 0.0 for part in parts)
+    factor = amount / have if have else 0.0
+    costs = [(part.cost or 0.0) * factor for part in parts]
+    if costs:
+        largest = max(range(len(costs)), key=costs.__getitem__)
+        costs[largest] += amount - fsum(costs)
+    return tuple(replace(part, cost=each) for part, each in zip(parts, costs, strict=True))

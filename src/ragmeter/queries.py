@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import islice
+from math import fsum
 
 from ragmeter import strategy
 from ragmeter.anatomy import question_of
@@ -89,8 +90,8 @@ class Entry:
 class QueryReport:
     """One query as it is posted: `counts` is false for what came in after its query had been posted.
 
-    Durations in seconds; `cost` in US dollars, `None` when nothing it did has a known price; `unsent` are the chunks of
-    each collection that were retrieved and stand in no prompt.
+    Durations in seconds; `cost` in US dollars, `None` when an answer in it has no known price, or nothing has; `unsent`
+    are the chunks of each collection that were retrieved and stand in no prompt.
     """
 
     strategy: str
@@ -289,7 +290,6 @@ def _report(query: OpenQuery, operations: tuple[Entry, ...], unsent: Mapping[str
     handle.posted = handle.posted or counts
     if inferences:
         handle.strategy = handle.strategy or strategy.highest(entry.strategy for entry in inferences)
-    known = [entry.cost.amount for entry in operations if entry.cost.amount is not None]
     return QueryReport(
         strategy=handle.strategy if handle.strategy and handle.posted else strategy.NONE,
         labels={**query.labels, **handle.labels},
@@ -297,11 +297,24 @@ def _report(query: OpenQuery, operations: tuple[Entry, ...], unsent: Mapping[str
         counts=counts,
         duration=_duration(handle, operations),
         search_duration=_covered(entry for entry in operations if entry.kind is OperationKind.SEARCH),
-        cost=sum(known) if known else None,
+        cost=_cost(operations),
         error_type=handle.error_type or (inferences[-1].error_type if inferences else None),
         handle=handle,
         unsent=unsent,
     )
+
+
+def _cost(operations: Iterable[Entry]) -> float | None:
+    """What the operations cost together: unknown, and not a smaller sum, when the price of an answer is unknown.
+
+    Only answers make a sum unknown: an embedding by a server of the app's own, which no table has, would else take the
+    cost of every query that searches.
+    """
+    amounts = [(entry.cost.amount, entry.kind.is_inference) for entry in operations]
+    if any(amount is None and is_inference for amount, is_inference in amounts):
+        return None
+    known = [amount for amount, _ in amounts if amount is not None]
+    return fsum(known) if known else None
 
 
 def _entry(metered: Metered) -> Entry:

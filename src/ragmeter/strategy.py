@@ -15,7 +15,9 @@ STRATEGIES = (BASE, RAG, FINE_TUNED, FINE_TUNED_RAG)
 NONE = "none"
 """The label of money spent for no query: ingestion, searches that nobody asked a model about."""
 
-FINE_TUNED_ID = re.compile(r"^ft:|\.ft-|^tunedModels/|:custom-model/|-ft-|(^|[-_/])lora([-_/]|$)", re.IGNORECASE)
+FINE_TUNED_ID = re.compile(
+    r"^ft:|\.ft-|^tunedModels/|:(custom|imported)-model(-deployment)?/|-ft(-|$)|(^|[-_/])lora([-_/]|$)", re.IGNORECASE
+)
 """Model ids of fine-tuned models: OpenAI, Azure, Google, Bedrock and the common suffixes of self-hosted ones."""
 
 
