@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 
-from ragmeter import semconv, strategy
+from ragmeter import gate, semconv, strategy
 from ragmeter.anatomy import Dissection
 from ragmeter.dissecting import Dissector
 from ragmeter.guard import Guard
-from ragmeter.metering import Metered, meter_inference, meter_other
+from ragmeter.metering import Metered, meter_barely, meter_inference, meter_other
 from ragmeter.model import KnownChunk, Operation, Parameter, PriceState, Prompt, Response
-from ragmeter.observing import Record, Retrieved
 from ragmeter.pricebook import PriceBook
 from ragmeter.queries import Ledger, QueryReport
-from ragmeter.scopes import QueryHandle, Scopes, error_type_of, is_refusal
+from ragmeter.records import Item, Record, Retrieved
+from ragmeter.scopes import QueryHandle, Scopes
 from ragmeter.settings import Settings
 from ragmeter.telemetry import Telemetry
 from ragmeter.tracing import Tracing
@@ -38,8 +40,7 @@ class UnpricedModel:
     operations: int
 
 
-Item = Record | QueryHandle | Retrieved
-"""What is submitted to the worker: a finished call, a query that was left, or retrieval by hand."""
+Result = TypeVar("Result")
 
 
 class Accounting:
@@ -53,7 +54,7 @@ class Accounting:
         self.telemetry = telemetry
         self._fine_tuned = settings.fine_tuned
         self._known_fine_tuned: dict[tuple[str | None, str | None], bool] = {}
-        pause = Pacing()
+        self._pause = pause = Pacing()
         self._prices = PriceBook(
             settings.prices, builtin=settings.builtin_prices, fine_tuned=settings.fine_tuned, pause=pause
         )
@@ -67,8 +68,8 @@ class Accounting:
         """Account for one finished call, for a query the app has left, or for what the app has retrieved."""
         self._handle(item, complete=True)
 
-    def handle_overflow(self, item: Item) -> None:
-        """The same on the caller's thread: nothing is looked for in texts, no price table is loaded."""
+    def handle_slim(self, item: Item) -> None:
+        """The same for what came without its texts, or when there is no time: nothing is looked for, nothing loaded."""
         self._handle(item, complete=False)
 
     def _handle(self, item: Item, *, complete: bool) -> None:
@@ -104,13 +105,15 @@ class Accounting:
             labels = {**record.labels, **record.query.labels}
             tenant = self._tenant(labels)
             if complete:
-                chunks = self._remember(operation, tenant)
+                chunks = self._stage("remembering chunks", (), self._remember, operation, tenant)
             metered = self._meter(operation, record.query, tenant, complete=complete)
-            self.telemetry.count_operation(metered, record.context, labels, standard=record.standard)
+            context = trace.set_span_in_context(record.current, Context())
+            count = partial(self.telemetry.count_operation, standard=record.standard)
+            self._stage("counting an operation", None, count, metered, context, labels)
             if metered.cost.state is PriceState.UNPRICED:
                 self.unpriced[operation.request.system, operation.model or "unknown"] += 1
         finally:
-            self._end_span(record, metered)
+            self._stage("ending a span", None, self._end_span, record, metered)
             if metered is not None:
                 # What a provider has retrieved itself it has put into the prompt as well: it is never unsent.
                 own = () if metered.operation.request.kind.is_inference else chunks
@@ -118,12 +121,16 @@ class Accounting:
             else:
                 record.query.finished += 1
 
-    def _remember(self, operation: Operation, tenant: str) -> tuple[KnownChunk, ...]:
+    def _stage(self, place: str, otherwise: Result, step: Callable[..., Result], *arguments: Any) -> Result:
+        """One station of a record's way: when it fails, the others go on with what stands in for its result."""
         try:
-            return self.dissector.remember(operation.response.chunks, tenant, operation.request.collection)
+            return step(*arguments)
         except Exception as error:
-            self._guard.caught("remembering chunks", error)
-            return ()
+            self._guard.caught(place, error)
+            return otherwise
+
+    def _remember(self, operation: Operation, tenant: str) -> tuple[KnownChunk, ...]:
+        return self.dissector.remember(operation.response.chunks, tenant, operation.request.collection)
 
     def _take_in(self, item: Retrieved, *, complete: bool) -> None:
         chunks: tuple[KnownChunk, ...] = ()
@@ -139,20 +146,15 @@ class Accounting:
         return "" if self._tenant_label is None else labels.get(self._tenant_label, "")
 
     def _operation(self, record: Record, *, complete: bool) -> Operation:
-        reader = record.reading.reader
-        response, prompt = Response(), Prompt()
-        parameters: Mapping[str, Parameter] = {}
+        reader, kind = record.reading.reader, record.request.kind.value
         # Reading is the integration's code: when it fails, time, error and span of the call are still worth having.
-        try:
-            response = record.answer()
-        except Exception as error:
-            self._guard.caught(f"reading the answer of {record.request.kind.value}", error)
-        try:
-            if complete:
-                prompt = reader.prompt(record.request.held)
-                parameters = reader.parameters(record.request.held)
-        except Exception as error:
-            self._guard.caught(f"reading the prompt of {record.request.kind.value}", error)
+        response = self._stage(f"reading the answer of {kind}", Response(), self._response, record)
+        prompt = Prompt()
+        parameters: Mapping[str, Parameter] = {}
+        if complete:
+            sent = self._stage(f"reading the request of {kind}", None, reader.decode, record.sent)
+            prompt = self._stage(f"reading the prompt of {kind}", prompt, reader.prompt, sent)
+            parameters = self._stage(f"reading the parameters of {kind}", parameters, reader.parameters, sent)
         return Operation(
             request=record.request,
             response=response,
@@ -161,24 +163,29 @@ class Accounting:
             duration=record.duration,
             parameters=parameters,
             time_to_first_chunk=record.time_to_first_chunk,
-            error_type=None if record.error is None else error_type_of(record.error),
-            is_refused=record.error is not None and is_refusal(record.error),
+            error_type=gate.name(record.error_type),
+            is_refused=record.is_refused,
         )
 
+    def _response(self, record: Record) -> Response:
+        return gate.response(record.answer(self._pause))
+
     def _meter(self, operation: Operation, query: QueryHandle, tenant: str, *, complete: bool) -> Metered:
-        request = operation.request
-        priced = request.model is not None or operation.response.model is not None
-        card = self._prices.card(operation, load=complete) if priced else None
+        is_inference = operation.request.kind.is_inference
+        priced = operation.request.model is not None or operation.response.model is not None
+        find_card = partial(self._prices.card, operation, load=complete)
+        card = self._stage("finding a price", None, find_card) if priced else None
         weigher = self.dissector.weigher
-        if not request.kind.is_inference:
-            return meter_other(operation, card, weigher)
-        dissection = Dissection(unread=operation.prompt.unread)
+        bare = partial(meter_barely, operation)
+        if not is_inference:
+            return self._stage("metering", None, meter_other, operation, card, weigher) or bare()
         # Without its anatomy a call is still counted and priced: all of its input is then in `other`.
-        try:
-            dissection = self.dissector.dissect(operation, self.ledger.own_chunks(query), tenant)
-        except Exception as error:
-            self._guard.caught("taking a prompt apart", error)
-        return meter_inference(operation, dissection, card, weigher, fine_tuned=self._is_fine_tuned(operation))
+        unread = Dissection(unread=operation.prompt.unread)
+        own = self.ledger.own_chunks(query)
+        dissection = self._stage("taking a prompt apart", unread, self.dissector.dissect, operation, own, tenant)
+        fine_tuned = self._stage("telling a fine-tuned model", False, self._is_fine_tuned, operation)  # noqa: FBT003
+        meter = partial(meter_inference, fine_tuned=fine_tuned)
+        return self._stage("metering", None, meter, operation, dissection, card, weigher) or bare()
 
     def _is_fine_tuned(self, operation: Operation) -> bool:
         names = (operation.request.model, operation.response.model)
@@ -208,7 +215,7 @@ class Accounting:
             self._tracing.end_query(span, handle.ended or time.time_ns(), attributes, handle.error_type)
 
     def _post(self, report: QueryReport) -> None:
-        self.telemetry.count_query(report, _context_of(report))
+        self._stage("counting a query", None, self.telemetry.count_query, report, _context_of(report))
         span = report.handle.span
         if span is not None and report.handle.ended is not None:
             self._tracing.end_query(span, report.handle.ended, _query_attributes(report), report.error_type)

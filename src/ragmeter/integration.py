@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ragmeter.leaves import leaves_of
 from ragmeter.model import Chunk, Parameter, Prompt, Request, Response
 
 
@@ -39,12 +40,15 @@ class Complete:
 class Streamed:
     """The call has returned a stream: `iterator` names the attribute it iterates.
 
-    `connection` is what is closed (`close` or `aclose`) when the app stops early.
+    `connection` is what is closed (`close` or `aclose`) when the app stops early. `events` names the method of the
+    stream that yields what comes over the wire, before objects for the app are made of it; `of_event` takes the text.
     """
 
     stream: Any
     iterator: str
     connection: Any
+    events: str | None = None
+    of_event: Callable[[Any], object] = leaves_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,42 +68,73 @@ Outcome = Complete | Streamed | Unread
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """How one kind of operation is read. All of it but `hold` and `is_extra` runs off the caller's thread.
+    """How one kind of operation is read. All of it but `hold`, `take` and `is_extra` runs off the caller's thread.
 
-    `prompt` and `parameters` read what the request has `held`; `response` reads a whole answer, `pieces` folds the next
-    pieces of a stream into what the earlier ones gave. `hold` copies what the app might change before it is read;
-    `is_extra` knows the piece that only exists because usage was asked for.
+    What the app may change is taken on its own thread: `hold` takes a whole answer, `take` a piece of a stream, as
+    immutable leaves. `decode` makes of what was taken (bytes, a text, leaves; of the request, too) what the others
+    read.
+    `prompt` and `parameters` read the request; `response` reads a whole answer, `pieces` folds the next pieces of a
+    stream into what the earlier ones gave. `is_extra` knows the piece that only exists because usage was asked for.
     """
 
     response: Callable[[Any], Response]
     prompt: Callable[[Any], Prompt] = lambda _: Prompt()
     pieces: Callable[[Response, Sequence[Any]], Response] | None = None
-    hold: Callable[[Any], object] = lambda result: result
+    hold: Callable[[Any], object] = leaves_of
+    take: Callable[[Any], object] = leaves_of
+    decode: Callable[[Any], Any] = lambda taken: taken
     is_extra: Callable[[Any], bool] = lambda _: False
     parameters: Callable[[Any], Mapping[str, Parameter]] = lambda _: {}
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What reading a call before it is made gave; `with_usage` is the same call, asking for usage in its stream."""
+    """What reading a call before it is made gave: `sent` are the immutable leaves of what its prompt is read from.
+
+    `with_usage` is the same call, asking for usage in its stream.
+    """
 
     request: Request
     reader: Reader
     with_usage: Callable[[Call], Call] | None = None
+    sent: object = None
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """A function to wrap, as `module:Class.attribute`, and how a call of it is read (`None`: not ours to record).
 
-    `outcome` tells what kind of result it has returned; `answer_in` finds the answer in an exception that was raised
-    although one had come, `None` where there is none.
+    `outcome` tells what kind of result it has returned. `is_wired` says that its request and answer pass through a
+    `Sending` and a `Receiving`: a call made meanwhile, on another instance or once it was sent, is then one of its own.
     """
 
     path: str
     read: Callable[[Call], Reading | None]
     outcome: Callable[[Any], Outcome] = Complete
-    answer_in: Callable[[BaseException], Any] = lambda _: None
+    is_wired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A function inside the call of a target that makes what goes over the wire, from its call and its result.
+
+    `take` gives the immutable request: what was really sent, whatever the app had given.
+    """
+
+    path: str
+    take: Callable[[Call, Any], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Receiving:
+    """A function inside the call of a target that is given the whole answer, before objects for the app are made of it.
+
+    `take` gives the immutable answer, `None` for one that is not there as a whole. It is known then even when what the
+    client makes of it raises.
+    """
+
+    path: str
+    take: Callable[[Call], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +150,8 @@ class Resumption:
 class Retrieval:
     """A function of a framework that returns passages: only these are taken, for the search it makes is recorded below.
 
-    `hold` keeps of its result what `chunks` reads off the caller's thread, and is `None` for one without passages.
+    `hold` takes the immutable leaves of its result that `chunks` reads off the caller's thread, and is `None` for one
+    without passages.
     """
 
     path: str
@@ -130,6 +166,10 @@ class Silence:
     path: str
 
 
+AnyTarget = Target | Sending | Receiving | Resumption | Retrieval | Silence
+"""All that can be declared of a function of a client."""
+
+
 @dataclass(frozen=True, slots=True)
 class Integration:
     """One client library: its distribution, the range of versions it was tested with, and what to wrap in it."""
@@ -137,4 +177,4 @@ class Integration:
     name: str
     distribution: str
     tested: tuple[str, str]
-    targets: tuple[Target | Resumption | Retrieval | Silence, ...]
+    targets: tuple[AnyTarget, ...]

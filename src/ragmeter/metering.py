@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ragmeter import anatomy, pricing, strategy
-from ragmeter.anatomy import Dissection, JudgedPlace
+from ragmeter.anatomy import Dissection, JudgedPlace, Share
 from ragmeter.model import Operation, OperationKind, Origin, PriceState, Usage
 from ragmeter.pricing import Cost, Part, RateCard
 from ragmeter.weights import Weigher, tokenizer_of
@@ -104,6 +104,18 @@ def meter_other(operation: Operation, card: RateCard | None, weigher: Weigher) -
     cost = cost_of(operation, usage, card, estimated=estimated)
     parts = () if usage is None else pricing.single(SINGLE_PART[operation.request.kind], usage, cost)
     return Metered(operation, usage, estimated, cost, parts, strategy.NONE)
+
+
+def meter_barely(operation: Operation) -> Metered:
+    """Count an operation that could not be measured: what the provider reported, without a price."""
+    usage = operation.response.usage
+    parts: tuple[Part, ...] = ()
+    if usage is not None:
+        parts = pricing.split(usage, (Share(Origin.OTHER, usage.input_tokens or 0),), pricing.UNPRICED)
+    label = strategy.BASE if operation.request.kind.is_inference else strategy.NONE
+    return Metered(
+        operation, usage, estimated=False, cost=pricing.UNPRICED, parts=pricing.merged(parts), strategy=label
+    )
 
 
 def tokens_of(operation: Operation, weigher: Weigher) -> tuple[Usage | None, bool]:

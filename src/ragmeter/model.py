@@ -155,11 +155,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a call asks for, known before it is made.
-
-    `system` is the provider of a model or the name of a database; `held` keeps the references from which the
-    prompt is read later, off the caller's thread; `size` is their approximate length in characters.
-    """
+    """What a call asks for, known before it is made; `system` is the provider of a model or the name of a database."""
 
     kind: OperationKind
     system: str
@@ -170,8 +166,6 @@ class Request:
     streams: bool = False
     server_address: str | None = None
     server_port: int | None = None
-    held: object = None
-    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,18 +17,18 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import ProxyTracerProvider, TracerProvider, get_tracer_provider
 
 from ragmeter import integrations, semconv
-from ragmeter.accounting import Accounting, Item, UnpricedModel
+from ragmeter.accounting import Accounting, UnpricedModel
 from ragmeter.exporting import Providers, choose_providers
 from ragmeter.guard import Guard
 from ragmeter.instruments import instruments_of
 from ragmeter.integration import Integration
-from ragmeter.observing import Observer, Record, Retrieved
+from ragmeter.observing import Observer
 from ragmeter.patching import Patching
 from ragmeter.process_end import ProcessEnd
 from ragmeter.queries import Until
+from ragmeter.records import Item, Record, Retrieved, slim
 from ragmeter.scopes import QueryHandle, QueryScope, Scopes
 from ragmeter.settings import Settings
-from ragmeter.shapes.fields import size_of
 from ragmeter.shapes.passages import read_passages
 from ragmeter.status_report import (
     Status,
@@ -67,10 +67,11 @@ class Runtime:
         self.accounting = Accounting(settings, self.guard, self.tracing, self.telemetry, self.scopes)
         self.worker: Worker[Item] = Worker(
             self._handle,
-            self.accounting.handle_overflow,
-            self.accounting.tick,
-            self.accounting.next_deadline,
-            self.guard,
+            self.accounting.handle_slim,
+            slim,
+            tick=self.accounting.tick,
+            deadline=self.accounting.next_deadline,
+            guard=self.guard,
         )
         self.observer = Observer(
             self.guard,
@@ -200,7 +201,6 @@ class Runtime:
         Nothing here waits or starts a thread: `os.fork` has not returned yet.
         """
         self.guard.clear()
-        self.scopes.forked()
         self.telemetry.caps.clear()
         self.accounting.clear()
         self.providers.forked()
@@ -287,8 +287,7 @@ class Runtime:
             )
 
     def _submit(self, item: Record | Retrieved) -> None:
-        size = item.request.size if isinstance(item, Record) else size_of(item.held)
-        self.worker.submit(item, size)
+        self.worker.submit(item, item.size)
         self._hand_in_late()
 
     def _query_ended(self, handle: QueryHandle) -> None:

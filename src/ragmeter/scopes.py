@@ -6,10 +6,10 @@ own. Retrieval that none of these joins to its answer is found again by content,
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -56,6 +56,7 @@ class QueryHandle:
     ended: int | None = None
     error_type: str | None = None
     span: trace.Span | None = None
+    trace_id: int | None = None
 
 
 class Scopes:
@@ -64,8 +65,7 @@ class Scopes:
     def __init__(self, guard: Guard, ended: Callable[[QueryHandle], None]) -> None:
         self.roots = RootSpans(guard, ended)
         self.ended = ended
-        self._traces: OrderedDict[int, QueryHandle] = OrderedDict()
-        self._lock = threading.Lock()
+        self._traces: dict[int, QueryHandle] = {}
         self._labels: ContextVar[Mapping[str, str]] = ContextVar("ragmeter-labels", default=MappingProxyType({}))
 
     def enter(self, context: Context) -> tuple[QueryHandle, Mapping[str, str]]:
@@ -89,27 +89,26 @@ class Scopes:
         else:
             self._labels.set({**self._labels.get(), **labels})
 
-    def forked(self) -> None:
-        """In a forked child: a lock may have been held by a thread that is not there."""
-        self._lock = threading.Lock()
-
     def forget(self, handle: QueryHandle) -> None:
         """A query known by its trace is over: later calls in that trace start a new one."""
-        with self._lock:
-            for trace_id in [key for key, value in self._traces.items() if value is handle]:
-                del self._traces[trace_id]
+        if handle.trace_id is not None and self._traces.get(handle.trace_id) is handle:
+            self._traces.pop(handle.trace_id, None)
 
     def _of_trace(self, context: Context) -> QueryHandle:
         span_context = trace.get_current_span(context).get_span_context()
         if not span_context.is_valid:
             return QueryHandle(Ending.OPERATION)
-        with self._lock:
-            handle = self._traces.get(span_context.trace_id)
-            if handle is None:
-                handle = self._traces[span_context.trace_id] = QueryHandle(Ending.TIME)
-                if len(self._traces) > MOST_LIVE:
-                    self._traces.popitem(last=False)
-            return handle
+        trace_id = span_context.trace_id
+        known = self._traces.get(trace_id)
+        if known is not None:
+            return known
+        # No lock: each step is atomic, and whoever comes second gets the first one's query.
+        handle = self._traces.setdefault(trace_id, QueryHandle(Ending.TIME, trace_id=trace_id))
+        if len(self._traces) > MOST_LIVE:
+            # Another thread may come between the two steps; then the next call makes room.
+            with suppress(RuntimeError):
+                self._traces.pop(next(iter(self._traces), trace_id), None)
+        return handle
 
 
 class RootSpans(SpanProcessor):

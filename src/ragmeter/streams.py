@@ -1,7 +1,8 @@
 """A stream handed on unchanged, read on the way, finished exactly once.
 
-The client's own stream object stays what the app gets; only the iterator inside it is replaced. Pieces are kept by
-reference and folded a few hundred at a time, so that the caller's thread pays for an append, not for reading.
+The client's own stream object stays what the app gets; only the iterator inside it is replaced. Of each piece what
+cannot change any more is kept: its text as it came over the wire where the client shows it, its leaves elsewhere. The
+caller's thread pays for an append, not for reading.
 """
 
 from __future__ import annotations
@@ -16,8 +17,14 @@ from ragmeter.guard import Guard
 from ragmeter.integration import Reader, Streamed
 from ragmeter.model import Response
 
-FOLD_EVERY = 256
-"""Pieces kept by reference before they are folded: bounds memory, spreads the work."""
+BATCH = 256
+"""Pieces that are read at once, with a pause after them."""
+
+MOST_KEPT = 1_000_000
+"""Characters of pieces that are kept before they are read on the caller's thread after all: bounds memory."""
+
+SIZE_OF_LEAVES = 256
+"""What a piece that is no text is taken for."""
 
 
 def _nothing() -> None:
@@ -27,7 +34,18 @@ def _nothing() -> None:
 class StreamReading:
     """What has been seen of one stream; `finish` is called once, with the error that ended it if any."""
 
-    __slots__ = ("_finish", "_guard", "_hides_extra", "_reader", "advancing", "first", "pieces", "so_far")
+    __slots__ = (
+        "_finish",
+        "_guard",
+        "_hides_extra",
+        "_reader",
+        "advancing",
+        "first",
+        "hears",
+        "kept",
+        "pieces",
+        "so_far",
+    )
 
     def __init__(
         self, reader: Reader, guard: Guard, finish: Callable[[BaseException | None], None], *, hides_extra: bool
@@ -36,30 +54,49 @@ class StreamReading:
         self.so_far = Response()
         self.first: float | None = None
         self.advancing = False
+        self.hears = False
+        self.kept = 0
         self._reader = reader
         self._guard = guard
         self._finish = finish
         self._hides_extra = hides_extra
 
     def took(self, piece: Any) -> bool:
-        """Keep `piece`; whether the app should not see it, because we asked for it."""
+        """Note `piece`; whether the app should not see it, because we asked for it."""
         self.advancing = False
         if self.first is None:
             self.first = perf_counter()
-        self.pieces.append(piece)
-        if len(self.pieces) >= FOLD_EVERY:
-            self.fold()
+        if not self.hears:
+            try:
+                self.keep(self._reader.take(piece))
+            except Exception as error:
+                self.caught(error)
         return self._hides_extra and self._is_extra(piece)
 
-    def fold(self) -> Response:
+    def keep(self, taken: object) -> None:
+        """Keep what cannot change any more of a piece."""
+        self.pieces.append(taken)
+        self.kept += len(taken) if isinstance(taken, str) else SIZE_OF_LEAVES
+        if self.kept > MOST_KEPT:
+            self.fold()
+
+    def fold(self, pause: Callable[[], None] = _nothing) -> Response:
         """Everything seen so far as one response."""
-        pieces, self.pieces = self.pieces, []
-        try:
-            if pieces and self._reader.pieces is not None:
-                self.so_far = self._reader.pieces(self.so_far, pieces)
-        except Exception as error:
-            self._guard.caught("reading a stream", error)
+        pieces, self.pieces, self.kept = self.pieces, [], 0
+        read, decode = self._reader.pieces, self._reader.decode
+        if read is None:
+            return self.so_far
+        for start in range(0, len(pieces), BATCH):
+            try:
+                self.so_far = read(self.so_far, [decode(each) for each in pieces[start : start + BATCH]])
+            except Exception as error:
+                self._guard.caught("reading a stream", error)
+            pause()
         return self.so_far
+
+    def caught(self, error: Exception) -> None:
+        """A piece could not be taken: the app gets it all the same."""
+        self._guard.caught("taking a piece", error)
 
     def end(self, error: BaseException | None = None) -> None:
         """The stream is over: exhausted, failed, closed or forgotten."""
@@ -77,6 +114,41 @@ class StreamReading:
         except Exception as error:
             self._guard.caught("reading a stream", error)
             return False
+
+
+class HeardEvents:
+    """The events of a stream as they come over the wire, each taken before the client makes an object of it."""
+
+    __slots__ = ("_events", "_of_event", "_reading")
+
+    def __init__(self, events: Any, of_event: Callable[[Any], object], reading: StreamReading) -> None:
+        self._events = events
+        self._of_event = of_event
+        self._reading = reading
+        reading.hears = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._events, name)
+
+    def __iter__(self) -> HeardEvents:
+        return self
+
+    def __next__(self) -> Any:
+        return self._take(next(self._events))
+
+    def __aiter__(self) -> HeardEvents:
+        return self
+
+    async def __anext__(self) -> Any:
+        return self._take(await self._events.__anext__())
+
+    def _take(self, event: Any) -> Any:
+        reading = self._reading
+        try:
+            reading.keep(self._of_event(event))
+        except Exception as error:
+            reading.caught(error)
+        return event
 
 
 class _Read:
@@ -147,7 +219,23 @@ def read_on_the_way(streamed: Streamed, reading: StreamReading) -> None:
     iterator = getattr(streamed.stream, streamed.iterator)
     read = ReadAsyncIterator if hasattr(iterator, "__anext__") else ReadIterator
     hear_close(streamed.connection, reading.closed)
+    if streamed.events is not None:
+        _hear_events(streamed.stream, streamed.events, streamed.of_event, reading)
     setattr(streamed.stream, streamed.iterator, read(iterator, reading))
+
+
+def _hear_events(stream: Any, name: str, of_event: Callable[[Any], object], reading: StreamReading) -> None:
+    """Hear the events that the method `name` of this one stream will give when it is called for the first time."""
+    events = getattr(stream, name, None)
+    if events is None:
+        return
+
+    def heard() -> HeardEvents:
+        # Taken away at once: a method kept in its own instance would keep the stream alive.
+        vars(stream).pop(name, None)
+        return HeardEvents(events(), of_event, reading)
+
+    setattr(stream, name, heard)
 
 
 def hear_close(connection: Any, listener: Callable[[], None]) -> None:

@@ -1,7 +1,7 @@
 """The one thread that does the work the app should not wait for, and the bounded queue in front of it.
 
-Full queue: the item is handled at once, without its texts, so that totals lose nothing. Fork: the child starts empty.
-Exit, `flush` and the providers' own flush drain it.
+Full queue: the item waits all the same, without its texts, so that totals lose nothing and no call waits for us. Fork:
+the child starts empty. Exit, `flush` and the providers' own flush drain it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ragmeter.guard import Guard
 
@@ -32,6 +32,9 @@ instead of 3.1 times the floor of OpenTelemetry for a small chat.
 SLICE_SECONDS = 0.0005
 """How long the worker keeps the interpreter to itself: half of what an event loop's timer is late anyway."""
 
+BEYOND = 10
+"""How many times as many calls may wait without their prompts, before they wait without their answers as well."""
+
 _STOP = threading.Event()
 """The entry that ends the thread."""
 
@@ -49,23 +52,34 @@ class Pacing:
             self._until = time.perf_counter() + SLICE_SECONDS
 
 
+class Waiting(NamedTuple, Generic[Item]):
+    """One entry of the queue: an item or a word to the thread, the characters it keeps alive, whether it is slim."""
+
+    item: Item | threading.Event
+    characters: int = 0
+    is_slim: bool = False
+
+
 class Worker(Generic[Item]):
     """Handles items one by one on its own thread, started with the first item, and `tick`s when time is up.
 
     `handle` and `tick` run under one lock, on whatever thread; `deadline` says on the monotonic clock when the next
-    tick is due, `None` for never.
+    tick is due, `None` for never. An item that comes when the queue is full is made slim and goes to `handle_slim`.
     """
 
     def __init__(
         self,
         handle: Callable[[Item], None],
-        handle_overflow: Callable[[Item], None],
+        handle_slim: Callable[[Item], None],
+        slim: Callable[[Item, bool], tuple[Item, int]],
+        *,
         tick: Callable[[], None],
         deadline: Callable[[], float | None],
         guard: Guard,
     ) -> None:
         self._handle = handle
-        self._handle_overflow = handle_overflow
+        self._handle_slim = handle_slim
+        self._slim = slim
         self._tick = tick
         self._deadline = deadline
         self._guard = guard
@@ -74,7 +88,7 @@ class Worker(Generic[Item]):
         _workers.add(self)
 
     def _reset(self) -> None:
-        self._queue: SimpleQueue[tuple[Item | threading.Event, int]] = SimpleQueue()
+        self._queue: SimpleQueue[Waiting[Item]] = SimpleQueue()
         # Reentrant: a stream may be collected, and so finished, while its own thread is in here.
         self._counting = threading.RLock()
         self._hurry = threading.Event()
@@ -93,18 +107,16 @@ class Worker(Generic[Item]):
         return self._waiting
 
     def submit(self, item: Item, characters: int = 0) -> None:
-        """Queue `item`, which keeps `characters` of text alive; handled at once and slimmer when the queue is full."""
+        """Queue `item`, which keeps `characters` of text alive. Never waits: in a full queue it waits without texts."""
         with self._counting:
             full = self._waiting >= MOST_ITEMS or self._characters + characters > MOST_CHARACTERS
             if full:
                 self._guard.overflowed += 1
-            else:
-                self._waiting += 1
-                self._characters += characters
-        if full:
-            self._run(self._handle_overflow, item)
-            return
-        self._queue.put((item, characters))
+                bare = self._waiting >= BEYOND * MOST_ITEMS or self._characters > BEYOND * MOST_CHARACTERS
+                item, characters = self._slim(item, bare)
+            self._waiting += 1
+            self._characters += characters
+        self._queue.put(Waiting(item, characters, full))
         if self._thread is None:
             self._start()
 
@@ -117,7 +129,7 @@ class Worker(Generic[Item]):
             self._drain_here()
             return True
         done = threading.Event()
-        self._queue.put((done, 0))
+        self._queue.put(Waiting(done))
         self._hurry.set()
         deadline = time.monotonic() + timeout
         while not done.wait(min(0.2, max(0.0, deadline - time.monotonic()))):
@@ -133,7 +145,7 @@ class Worker(Generic[Item]):
         with self._counting:
             thread, self._thread = self._thread, None
         if thread is not None:
-            self._queue.put((_STOP, 0))
+            self._queue.put(Waiting(_STOP))
             self._hurry.set()
 
     def _start(self) -> None:
@@ -161,9 +173,12 @@ class Worker(Generic[Item]):
             if entry is None:
                 self._run(lambda _: self._tick(), None)
                 continue
-            if not isinstance(entry[0], threading.Event):
+            if not isinstance(entry.item, threading.Event):
                 self._hurry.wait(GATHER_SECONDS)
-            if self._take(entry) or not self._drain_here():
+            is_over = self._take(entry)
+            # While this thread waits for the next entry, it must not keep the last one alive.
+            del entry
+            if is_over or not self._drain_here():
                 return
 
     def _drain_here(self) -> bool:
@@ -175,9 +190,9 @@ class Worker(Generic[Item]):
             except Empty:
                 return True
 
-    def _take(self, entry: tuple[Item | threading.Event, int]) -> bool:
+    def _take(self, entry: Waiting[Item]) -> bool:
         """Handle one entry; whether it was the word to stop."""
-        item, characters = entry
+        item, characters, is_slim = entry
         if isinstance(item, threading.Event):
             self._hurry.clear()
             item.set()
@@ -185,7 +200,7 @@ class Worker(Generic[Item]):
         with self._counting:
             self._waiting -= 1
             self._characters -= characters
-        self._run(self._handle, item)
+        self._run(self._handle_slim if is_slim else self._handle, item)
         return False
 
     def _run(self, handle: Callable[..., None], item: Item | None) -> None:

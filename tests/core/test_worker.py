@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -14,7 +15,13 @@ from ragmeter.worker import Worker
 
 
 def make(handled, **more):
-    settings = {"handle_overflow": handled.append, "tick": lambda: None, "deadline": lambda: None, "guard": Guard()}
+    settings = {
+        "handle_slim": handled.append,
+        "slim": lambda item, _: (item, 0),
+        "tick": lambda: None,
+        "deadline": lambda: None,
+        "guard": Guard(),
+    }
     return Worker(more.pop("handle", handled.append), **{**settings, **more})
 
 
@@ -38,18 +45,67 @@ def test_no_thread_before_the_first_item():
 
 @pytest.mark.parametrize(("most", "characters"), [("MOST_ITEMS", 0), ("MOST_CHARACTERS", 10)])
 def test_a_full_queue_loses_nothing(monkeypatch, most, characters):
-    """Beyond either bound items are handled at once on the caller's thread, and counted as overflow."""
+    """Beyond either bound items wait without their texts, are counted as overflow, and none is lost."""
     monkeypatch.setattr(worker_module, most, 5)
     hold, done, slim = threading.Event(), [], []
     guard = Guard()
-    worker = make([], handle=lambda item: (hold.wait(5), done.append(item)), handle_overflow=slim.append, guard=guard)
-    # The overflow waits for the lock as long as an item is handled; here the worker is let go first.
-    threading.Timer(0.2, hold.set).start()
+    worker = make([], handle=lambda item: (hold.wait(5), done.append(item)), handle_slim=slim.append, guard=guard)
     for number in range(50):
         worker.submit(number, characters)
+    hold.set()
     assert worker.drain(5)
     assert sorted(done + slim) == list(range(50))
     assert guard.overflowed == len(slim) > 0
+
+
+def test_no_call_waits_for_a_busy_worker(monkeypatch):
+    """While an item is being handled and the queue is full, the thread that submits goes on."""
+    monkeypatch.setattr(worker_module, "MOST_ITEMS", 0)
+    busy, go_on, slim = threading.Event(), threading.Event(), []
+    worker = make(slim, handle_slim=lambda item: (busy.set(), go_on.wait(30), slim.append(item)))
+    worker.submit(0)
+    assert busy.wait(5)
+    submitted = threading.Thread(target=lambda: worker.submit(1))
+    submitted.start()
+    submitted.join(10)
+    assert not submitted.is_alive(), "it waits for the item that is being handled"
+    go_on.set()
+    assert worker.drain(5)
+    assert slim == [0, 1]
+
+
+def test_what_waits_beyond_all_bounds_is_made_bare(monkeypatch):
+    """Many times over the bounds not even answers are kept: what waits has a bound, too."""
+    monkeypatch.setattr(worker_module, "MOST_ITEMS", 1)
+    hold, made = threading.Event(), []
+    worker = make(
+        [], handle=lambda _: hold.wait(5), slim=lambda item, is_bare: (made.append((item, is_bare)) or item, 0)
+    )
+    for number in range(2 * worker_module.BEYOND):
+        worker.submit(number)
+    hold.set()
+    assert worker.drain(5)
+    assert [is_bare for _, is_bare in made] == sorted(is_bare for _, is_bare in made), "from a number on, all are"
+    assert made[0][1] is False
+    assert made[-1][1] is True
+
+
+def test_the_last_item_is_not_kept():
+    """Once an item is handled nothing of it is left while the thread waits for the next one."""
+
+    class Item:
+        pass
+
+    worker = make([], handle=lambda _: None)
+    item = Item()
+    reference = weakref.ref(item)
+    worker.submit(item)
+    del item
+    assert worker.drain(5)
+    deadline = time.monotonic() + 10
+    while reference() is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert reference() is None
 
 
 def test_a_failing_item_does_not_stop_the_others(caplog):

@@ -9,7 +9,7 @@ from ragmeter.shapes.generated_client import Route, generated_client
 INTEGRATION = generated_client(
     "anthropic",
     tested=("0.25", "2.14"),
-    routes=(Route("/messages", OperationKind.CHAT, ("tools", "system", "messages"), MESSAGES),),
+    routes=(Route("/messages", OperationKind.CHAT, MESSAGES),),
     client_providers={
         "AnthropicBedrock": "aws.bedrock",
         "AsyncAnthropicBedrock": "aws.bedrock",

@@ -161,8 +161,10 @@ def entries(value: Any) -> Iterable[tuple[str, Any]] | None:
 
 def size_of(held: Any) -> int:
     """The approximate number of characters reachable from `held`, a few levels deep: what keeping it costs."""
-    if isinstance(held, str):
+    if isinstance(held, str | bytes):
         return len(held)
+    if isinstance(held, dict):
+        return sum([size_of(each) for each in held.values()])
     if isinstance(held, list | tuple) and _is_numbers(held):
         return len(held)
     total = 0

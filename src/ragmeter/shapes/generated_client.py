@@ -1,12 +1,14 @@
 """The client libraries generated from one template: openai, anthropic, groq, together.
 
 All of them send every call through `<package>._base_client:SyncAPIClient.request` or its asynchronous twin, with
-retries inside, and share the kinds of results: a model, a stream, or a raw response with an `http_response`.
+retries inside, and share the kinds of results: a model, a stream, or a raw response with an `http_response`. Prompt and
+answer are read from the bytes that went over the wire: what was sent and what came, whatever the app does meanwhile.
 """
 
 from __future__ import annotations
 
 import copy
+import json
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,26 +23,32 @@ from ragmeter.integration import (
     Outcome,
     Reader,
     Reading,
+    Receiving,
     Resumption,
+    Sending,
     Silence,
     Streamed,
     Target,
     Unread,
 )
+from ragmeter.leaves import leaves_of
 from ragmeter.model import OperationKind, Parameter, Request
 from ragmeter.providers import provider_of_url
-from ragmeter.shapes.fields import items, size_of
+from ragmeter.shapes.fields import items
+
+LONGEST_PARSED = 1024 * 1024
+"""Bytes of a body that are parsed at once, in a millisecond or two; of a longer one the leaves of its objects are
+taken, whose number does not grow with the length of the texts."""
 
 PARAMETERS = ("temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "max_tokens", "seed")
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An endpoint that is an operation: the end of its path, its kind, the body keys of its prompt, its reader."""
+    """An endpoint that is an operation: the end of its path, its kind, its reader."""
 
     path: str
     kind: OperationKind
-    prompt_keys: tuple[str, ...]
     reader: Reader
     usage_on_request: bool = False
 
@@ -58,7 +66,9 @@ def generated_client(
     The provider is told by the client's base URL, unless its class is one that `client_providers` names, or descended
     from one; `silences` are functions that would record the same call again.
     """
-    routes = tuple(replace(route, reader=replace(route.reader, parameters=read_parameters)) for route in routes)
+    routes = tuple(
+        replace(route, reader=replace(route.reader, parameters=read_parameters, decode=json_of)) for route in routes
+    )
 
     def read(call: Call) -> Reading | None:
         return read_call(call, routes, client_providers)
@@ -68,8 +78,11 @@ def generated_client(
         distribution=package,
         tested=tested,
         targets=(
-            Target(f"{package}._base_client:SyncAPIClient.request", read, outcome, answer_in),
-            Target(f"{package}._base_client:AsyncAPIClient.request", read, outcome, answer_in),
+            Target(f"{package}._base_client:SyncAPIClient.request", read, outcome, is_wired=True),
+            Target(f"{package}._base_client:AsyncAPIClient.request", read, outcome, is_wired=True),
+            Sending(f"{package}._base_client:BaseClient._build_request", sent_body),
+            Receiving(f"{package}._base_client:SyncAPIClient._process_response", received_body),
+            Receiving(f"{package}._base_client:AsyncAPIClient._process_response", received_body),
             Resumption(f"{package}._streaming:Stream.__init__", carrier_of, outcome),
             Resumption(f"{package}._streaming:AsyncStream.__init__", carrier_of, outcome),
             *(Silence(path) for path in silences),
@@ -89,7 +102,6 @@ def read_call(call: Call, routes: tuple[Route, ...], client_providers: Mapping[s
     # What the app gives as `extra_body` is merged over the rest when the request is built.
     body = {**options.json_data, **(getattr(options, "extra_json", None) or {})}
     server = _server_of(call.instance, client_providers)
-    held = {key: tuple(value) if isinstance(value, list) else value for key, value in body.items()}
     streams = body.get("stream") is True
     model = body.get("model")
     return Reading(
@@ -100,12 +112,40 @@ def read_call(call: Call, routes: tuple[Route, ...], client_providers: Mapping[s
             streams=streams,
             server_address=server.address,
             server_port=server.port,
-            held=held,
-            size=sum(size_of(held[key]) for key in route.prompt_keys if key in held),
         ),
         route.reader,
         _with_usage if streams and route.usage_on_request and not _asks_for_usage(body) else None,
     )
+
+
+def sent_body(call: Call, request: Any) -> object:
+    """The body of what `_build_request(options, …)` has made; `None` for what is no operation: a file, a model list."""
+    options = call.argument(0, "options")
+    if options.method.lower() != "post" or not isinstance(options.json_data, dict):
+        return None
+    # There is no public way to ask for a body without an error where it is a stream.
+    content = getattr(request, "_content", None)
+    if isinstance(content, bytes) and len(content) <= LONGEST_PARSED:
+        return content
+    return leaves_of({**options.json_data, **(getattr(options, "extra_json", None) or {})})
+
+
+def received_body(call: Call) -> object:
+    """The body that `_process_response(response=…, options=…)` is given; `None` where it is not read, or very long."""
+    if call.keywords["options"].method.lower() != "post":
+        return None
+    content = _body_of(call.keywords["response"])
+    return content if content is not None and len(content) <= LONGEST_PARSED else None
+
+
+def json_of(taken: Any) -> Any:
+    """What a body or an event says: its JSON parsed, leaves as they are; nothing for a text that is no JSON."""
+    if not isinstance(taken, bytes | str):
+        return taken
+    try:
+        return json.loads(taken)
+    except ValueError:
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +197,22 @@ def outcome(result: Any) -> Outcome:
     result_class = type(result)
     kind = _kinds.get(result_class) or _learn(result_class)
     if kind == "stream":
-        return Streamed(result, "_iterator", result.response)
+        return Streamed(result, "_iterator", result.response, "_iter_events", _data_of)
     if kind == "whole":
         return Complete(result)
     http_response = result.http_response
     if http_response.is_closed:
-        return Complete(_Body(http_response))
-    return Unread(http_response, lambda: _Body(http_response) if hasattr(http_response, "_content") else None)
+        return Complete(_body_of(http_response))
+    return Unread(http_response, lambda: _body_of(http_response))
+
+
+def _body_of(http_response: Any) -> bytes | None:
+    content = getattr(http_response, "_content", None)
+    return content if isinstance(content, bytes) else None
+
+
+def _data_of(event: Any) -> object:
+    return event.data
 
 
 _kinds: dict[type, str] = {}
@@ -178,30 +227,9 @@ def _learn(result_class: type) -> str:
     return _kinds.setdefault(result_class, kind)
 
 
-def answer_in(error: BaseException) -> Any:
-    """The answer that an exception brings along: openai's `parse` refuses one that was cut short, after it was paid."""
-    return getattr(error, "completion", None)
-
-
 def carrier_of(stream: Any) -> Any:
     """The response on which an unread call travels until a stream is made of it."""
     return stream.response
-
-
-class _Body:
-    """The body of a raw response, parsed when its first field is read: off the caller's thread."""
-
-    def __init__(self, http_response: Any) -> None:
-        self._http_response = http_response
-        self._fields: dict[str, Any] | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        if self._fields is None:
-            parsed = self._http_response.json()
-            self._fields = parsed if isinstance(parsed, dict) else {}
-        return self._fields.get(name)
 
 
 def _provider(client: Any, host: str, url: str, client_providers: Mapping[str, str]) -> str:
@@ -212,8 +240,10 @@ def _provider(client: Any, host: str, url: str, client_providers: Mapping[str, s
     return provider_of_url(url, host)
 
 
-def read_parameters(body: Mapping[str, Any]) -> dict[str, Parameter]:
+def read_parameters(body: Any) -> dict[str, Parameter]:
     """The parameters of a request body that spans show, under their names in the conventions."""
+    if not isinstance(body, Mapping):
+        return {}
     found: dict[str, Parameter] = {}
     for name in PARAMETERS:
         value = body.get(name)

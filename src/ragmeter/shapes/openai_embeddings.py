@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ragmeter.integration import Reader
+from ragmeter.leaves import leaves_of
 from ragmeter.model import Prompt, PromptPart, Response, Role, Usage
 from ragmeter.shapes.fields import amount, count, field, items
 
@@ -26,4 +27,11 @@ def read_response(result: Any) -> Response:
     return Response(model=field(result, "model"), usage=read)
 
 
-EMBEDDINGS = Reader(read_response, read_prompt)
+def hold(result: Any) -> object:
+    """What is read of an answer: not the vectors, which are thousands of numbers. Bytes are left to be parsed."""
+    if isinstance(result, bytes):
+        return result
+    return {name: leaves_of(field(result, name)) for name in ("model", "usage")}
+
+
+EMBEDDINGS = Reader(read_response, read_prompt, hold=hold)

@@ -8,12 +8,11 @@ from ragmeter.shapes.openai_chat import CHAT, TEXT_COMPLETION
 from ragmeter.shapes.openai_embeddings import EMBEDDINGS
 from ragmeter.shapes.openai_responses import RESPONSES
 
-CHAT_KEYS = ("tools", "functions", "documents", "messages")
 ROUTES = (
-    Route("/chat/completions", OperationKind.CHAT, CHAT_KEYS, CHAT, usage_on_request=True),
-    Route("/responses", OperationKind.CHAT, ("tools", "instructions", "input"), RESPONSES),
-    Route("/responses/compact", OperationKind.CHAT, ("tools", "instructions", "input"), RESPONSES),
-    Route("/embeddings", OperationKind.EMBEDDINGS, ("input",), EMBEDDINGS),
-    Route("/completions", OperationKind.TEXT_COMPLETION, ("prompt",), TEXT_COMPLETION, usage_on_request=True),
+    Route("/chat/completions", OperationKind.CHAT, CHAT, usage_on_request=True),
+    Route("/responses", OperationKind.CHAT, RESPONSES),
+    Route("/responses/compact", OperationKind.CHAT, RESPONSES),
+    Route("/embeddings", OperationKind.EMBEDDINGS, EMBEDDINGS),
+    Route("/completions", OperationKind.TEXT_COMPLETION, TEXT_COMPLETION, usage_on_request=True),
 )
 """Matched by the end of the path, in this order: `/chat/completions` stands before `/completions`."""
