@@ -27,6 +27,7 @@ from ragmeter.otel_environment import NONE, Signal
 from ragmeter.pushing import CONSOLE, OTLP, OwnSpans, PushReader, limits, made, push_reader, push_target
 from ragmeter.settings import Settings
 from ragmeter.version import VERSION
+from ragmeter.zero_first import show_from_zero
 
 if TYPE_CHECKING:
     from ragmeter.metrics_page import MetricsPage
@@ -203,6 +204,7 @@ def _metrics_page(settings: Settings) -> MetricsPage:
     own = "registry" in inspect.signature(PrometheusMetricReader).parameters
     registry = CollectorRegistry() if own else REGISTRY
     reader = made(PrometheusMetricReader, registry=registry, **limits())
+    show_from_zero(reader)
     return MetricsPage(reader, registry, settings.prometheus_host, settings.prometheus_port)
 
 

@@ -14,6 +14,7 @@ from ragmeter.semconv import SCOPE, Metric
 from ragmeter.series_room import Room, most_series
 from ragmeter.totals import Totals
 from ragmeter.version import VERSION
+from ragmeter.zero_first import push_from_zero
 
 
 class Instruments:
@@ -24,6 +25,7 @@ class Instruments:
         self._meter = provider.get_meter(SCOPE, VERSION)
         self._histograms: dict[str, Histogram] = {}
         self.room = Room()
+        push_from_zero(provider)
         self.totals = Totals(self._meter, self.room, lambda instrument: most_series(self._provider(), instrument))
 
     def histogram(self, metric: Metric) -> Histogram:

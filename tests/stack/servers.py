@@ -21,7 +21,7 @@ import yaml
 PROJECT = Path(__file__).resolve().parents[2]
 FETCHED = PROJECT / ".cache" / "prometheus" / "usr" / "bin"
 TEMPLATES = PROJECT / ".cache" / "prometheus" / "usr" / "share" / "prometheus" / "alertmanager"
-PROGRAMS = ("prometheus", "promtool", "prometheus-alertmanager", "amtool", "vmagent")
+PROGRAMS = ("prometheus", "promtool", "prometheus-alertmanager", "amtool", "vmagent", "victoria-metrics")
 READY_SECONDS = 30.0
 LOADING_SECONDS = 300.0
 
@@ -195,6 +195,29 @@ def otlp_gateway(folder: Path, *, prometheus_url: str) -> Iterator[str]:
     ]
     with running(command, log=folder / "vmagent.log", ready=f"http://{address}/health"):
         yield f"http://{address}/opentelemetry/v1/metrics"
+
+
+@contextmanager
+def victoria_metrics(folder: Path, *, targets: Sequence[str] = ()) -> Iterator[str]:
+    """Run a VictoriaMetrics that scrapes ``targets`` ("host:port") twice a second; yields its base URL.
+
+    It answers Prometheus' API, and takes OTLP metrics at ``/opentelemetry/v1/metrics``.
+    """
+    address = f"127.0.0.1:{free_port()}"
+    config = folder / "scrape.yml"
+    jobs = [{"job_name": "ragmeter", "static_configs": [{"targets": list(targets)}]}] if targets else []
+    config.write_text(yaml.safe_dump({"global": {"scrape_interval": "500ms"}, "scrape_configs": jobs}))
+    command: list[str | Path] = [
+        required("victoria-metrics"),
+        f"-httpListenAddr={address}",
+        f"-storageDataPath={folder / 'victoria-data'}",
+        "-retentionPeriod=1d",
+        "-opentelemetry.usePrometheusNaming",
+        "-search.latencyOffset=0s",
+        f"-promscrape.config={config}",
+    ]
+    with running(command, log=folder / "victoria.log", ready=f"http://{address}/health"):
+        yield f"http://{address}"
 
 
 def required(name: str) -> Path:
