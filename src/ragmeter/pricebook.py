@@ -128,7 +128,7 @@ class PriceBook:
         gateway = "" if provider_named(system) else f" providers={{{system!r}: 'openai'}} or whoever is behind it, or"
         logger.warning(
             "ragmeter: no price is known for the model %r at %r: what it costs is not counted. Give instrument()%s "
-            "prices={%r: {'input': …, 'output': …}} in US dollars per million tokens. ragmeter.status() names all.",
+            "prices={%r: {'input': ..., 'output': ...}} in US dollars per million tokens. ragmeter.status() names all.",
             model,
             system,
             gateway,
@@ -149,7 +149,7 @@ def check_aliases(prices: PriceTable, *, builtin: bool = True) -> None:
         if close := get_close_matches(entry, known, n=1, cutoff=CLOSE):
             raise PriceTableError(
                 f"prices[{name!r}]: no price is known for the model {entry!r}; did you mean {close[0]!r}? "
-                f"Otherwise give its own: prices[{entry!r}] = {{'input': …, 'output': …}}"
+                f"Otherwise give its own: prices[{entry!r}] = {{'input': ..., 'output': ...}}"
             )
 
 

@@ -238,6 +238,10 @@ LINES = {"full": Line.INPUT, "cache_read": Line.CACHE_READ, "cache_write": Line.
 """The line of the bill that input tokens at a rate stand on."""
 
 
+NOTHING = 1e-18
+"""US dollars that are no amount: a sum of prices below it cannot be scaled to another."""
+
+
 def _line_of(key: PartKey) -> Line:
     part, rate, _ = key
     return Line.OUTPUT if part in OUTPUTS else LINES[rate]
@@ -251,7 +255,8 @@ def _with_cost(tokens: Mapping[PartKey, int], cost: Cost) -> tuple[Part, ...]:
         counts[line] = counts.get(line, 0) + count
     counts[Line.REQUEST] = sum(counts.values())
     # A cost reported without a table to take it apart is shared out by tokens.
-    lines = cost.lines if any(cost.lines.values()) else {Line.REQUEST: cost.amount or 0.0}
+    has_lines = sum(cost.lines.values()) > NOTHING
+    lines = cost.lines if has_lines else {Line.REQUEST: cost.amount or 0.0}
     each = {line: lines.get(line, 0.0) / count for line, count in counts.items() if count}
     by_request = each.get(Line.REQUEST, 0.0)
     parts = [
@@ -269,7 +274,7 @@ def _with_cost(tokens: Mapping[PartKey, int], cost: Cost) -> tuple[Part, ...]:
 def _meet(parts: Sequence[Part], amount: float) -> tuple[Part, ...]:
     """Scaled to the total, which is the provider's where it reported one; the last digits go to the largest part."""
     have = fsum(part.cost or 0.0 for part in parts)
-    factor = amount / have if have else 0.0
+    factor = amount / have if have > NOTHING else 0.0
     costs = [(part.cost or 0.0) * factor for part in parts]
     if costs:
         largest = max(range(len(costs)), key=costs.__getitem__)

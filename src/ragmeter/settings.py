@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ragmeter import integrations, tokenizers
-from ragmeter.pricebook import PriceTable, PriceTableError, read_price_table
+from ragmeter.pricebook import PriceTable, PriceTableError, check_aliases, read_price_table
 from ragmeter.providers import ProviderError, checked_providers
 
 PROFILES = ("released", "latest", "both")
@@ -105,6 +105,10 @@ def _check_together(found: Mapping[str, Any]) -> None:
         raise SettingsError(f"tenant_label: {tenant!r} is no declared label; declare it with labels=[{tenant!r}, ...]")
     if found.get("exact_tokens") and not tokenizers.is_installed():
         raise SettingsError("exact_tokens: the package that counts is not installed; pip install 'ragmeter[exact]'")
+    try:
+        check_aliases(found.get("prices", {}), builtin=found.get("builtin_prices", True))
+    except PriceTableError as error:
+        raise SettingsError(str(error)) from error
 
 
 def _names(value: Any, source: str) -> tuple[str, ...]:

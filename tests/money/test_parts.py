@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import fsum
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,7 +76,8 @@ def test_parts_sum_to_the_providers_tokens_and_to_the_price(prompt, usage):
     assert sum(part.tokens for part in result.parts if part.part in INPUTS) == usage.input_tokens
     assert sum(part.tokens for part in result.parts if part.part in ("output", "reasoning")) == usage.output_tokens
     assert all(part.tokens >= 0 for part in result.parts)
-    assert sum(part.cost for part in result.parts) == pytest.approx(result.cost.amount, rel=1e-9, abs=1e-12)
+    assert fsum(part.cost for part in result.parts) == pytest.approx(result.cost.amount, rel=1e-15, abs=1e-12)
+    assert all(part.cost >= 0 for part in result.parts)
     for rate, expected in (("cache_read", usage.cache_read_tokens), ("cache_write", usage.cache_write_tokens)):
         assert sum(part.tokens for part in result.parts if part.rate == rate) == (expected or 0)
 
@@ -188,3 +192,34 @@ def test_with_each_further_chunk_the_context_grows_or_stays(texts, glue, total):
             sum(part.cost for part in result.parts if part.part == "context"), rel=1e-9, abs=1e-15
         )
     assert counts == sorted(counts)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    prompt=prompts,
+    usage=usages(),
+    prices=st.dictionaries(st.sampled_from([*PRICES, "request", "web_search", "audio_output"]), st.floats(0, 100)),
+)
+def test_parts_sum_to_the_price_at_any_table(prompt, usage, prices):
+    """Whatever a table prices or leaves out, the parts of a known cost sum to it, and none is negative."""
+    result = metered(prompt, replace(usage, audio_output_tokens=7), prices=prices or {"input": 1.0})
+    assert fsum(part.cost for part in result.parts) == pytest.approx(result.cost.amount, rel=1e-12, abs=1e-12)
+    assert all(part.cost >= 0 for part in result.parts)
+
+
+def test_the_price_of_a_request_is_shared_over_its_parts():
+    """A server paid by the request: each token of prompt and answer bears the same part of it, and no search does."""
+    prompt = Prompt((PromptPart(Role.SYSTEM, "Be brief. " * 20), PromptPart(Role.USER, "How long is the warranty?")))
+    usage = Usage(input_tokens=300, output_tokens=100, cache_read_tokens=40)
+    result = metered(prompt, usage, prices={"request": 0.0004})
+    assert {part.part for part in result.parts} == {"system", "question", "output"}
+    for part in result.parts:
+        assert part.cost == pytest.approx(0.0004 * part.tokens / 400)
+
+
+def test_a_line_without_tokens_does_not_swell_the_others():
+    """What a line has that no token of a part counts stands in other; the prompt keeps its own price."""
+    prompt = Prompt((PromptPart(Role.USER, "How long is the warranty?"),))
+    usage = Usage(input_tokens=1000, output_tokens=0, audio_output_tokens=50)
+    result = metered(prompt, usage, prices={"input": 1.0, "output": 2.0, "audio_output": 80.0})
+    assert {part.part: pytest.approx(part.cost) for part in result.parts} == {"question": 0.001, "other": 0.004}
