@@ -8,6 +8,7 @@ from __future__ import annotations
 from clients.blanks import ClientBlanks, chunks_of, each_of, entering, finished, first_of, plain
 from clients.promises_faults import Faults
 from clients.promises_memory import Memory
+from clients.promises_ownership import Ownership
 from clients.promises_processes import Processes
 from clients.promises_results import Results
 from clients.promises_streams import Streams
@@ -17,5 +18,5 @@ from clients.promises_telemetry import TelemetryPromises
 __all__ = ["ClientBlanks", "ClientContract", "chunks_of", "each_of", "entering", "finished", "first_of", "plain"]
 
 
-class ClientContract(Results, Faults, Streams, TelemetryPromises, Switching, Processes, Memory):
+class ClientContract(Results, Faults, Streams, TelemetryPromises, Switching, Processes, Memory, Ownership):
     """All promises, to be kept by one client."""

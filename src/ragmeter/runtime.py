@@ -29,7 +29,7 @@ from ragmeter.queries import Until
 from ragmeter.records import Item, Record, Retrieved, slim
 from ragmeter.scopes import QueryHandle, QueryScope, Scopes
 from ragmeter.settings import Settings
-from ragmeter.shapes.passages import read_passages
+from ragmeter.shapes.passages import read_passages, take_passages
 from ragmeter.status_report import (
     Status,
     foreign_instrumentations,
@@ -170,7 +170,7 @@ class Runtime:
             )
             return
         try:
-            self.observer.retrieved(tuple(chunks), partial(read_passages, collection=collection))
+            self.observer.retrieved(take_passages(chunks), partial(read_passages, collection=collection))
         except Exception as error:
             self.guard.caught("taking in retrieved chunks", error)
 

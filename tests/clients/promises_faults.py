@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from clients.blanks import ClientBlanks, both_kinds, chunks_of, finished, our_lines, plain
-from ragmeter.integration import Call, Integration, Reading, Target
+from ragmeter.integration import Call, Integration, Reading, Receiving, Sending, Target
 
 
 class OurError(Exception):
@@ -32,7 +32,7 @@ def _in_reader(part: str) -> Callable[[Target], Target]:
     return broken
 
 
-BREAKS: dict[str, Callable[[Target], Target]] = {
+BREAKS: dict[str, Callable[[Any], Any]] = {
     "read": lambda target: replace(target, read=fail),
     "read-nonsense": lambda target: replace(target, read=lambda call: object()),
     "outcome": lambda target: replace(target, outcome=fail),
@@ -42,6 +42,9 @@ BREAKS: dict[str, Callable[[Target], Target]] = {
     "pieces": _in_reader("pieces"),
     "hold": _in_reader("hold"),
     "is_extra": _in_reader("is_extra"),
+    "decode": _in_reader("decode"),
+    "parameters": _in_reader("parameters"),
+    "take": lambda target: replace(target, take=fail),
 }
 """How a reader can fail, by name."""
 
@@ -50,7 +53,8 @@ def break_integration(monkeypatch: pytest.MonkeyPatch, name: str, broken: Callab
     """Let every target of an integration fail, until the test ends."""
     module = importlib.import_module(f"ragmeter.integrations.{name}")
     integration: Integration = module.INTEGRATION
-    targets = tuple(broken(target) if isinstance(target, Target) else target for target in integration.targets)
+    kinds = (Sending, Receiving) if broken is BREAKS["take"] else (Target,)
+    targets = tuple(broken(target) if isinstance(target, kinds) else target for target in integration.targets)
     monkeypatch.setattr(module, "INTEGRATION", replace(integration, targets=targets))
 
 

@@ -159,8 +159,16 @@ class DatabaseContract:
         self.spoil(result)
         assert seen.span()["db.response.returned_rows"] == 2
 
+    def test_a_passage_the_app_changes_is_known_as_it_was(self, watch):
+        """Emptying the passages right after the call does not take their texts from the prompts they are found in."""
+        seen = watch(only=[self.integration])
+        with ragmeter.query():
+            self.spoil(self.search(self.database()))
+        ragmeter.uninstrument()
+        assert seen.total("ragmeter.chunks", ragmeter_chunk_fate="unsent") == 2
+
     def spoil(self, result: Any) -> None:
-        """Change a result as an app might."""
+        """Change a result as an app might, and the passages in it."""
         raise NotImplementedError
 
     def test_uninstrument_puts_the_originals_back(self, watch):

@@ -88,7 +88,10 @@ class TestQdrant(DatabaseContract):
         return [vars(owner)[name] for owner in classes for name in METHODS if name in vars(owner)]
 
     def spoil(self, result):
-        (result.points if NEW else result).clear()
+        hits = result.points if NEW else result
+        for hit in hits:
+            hit.payload.clear()
+        hits.clear()
 
 
 async def search_async():

@@ -16,6 +16,7 @@ import pytest
 from qdrant_client import QdrantClient, models
 
 import ragmeter
+from clients.promises_ownership import empty
 from wire import Asked, Wire, whole
 
 MILL = (
@@ -256,11 +257,11 @@ class FrameworkContract:
         assert got is given
 
     def test_a_list_the_app_changes_is_known_as_it_was(self, watch):
-        """The app may empty its list at once: the passages are known all the same."""
+        """The app may empty its documents and their list at once: the passages are known all the same."""
         seen = watch(providers={"127.0.0.1": "openai"})
         found = self.retrieve(lambda _: HITS)
         texts = [self.text_of(document) for document in found]
-        found.clear()
+        empty(found)
         ask(*texts[:1])
         assert fates(seen) == {"used": 1, "unsent": 2}
 

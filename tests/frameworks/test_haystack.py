@@ -13,7 +13,7 @@ from haystack.tools import Tool
 
 import ragmeter
 from frameworks_contract import HITS, QUESTION, TEXTS, FrameworkContract, ask, chat_span, fates
-from ragmeter.shapes.passages import read_passages
+from ragmeter.shapes.passages import read_passages, take_passages
 
 TEMPLATE = "Use this:\n{% for each in documents %}{{ each.content }}\n{% endfor %}\nQuestion: {{ question }}"
 NO_ARGUMENTS = {"type": "object", "properties": {}}
@@ -125,7 +125,7 @@ def test_a_tool_of_an_agent_is_a_retriever(watch):
 
 def test_documents_are_read_with_text_id_and_score():
     """A document's content, id and score are the chunk's."""
-    (chunk,) = read_passages([document(HITS[0])])
+    (chunk,) = read_passages(take_passages([document(HITS[0])]))
     assert (chunk.text, chunk.id, chunk.score, chunk.rank) == (TEXTS[0], "passage-0", 0.9, 0)
 
 

@@ -14,7 +14,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 
 import ragmeter
 from frameworks_contract import HITS, QUESTION, TEXTS, FrameworkContract, ask, chat_span, fates
-from ragmeter.shapes.passages import read_passages
+from ragmeter.shapes.passages import read_passages, take_passages
 
 
 def document(hit):
@@ -122,5 +122,5 @@ def test_a_batch_is_as_many_retrievals(watch):
 
 def test_documents_are_read_with_text_and_id():
     """A document's text is its page content, its id its id; it has no score of its own."""
-    (chunk,) = read_passages([document(HITS[0])])
+    (chunk,) = read_passages(take_passages([document(HITS[0])]))
     assert (chunk.text, chunk.id, chunk.score, chunk.rank) == (TEXTS[0], "passage-0", None, 0)

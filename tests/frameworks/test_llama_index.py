@@ -11,7 +11,7 @@ from llama_index.core.schema import IndexNode, MetadataMode, NodeWithScore, Text
 
 import ragmeter
 from frameworks_contract import HITS, QUESTION, TEXTS, FrameworkContract, ask, chat_span, fates
-from ragmeter.shapes.passages import read_passages
+from ragmeter.shapes.passages import read_passages, take_passages
 
 
 def document(hit):
@@ -95,5 +95,5 @@ def test_a_retriever_behind_a_node_counts_each_passage_once(watch):
 
 def test_nodes_are_read_with_text_id_and_score():
     """A node's text, its id and the score around it are the chunk's."""
-    (chunk,) = read_passages([document(HITS[0])])
+    (chunk,) = read_passages(take_passages([document(HITS[0])]))
     assert (chunk.text, chunk.id, chunk.score, chunk.rank) == (TEXTS[0], "passage-0", 0.9, 0)

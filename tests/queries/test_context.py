@@ -84,6 +84,18 @@ def test_each_chunk_has_a_fate(watch):
     assert ranks == (1, 1)
 
 
+def test_chunks_the_app_changes_are_known_as_they_were(watch):
+    """What is told by hand may be changed at once: list, mapping and text in it."""
+    seen = watch(providers={"127.0.0.1": "openai"})
+    told = [{"id": 1, "body": {"passage": TOWER}}, {"id": 2, "text": FERRY}]
+    with ragmeter.query():
+        ragmeter.context(told)
+        told[0]["body"]["passage"] = told[1]["text"] = ""
+        told.clear()
+        chat([user(prompt_of(TOWER, FERRY))])
+    assert by_fate(seen) == {"used": 1, "unused": 1}
+
+
 def test_the_span_sums_up_the_context(watch):
     """A span tells how many chunks of which fate took how many tokens; ids only when they are asked for."""
     seen = watch(providers={"127.0.0.1": "openai"})

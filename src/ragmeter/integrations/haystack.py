@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ragmeter.integration import Integration, Retrieval
-from ragmeter.shapes.passages import read_passages
+from ragmeter.shapes.passages import read_passages, take_passages
 
 
 def hold(outputs: Any) -> Sequence[Any] | None:
-    """The documents as references, where one has a score.
+    """The documents, where one has a score.
 
     Only a search or a ranking gives scores, whatever the component's name; a converter or a splitter gives none.
     """
@@ -23,7 +23,7 @@ def hold(outputs: Any) -> Sequence[Any] | None:
     if not isinstance(documents, list):
         return None
     is_ranked = any(getattr(document, "score", None) is not None for document in documents)
-    return tuple(documents) if is_ranked else None
+    return take_passages(documents) if is_ranked else None
 
 
 INTEGRATION = Integration(

@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any
 
 from ragmeter.integration import Call, Integration, Reader, Reading, Target
-from ragmeter.model import Chunk, OperationKind, Request, Response
+from ragmeter.model import OperationKind, Request, Response
 from ragmeter.shapes.fields import field
-from ragmeter.shapes.passages import score_of, text_in
+from ragmeter.shapes.passages import Passage, read_passages, score_of, take_payload
 
 METHODS = (
     "query_points",
@@ -57,18 +57,20 @@ def rankings(result: Any) -> Iterator[tuple[Any, ...]]:
             yield from rankings(answer)
 
 
-def read_result(held: tuple[tuple[Any, ...], ...]) -> Response:
-    """The hits of every question, best first."""
-    return Response(
-        chunks=tuple(
-            Chunk(text_in(hit.payload), str(hit.id), score_of(hit.score), rank)
-            for hits in held
-            for rank, hit in enumerate(hits)
-        )
+def hold(result: Any) -> tuple[tuple[Passage, ...], ...]:
+    """The immutable leaves of the hits of every question: an app may change their payloads."""
+    return tuple(
+        tuple([Passage(take_payload(hit.payload), str(hit.id), score_of(hit.score)) for hit in hits])
+        for hits in rankings(result)
     )
 
 
-READER = Reader(read_result, hold=lambda result: tuple(rankings(result)))
+def read_result(held: tuple[tuple[Passage, ...], ...]) -> Response:
+    """The hits of every question, best first."""
+    return Response(chunks=tuple(chunk for hits in held for chunk in read_passages(hits)))
+
+
+READER = Reader(read_result, hold=hold)
 
 INTEGRATION = Integration(
     name="qdrant",
