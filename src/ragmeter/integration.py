@@ -178,3 +178,8 @@ class Integration:
     distribution: str
     tested: tuple[str, str]
     targets: tuple[AnyTarget, ...]
+
+    @property
+    def package(self) -> str:
+        """The package that is imported, which often has another name than the distribution."""
+        return self.targets[0].path.partition(":")[0].partition(".")[0]

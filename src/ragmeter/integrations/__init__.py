@@ -1,21 +1,36 @@
-"""One file a client; the folder is the register: every module here declares one `INTEGRATION`."""
+"""One file a client, which declares one `INTEGRATION`; the register of them is here."""
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
-from functools import cache
 
 from ragmeter.integration import Integration
 
+# Written out, not read from the folder: in an app that is frozen into one file there is no folder.
+NAMES = ("anthropic", "chromadb", "groq", "haystack", "langchain", "llama_index", "openai", "qdrant", "together")
 
-@cache
+
 def names() -> tuple[str, ...]:
     """The names of all integrations, without loading them."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+    return NAMES
 
 
 def load(name: str) -> Integration:
     """The integration called `name`."""
     integration: Integration = importlib.import_module(f"{__name__}.{name}").INTEGRATION
     return integration
+
+
+def _imports_for_freezers() -> None:
+    """Never called: tools that freeze an app take in the modules whose imports they find in its code."""
+    from ragmeter.integrations import (  # noqa: F401
+        anthropic,
+        chromadb,
+        groq,
+        haystack,
+        langchain,
+        llama_index,
+        openai,
+        qdrant,
+        together,
+    )
