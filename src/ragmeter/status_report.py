@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -23,20 +24,31 @@ FOREIGN = (
 )
 """Distributions that wrap the same clients; so do registered instrumentations of one of the `FOREIGN_SUBJECTS`."""
 
+UNKNOWN = "unknown"
+"""The version of a client that is there but tells none."""
+
 FOREIGN_SUBJECTS = ("openai", "anthropic", "groq", "together", "chroma", "qdrant")
 
 
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
-    """One function to wrap, and its state: patched, waiting, absent or skipped."""
+    """One function to wrap, and its state: patched, shadowed, waiting, absent or skipped.
+
+    `between` names the functions of others that calls meet before ours; one that leads calls past ours makes the state
+    `shadowed`: what comes over it is not measured.
+    """
 
     path: str
     state: str
+    between: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class IntegrationStatus:
-    """One integration: the installed version, the tested range, and whether the one lies in the other."""
+    """One integration: the installed version, the tested range, and whether the one lies in the other.
+
+    `installed` is "unknown" for a client that is imported but tells no version, as in an app frozen into one file.
+    """
 
     name: str
     distribution: str
@@ -78,6 +90,15 @@ def installed_version(distribution: str) -> str | None:
         return None
 
 
+def version_of(integration: Integration) -> str | None:
+    """The installed version of a client: of its distribution, else as the imported client itself tells it."""
+    installed = installed_version(integration.distribution)
+    if installed is None and (client := sys.modules.get(integration.package)) is not None:
+        told = getattr(client, "__version__", None)
+        return told if isinstance(told, str) else UNKNOWN
+    return installed
+
+
 def is_in_range(installed: str, tested: tuple[str, str]) -> bool:
     """Whether a version lies in the tested range; its end counts with all its patch releases."""
     have, first, last = (_numbers(text) for text in (installed, *tested))
@@ -86,12 +107,12 @@ def is_in_range(installed: str, tested: tuple[str, str]) -> bool:
 
 def integration_status(integration: Integration, patches: Mapping[str, Patch], *, skipped: bool) -> IntegrationStatus:
     """Where one integration stands."""
-    installed = installed_version(integration.distribution)
+    installed = version_of(integration)
     targets = tuple(
-        TargetStatus(target.path, PatchState.SKIPPED if skipped else _state(patches, target.path))
+        TargetStatus(target.path, PatchState.SKIPPED.value) if skipped else _target_status(target.path, patches)
         for target in integration.targets
     )
-    in_range = None if installed is None else is_in_range(installed, integration.tested)
+    in_range = None if installed in (None, UNKNOWN) else is_in_range(str(installed), integration.tested)
     return IntegrationStatus(
         integration.name, integration.distribution, installed, integration.tested, in_range, targets
     )
@@ -110,9 +131,13 @@ def _wraps_the_same(name: str) -> bool:
     return name != "ragmeter" and any(subject in name.lower() for subject in FOREIGN_SUBJECTS)
 
 
-def _state(patches: Mapping[str, Patch], path: str) -> str:
+def _target_status(path: str, patches: Mapping[str, Patch]) -> TargetStatus:
     patch = patches.get(path)
-    return PatchState.WAITING.value if patch is None else patch.state.value
+    if patch is None:
+        return TargetStatus(path, PatchState.WAITING.value)
+    fronts = tuple(patch.fronts())
+    state = patch.state if all(front.leads_to_ours for front in fronts) else PatchState.SHADOWED
+    return TargetStatus(path, state.value, tuple(map(str, fronts)))
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
+import inspect
 import threading
 import time
 from dataclasses import replace
 from typing import Any
 
+import pytest
+import wrapt
+
 import ragmeter
 from clients.blanks import ClientBlanks, both_kinds, chunks_of, finished, first_of, our_lines, plain
+from function_uses import uses_of
 from ragmeter.integration import Integration
 from wire import Wire
 
@@ -27,6 +33,33 @@ def originals(integration: Integration) -> dict[str, Any]:
         if attribute in vars(parent):
             found[target.path] = vars(parent)[attribute]
     return found
+
+
+def by_wrapt(bare: Any) -> Any:
+    """What a tool puts on a client's class: the bare function in a wrapper of wrapt, as OpenInference does."""
+    return wrapt.FunctionWrapper(bare, lambda wrapped, _, arguments, keywords: wrapped(*arguments, **keywords))
+
+
+def by_closure(bare: Any) -> Any:
+    """The same as a function around the bare one, as tools without wrapt do."""
+    if inspect.iscoroutinefunction(bare):
+
+        @functools.wraps(bare)
+        async def traced_async(self: Any, *arguments: Any, **keywords: Any) -> Any:
+            return await bare(self, *arguments, **keywords)
+
+        return traced_async
+
+    @functools.wraps(bare)
+    def traced(self: Any, *arguments: Any, **keywords: Any) -> Any:
+        return bare(self, *arguments, **keywords)
+
+    return traced
+
+
+def left_bare(bare: Any) -> Any:
+    """What a tool leaves on a class when it takes itself back."""
+    return bare
 
 
 class Switching(ClientBlanks):
@@ -150,6 +183,54 @@ class Switching(ClientBlanks):
             while sum(thread.name == "ragmeter" for thread in threading.enumerate()) > before:
                 assert time.monotonic() < ends, "ragmeter's thread is still there"
                 await asyncio.sleep(0.01)
+
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # deep copies the client refuses
+    @both_kinds
+    async def test_a_wrapped_method_is_used_as_the_bare_one(self, watch, asynchronous):
+        """What else is done with a wrapped method than calling it comes out as it did: inspected, kept, copied."""
+        client = self.client("http://127.0.0.1:9", asynchronous=asynchronous)
+        before = uses_of(lambda: client.request), uses_of(lambda: type(client).request)
+        self.watched(watch)
+        assert (uses_of(lambda: client.request), uses_of(lambda: type(client).request)) == before
+        await finished(client.close())
+
+    @both_kinds
+    @pytest.mark.parametrize("make", [by_wrapt, by_closure, left_bare])
+    async def test_a_tool_that_came_first_does_not_lead_past_us(self, watch, monkeypatch, asynchronous, make):
+        """A tool that has put the bare function on the client's own class before us: all is counted, streams too."""
+        client_class = getattr(self.module, f"{'Async' if asynchronous else ''}{self.client_class}")
+        theirs = make(client_class.request)
+        monkeypatch.setattr(client_class, "request", theirs, raising=False)
+        seen = self.watched(watch)
+
+        async def scenario(client: Any) -> Any:
+            await self.ask(client)
+            await finished(self.method(client, "with_raw_response")(**self.question))
+            return await chunks_of(await self.ask(client, stream=True))
+
+        with Wire(self.whole(), self.whole(), self.stream()) as wire:
+            assert await self.told(scenario, wire.url, asynchronous=asynchronous)
+        assert seen.operations() == 3
+        assert self.tokens_told(seen) == (3 * self.tokens[0], 3 * self.tokens[1])
+        (status,) = [each for each in ragmeter.status().integrations if each.name == self.library]
+        assert "shadowed" not in {target.state for target in status.targets}
+        between = [front for target in status.targets for front in target.between]
+        standing = f"{client_class.__module__}.{client_class.__qualname__}.request by {__name__}"
+        assert between == ([] if make is left_bare else [standing])
+        ragmeter.uninstrument()
+        assert vars(client_class)["request"] is theirs
+
+    @both_kinds
+    async def test_what_leads_past_us_is_said(self, watch, monkeypatch, asynchronous):
+        """A tool that takes hold after us of the function it knew before us leads past us: the status names it."""
+        client_class = getattr(self.module, f"{'Async' if asynchronous else ''}{self.client_class}")
+        bare = client_class.request
+        self.watched(watch)
+        monkeypatch.setattr(client_class, "request", by_closure(bare), raising=False)
+        (status,) = [each for each in ragmeter.status().integrations if each.name == self.library]
+        (target,) = [target for target in status.targets if target.between]
+        assert target.state == "shadowed"
+        assert target.between == (f"{client_class.__module__}.{client_class.__qualname__}.request by {__name__}",)
 
     async def test_skipped_is_untouched(self, watch):
         """A skipped integration is neither wrapped nor recorded, and the status says so."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import chromadb
@@ -17,6 +18,7 @@ from qdrant_client import QdrantClient, models
 
 import ragmeter
 from clients.promises_ownership import empty
+from function_uses import lost, uses_of
 from wire import Asked, Wire, whole
 
 MILL = (
@@ -171,6 +173,10 @@ class FrameworkContract:
         """The functions that are wrapped, as they stand in their places now."""
         raise NotImplementedError
 
+    def instance(self) -> tuple[Any, tuple[str, ...]]:
+        """An object that can be pickled, and those of its methods that are wrapped."""
+        raise NotImplementedError
+
     def test_what_a_retriever_gives_is_found_in_the_prompt(self, watch):
         """Without any database of ours the answer counts as RAG; used, unused and unsent passages are told apart."""
         seen = watch(providers={"127.0.0.1": "openai"})
@@ -272,6 +278,19 @@ class FrameworkContract:
         assert not any(now is original for now, original in zip(self.functions(), before, strict=True))
         ragmeter.uninstrument()
         assert all(now is original for now, original in zip(self.functions(), before, strict=True))
+
+    def test_a_wrapped_function_is_used_as_the_bare_one(self, watch):
+        """What else is done with a wrapped function than calling it comes out as it did: pickled, copied, inspected."""
+        instance, names = self.instance()
+
+        def uses() -> list[dict[str, Any]]:
+            held = [uses_of(partial(getattr, owner, name)) for name in names for owner in (instance, type(instance))]
+            return held + [uses_of(partial(getattr, function, "__func__", function)) for function in self.functions()]
+
+        bare = uses()
+        watch()
+        # A framework's own decorators may do less than a bare function: what worked, works.
+        assert [lost(before, now) for before, now in zip(bare, uses(), strict=True)] == [{}] * len(bare)
 
     def test_every_target_is_there(self, watch):
         """The installed version has all functions that are to be wrapped, and lies in the tested range."""

@@ -64,6 +64,9 @@ class TestHaystack(FrameworkContract):
     def error_of(self, error):
         return error.__cause__
 
+    def instance(self):
+        return Tool("search", "Searches.", NO_ARGUMENTS, dict), ("invoke", "invoke_async")
+
     def functions(self):
         yield vars(Pipeline)["_run_component"]
         yield vars(pipelines)["_execute_component_async"]

@@ -64,6 +64,9 @@ class TestLangChain(FrameworkContract):
     def text_of(self, document):
         return document.page_content
 
+    def instance(self):
+        return Giving(given=[]), ("invoke", "ainvoke")
+
     def functions(self):
         return (vars(BaseRetriever)[name] for name in ("invoke", "ainvoke"))
 

@@ -56,6 +56,9 @@ class TestLlamaIndex(FrameworkContract):
     def text_of(self, document):
         return document.node.get_content()
 
+    def instance(self):
+        return Giving([]), ("retrieve", "aretrieve")
+
     def functions(self):
         return (vars(BaseRetriever)[name] for name in ("retrieve", "aretrieve"))
 
