@@ -56,11 +56,17 @@ def distance(one: str, other: str, sight: str) -> float:
 @pytest.mark.parametrize("sight", SIGHT)
 @pytest.mark.parametrize(
     ("colours", "least"),
-    [(palette.ORIGINS, 23), (palette.FATES, 24), (palette.STRATEGIES, 42), (palette.DRIVERS, 40)],
-    ids=["origins", "fates", "strategies", "drivers"],
+    [
+        (palette.ORIGINS, 23),
+        (palette.PARTS, 18),
+        (palette.FATES, 24),
+        (palette.STRATEGIES, 42),
+        (palette.DRIVERS, 40),
+    ],
+    ids=["origins", "parts", "fates", "strategies", "drivers"],
 )
 def test_any_two_colours_are_told_apart(colours, least, sight):
-    """No two origins, no two fates and no two strategies look alike to anyone: they are this far apart in CIELAB."""
+    """No two origins, parts, fates, strategies or drivers look alike to anyone: they are this far apart in CIELAB."""
     assert min(distance(one, other, sight) for one, other in combinations(colours.values(), 2)) >= least
 
 

@@ -1,8 +1,9 @@
 """One colour for each origin, fate, strategy and driver of a bill, wherever drawn; told apart by the colour-blind too.
 
 Searched for with simulated deuteranopia, protanopia and tritanopia (matrices of Machado, Oliveira and Fernandes, 2009):
-any two origins are at least 23 apart in CIELAB, any two fates 24, any two strategies 42, any two drivers 40, and each
-colour has a contrast of at least 2.2 to white and of 3 to black. Where colours are missing, patterns stand for them.
+any two origins are at least 23 apart in CIELAB, any two parts of a bill 18, any two fates 24, any two strategies 42, any
+two drivers 40, and each colour has a contrast of at least 2.2 to white and of 3 to black. Where colours are missing,
+patterns stand for them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,16 @@ ORIGINS: dict[Origin, str] = {
     Origin.QUESTION: "#1d7a33",
     Origin.OTHER: "#b5a98f",
 }
+
+PARTS: dict[str, str] = {
+    **{origin.value: colour for origin, colour in ORIGINS.items()},
+    "output": "#f0489c",
+    "reasoning": "#7800fc",
+    "embedding": "#90b460",
+    "search": "#9090fc",
+    "rerank": "#d80c30",
+}
+"""Everything that money is spent on: the origins of a prompt's tokens, and what is no prompt."""
 
 FATES: dict[Fate, str] = {
     Fate.USED: "#10705f",

@@ -46,7 +46,10 @@ def spike(start: int) -> Level:
     return times(always(600), within(start, start + 90, 6.3))
 
 
-OFTEN = "Both the last five minutes and the last hour cost several times what this hour of other days did."
+OFTEN = (
+    "Both the last five minutes and the last hour cost several times what is usual: what this hour of other days did "
+    "or, on a first day, the dearest hour before."
+)
 INCIDENTS = (
     Incident(
         "RagmeterCostSpike",

@@ -34,7 +34,8 @@ OF_JOB = "{{ with $labels.job }} of {{ . }}{{ end }}"
 STRATEGY = f"{{{{ $labels.{promql.STRATEGY} }}}}{OF_JOB}"
 COLLECTION = f"{{{{ $labels.{promql.COLLECTION} }}}} in {{{{ $labels.{promql.DATABASE} }}}}{OF_JOB}"
 MODEL = f"{{{{ $labels.{promql.MODEL} }}}} at {{{{ $labels.{promql.PROVIDER} }}}}{OF_JOB}"
-DOLLARS = '{{ $value | printf "%.2f" }}'
+DOLLARS = '{{ if ge $value 0.1 }}{{ $value | printf "%.2f" }}{{ else }}{{ $value | printf "%.2g" }}{{ end }}'
+"""To the cent, and small ones with two figures that count."""
 TIMES = '{{ $value | printf "%.1f" }}'
 PERCENT = "{{ $value | humanizePercentage }}"
 SECONDS = "{{ $value | humanizeDuration }}"
@@ -70,7 +71,7 @@ def cost_spike() -> Alert:
         severity=Severity.PAGE,
         summary=f"{STRATEGY} costs ${DOLLARS} an hour, far more than usual",
         description=f"Strategy {STRATEGY} spends ${DOLLARS} an hour. Both the last five minutes and the last hour cost "
-        "several times what this hour of other days did.",
+        "several times what is usual: what this hour of other days did or, on a first day, the dearest hour before.",
         runbook="cost-spike",
     )
 

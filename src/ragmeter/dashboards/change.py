@@ -17,14 +17,16 @@ from ragmeter import palette, semconv
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.board import Board, Section
-from ragmeter.dashboards.options import Options
-from ragmeter.dashboards.panels import (
+from ragmeter.dashboards.look import (
     DOLLARS,
     FAINT,
+    NOTHING_BEFORE,
     NUMBER,
-    ORIGINS,
     PLAIN,
     SHARE,
+)
+from ragmeter.dashboards.options import Options
+from ragmeter.dashboards.panels import (
     Column,
     Panel,
     Query,
@@ -35,9 +37,8 @@ from ragmeter.dashboards.panels import (
     rows_of,
     strip,
 )
-from ragmeter.dashboards.scope import RANGE, Scope, scope
+from ragmeter.dashboards.scope import ALIKE, BEFORE, FINE, RANGE, ROUGH, Scope, scope
 
-BEFORE = "$compare"
 COMPARISONS = {"1d": "the day before", "7d": "the week before"}
 HOURLY = "1h"
 SHORT = {promql.STRATEGY: "strategy", promql.MODEL: "model"}
@@ -87,16 +88,19 @@ def _totals(within: Scope, window: str) -> dict[str, Grown]:
 
 
 def _parts(within: Scope, window: str) -> dict[str, str]:
-    """The change of the cost by driver, in US dollars of the window."""
+    """The change of the cost by driver, in US dollars of the window: nothing where any total of either time is zero."""
     totals = _totals(within, window)
     cost, before = totals["cost"](""), totals["cost"](BEFORE)
-    mean = f"(({cost} - {before}) / ln({cost} / {before}))"
+    # Of two alike the logarithmic mean is either: the formula would divide zero by zero.
+    mean = f"(({cost} - {before}) / ln({cost} / {before}) > 0 or {cost})"
+    every = " * ".join(grown(offset) for grown in totals.values() for offset in ("", BEFORE))
+    is_comparable = promql.where(_comparable(within, window), f"({every} > 0)")
 
     def part(grown: Grown, of: Grown | None = None) -> str:
         def factor(offset: str) -> str:
             return grown(offset) if of is None else f"({grown(offset)} / {of(offset)})"
 
-        return f"{mean} * ln({factor('')} / {factor(BEFORE)})"
+        return promql.where(f"{mean} * ln({factor('')} / {factor(BEFORE)})", is_comparable)
 
     queries, calls, tokens = totals["queries"], totals["calls"], totals["tokens"]
     return dict(
@@ -108,19 +112,29 @@ def _parts(within: Scope, window: str) -> dict[str, str]:
     )
 
 
+def _comparable(within: Scope, window: str = RANGE) -> str:
+    return within.comparable(window, FINE if window == RANGE else ROUGH)
+
+
 def _figures(within: Scope) -> tuple[Panel, ...]:
     cost = _totals(within, RANGE)["cost"]
-    missing = "nothing to compare with"
+    now, before = cost(""), promql.where(cost(BEFORE), _comparable(within))
     return strip(
-        number("Cost now", "US dollars in the chosen range.", cost(""), DOLLARS),
-        number("Cost before", "US dollars in the range before.", cost(BEFORE), DOLLARS, missing=missing),
-        number("Change", "US dollars more or less.", f"{cost('')} - {cost(BEFORE)}", DOLLARS, missing=missing),
+        number("Cost now", "US dollars in the chosen range.", now, DOLLARS),
+        number(
+            "Cost before",
+            "US dollars in the same range a day or a week before: where that had data too, and is another time.",
+            before,
+            DOLLARS,
+            missing=NOTHING_BEFORE,
+        ),
+        number("Change", "US dollars more or less.", f"{now} - {before}", DOLLARS, missing=NOTHING_BEFORE),
         number(
             "Change in percent",
             "The change as a share of the cost before.",
-            f"({cost('')} - {cost(BEFORE)}) / ({cost(BEFORE)} > 0)",
+            f"({now} - {before}) / ({before} > 0)",
             SHARE,
-            missing=missing,
+            missing=NOTHING_BEFORE,
             limits=((0.3, "orange"), (1.0, "red")),
         ),
     )
@@ -135,8 +149,7 @@ def _split(within: Scope) -> Panel:
         DOLLARS,
         width=10,
         colours=palette.DRIVERS,
-        decimals=2,
-        missing="nothing to compare with",
+        missing=NOTHING_BEFORE,
     )
 
 
@@ -152,10 +165,9 @@ def _split_over_time(within: Scope) -> Panel:
         bars=True,
         interval=HOURLY,
         from_zero=False,
-        decimals=2,
         colours=palette.DRIVERS,
         calculations=("sum",),
-        missing="nothing to compare with",
+        missing=NOTHING_BEFORE,
     )
 
 
@@ -163,11 +175,18 @@ def _factors(within: Scope) -> tuple[Panel, ...]:
     totals = _totals(within, HOURLY)
     queries, calls, tokens, cost = (totals[name] for name in ("queries", "calls", "tokens", "cost"))
 
+    def whole(amount: Grown) -> Grown:
+        def of_hour(offset: str) -> str:
+            seconds = within.seconds_with_data(HOURLY, ROUGH, offset)
+            return promql.where(amount(offset), f"({seconds} >= {ALIKE} * {promql.HOUR})")
+
+        return of_hour
+
     def ratio(amount: Grown, of: Grown, times: str = "") -> Grown:
         return lambda offset: f"{times}{promql.per(amount(offset), of(offset))}"
 
     factors: dict[str, tuple[str, Grown, str]] = {
-        "Traffic": ("Queries an hour.", queries, NUMBER),
+        "Traffic": ("Queries an hour, of hours with data throughout.", whole(queries), NUMBER),
         "Calls for each query": ("Model calls.", ratio(calls, queries), NUMBER),
         "Tokens for each call": ("Input and output together.", ratio(tokens, calls), NUMBER),
         "Money for each million tokens": ("US dollars.", ratio(cost, tokens, "1e6 * "), DOLLARS),
@@ -197,6 +216,10 @@ def _by_part(within: Scope) -> tuple[Panel, ...]:
         calls = within.grown(semconv.OPERATIONS, where=(match.IS_CALL,), offset=offset)
         return f"({promql.share_of(amount, calls)})"
 
+    def changed(metric: semconv.Metric) -> str:
+        now, before = (for_each_call(metric, offset) for offset in ("", BEFORE))
+        return promql.where(f"({promql.change(now, before)})", _comparable(within))
+
     shown = (
         ("Which tokens came or went", "Tokens for each call", semconv.PART_TOKEN_COUNT, "", NUMBER),
         ("Which money came or went", "US dollars for 1,000 calls", semconv.COST, "1000 * ", DOLLARS),
@@ -205,11 +228,11 @@ def _by_part(within: Scope) -> tuple[Panel, ...]:
         changes(
             title,
             f"{what} more or less than before, by the part of the prompt or answer.",
-            f"sort_desc({times}({promql.change(for_each_call(metric, ''), for_each_call(metric, BEFORE))}))",
+            f"sort_desc({times}{changed(metric)})",
             promql.PART,
             unit,
-            colours=ORIGINS,
-            missing="nothing to compare with",
+            colours=palette.PARTS,
+            missing=NOTHING_BEFORE,
         )
         for title, what, metric, times, unit in shown
     )
@@ -220,7 +243,7 @@ def _who(within: Scope) -> tuple[Panel, ...]:
     tables = [
         rows_of(
             f"By {SHORT.get(label, label.replace('_', ' '))}",
-            "US dollars in the chosen range and before.",
+            "US dollars in the chosen range and before. Without a like time before there is no change.",
             {label: "Which"},
             _changes(within, label),
             height=7,
@@ -235,8 +258,9 @@ def _who(within: Scope) -> tuple[Panel, ...]:
 def _changes(within: Scope, label: str) -> tuple[Column, ...]:
     now = promql.named(within.grown(semconv.COST, label), label)
     before = promql.named(within.grown(semconv.COST, label, offset=BEFORE), label)
+    is_comparable = _comparable(within)
     return (
-        Column("Now", promql.or_zero(now, before), DOLLARS, 2),
-        Column("Before", promql.or_zero(before, now), DOLLARS, 2),
-        Column("Change", promql.change(now, before), DOLLARS, 2),
+        Column("Now", promql.or_zero(now, before), DOLLARS),
+        Column("Before", promql.where(promql.or_zero(before, now), is_comparable), DOLLARS),
+        Column("Change", promql.where(f"({promql.change(now, before)})", is_comparable), DOLLARS),
     )

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ragmeter import hourly_series, palette, semconv
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.board import Board, Section
-from ragmeter.dashboards.options import Options
-from ragmeter.dashboards.panels import (
+from ragmeter.dashboards.look import (
     COUNT,
     DOLLARS,
     FATES,
-    NEEDS_RULES,
+    NOTHING_BEFORE,
     NUMBER,
     ORIGINS,
+    RECORDED_HOURLY,
     SHARE,
     TIMES,
+)
+from ragmeter.dashboards.options import Options
+from ragmeter.dashboards.panels import (
     Column,
     Panel,
     Query,
@@ -26,7 +31,7 @@ from ragmeter.dashboards.panels import (
     rows_of,
     strip,
 )
-from ragmeter.dashboards.scope import RATE, Scope, scope
+from ragmeter.dashboards.scope import RANGE_SECONDS, RATE, Scope, scope
 from ragmeter.hourly_series import Hourly
 from ragmeter.model import Fate, Origin
 
@@ -141,16 +146,18 @@ def _growth(within: Scope) -> tuple[Panel, ...]:
         within.rate(semconv.PART_TOKEN_COUNT, promql.STRATEGY, where=(match.IS_QUESTION,)),
     )
     buckets = within.grown(semconv.PROMPT_TOKENS, "le", ending="_bucket")
+    is_apart = f"vector({RANGE_SECONDS}) <= 7 * {promql.DAY}"
     return (
         *strip(
             number("A prompt has", "Mean input tokens of an inference in the chosen range.", size, COUNT, decimals=0),
             number(
                 "Week over week",
-                "Mean input tokens of an inference in the chosen range, as a multiple of those seven days earlier.",
-                f"({size}) / ({size_before})",
+                "Mean input tokens of an inference in the chosen range, as a multiple of those seven days earlier. For "
+                "ranges of a week at most.",
+                promql.where(f"({size}) / ({size_before})", f"({is_apart})"),
                 TIMES,
                 decimals=2,
-                missing="no data a week ago",
+                missing=NOTHING_BEFORE,
                 limits=((1.3, "orange"), (2.0, "red")),
             ),
             number(
@@ -166,7 +173,7 @@ def _growth(within: Scope) -> tuple[Panel, ...]:
             number(
                 "A long prompt has",
                 "Input tokens that 95 % of the inferences stay below, in the chosen range.",
-                f"histogram_quantile(0.95, {buckets})",
+                promql.quantile_of(0.95, buckets),
                 COUNT,
                 decimals=0,
             ),
@@ -211,7 +218,7 @@ def _growth(within: Scope) -> tuple[Panel, ...]:
 def _use(within: Scope) -> tuple[Panel, ...]:
     queries = within.rate(semconv.QUERIES)
     tokens = within.rate(semconv.CONTEXT_TOKENS, promql.FATE)
-    money = within.rate(semconv.CONTEXT_COST, promql.FATE)
+    money = within.pace(semconv.CONTEXT_COST, promql.FATE)
     used = within.grown(semconv.USED_RANK, ending="_count")
     return (
         lines(
@@ -251,22 +258,25 @@ def _up_to(within: Scope, rank: int) -> str:
 
 
 def _worst(within: Scope) -> Panel:
-    labels = within.labels or (promql.STRATEGY,)
+    labels = (promql.STRATEGY, *within.labels)
+    headings = {label: label.replace("_", " ").capitalize() for label in within.labels}
     waste = within.grown(semconv.CONTEXT_COST, *labels, where=(match.IS_WASTE,))
     known = within.grown(semconv.CONTEXT_TOKENS, *labels, where=(match.IS_KNOWN,))
     wasted = within.grown(semconv.CONTEXT_TOKENS, *labels, where=(match.IS_WASTE,))
     queries = within.grown(semconv.QUERIES, *labels)
     context = within.grown(semconv.PART_TOKEN_COUNT, *labels, where=(match.IS_CONTEXT,))
+    columns = (
+        Column("Waste a day", f"{waste} / {within.length_of_data()} * {promql.DAY}", DOLLARS),
+        Column("Wasted", promql.per(wasted, known), SHARE, 0),
+        Column("Context tokens a query", promql.per(context, queries), COUNT, 0),
+        Column("Queries", f"{queries} and {waste}", COUNT, 0),
+    )
     return rows_of(
         "The most wasteful",
-        "US dollars a day for context that was unused or repeated: the chosen range's, by its length.",
-        {label: label.replace("_", " ").capitalize() for label in labels},
-        (
-            Column("Waste a day", f"{waste} / $__range_s * {promql.DAY}", DOLLARS, 2),
-            Column("Wasted", promql.per(wasted, known), SHARE, 0),
-            Column("Context tokens a query", promql.per(context, queries), COUNT, 0),
-            Column("Queries", queries, COUNT, 0),
-        ),
+        "US dollars a day for context that was unused or repeated: the chosen range's, by how long it has data.",
+        {promql.STRATEGY: "Strategy", **headings},
+        [replace(column, expression=promql.all_named(column.expression, within.labels)) for column in columns],
+        colours=palette.STRATEGIES,
         sorted_by="Waste a day",
     )
 
@@ -337,7 +347,7 @@ def _month(within: Scope) -> tuple[Panel, ...]:
             bars=True,
             interval="1d",
             since="30d",
-            missing=NEEDS_RULES,
+            missing=RECORDED_HOURLY,
             colours=colours,
         )
         for title, how, expression, unit, label, colours in shown

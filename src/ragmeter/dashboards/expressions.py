@@ -21,6 +21,7 @@ COLLECTION = label_name(semconv.DB_COLLECTION)
 DATABASE = label_name(semconv.DB_SYSTEM)
 ERROR = label_name(semconv.ERROR_TYPE)
 
+MINUTE = "60"
 HOUR = "3600"
 DAY = "86400"
 """Seconds."""
@@ -61,8 +62,12 @@ def total(expression: str, labels: Iterable[str] = ()) -> str:
 
 def quantile(share: float, metric: Metric, window: str, labels: Iterable[str], matchers: Iterable[str] = ()) -> str:
     """A quantile of a histogram by labels."""
-    buckets = total(rate(selector(metric, matchers, ending="_bucket"), window), ("le", *labels))
-    return f"histogram_quantile({share:g}, {buckets})"
+    return quantile_of(share, total(rate(selector(metric, matchers, ending="_bucket"), window), ("le", *labels)))
+
+
+def quantile_of(share: float, buckets: str) -> str:
+    """A quantile of what grew in each bucket by `le`: of values that are never negative, and nothing where none is."""
+    return f"(histogram_quantile({share:g}, {buckets}) >= 0)"
 
 
 def share_of(parts: str, whole: str) -> str:
@@ -80,6 +85,16 @@ def or_zero(expression: str, every: str) -> str:
     return f"({expression} or 0 * {every})"
 
 
+def where(expression: str, condition: str) -> str:
+    """The expression, where there is anything of the condition at all."""
+    return f"({expression} and on () {condition})"
+
+
+def zero_where(condition: str) -> str:
+    """0, without labels, where there is anything of the condition."""
+    return f"0 * group({condition})"
+
+
 def change(now: str, before: str) -> str:
     """How much more there is now than before, also for label sets that only one of the two has."""
     return f"{or_zero(now, before)} - {or_zero(before, now)}"
@@ -88,6 +103,13 @@ def change(now: str, before: str) -> str:
 def named(expression: str, label: str, name: str = "not set") -> str:
     """The expression, with a name for series that lack the label: an app need not have declared it."""
     return f'label_replace({expression}, "{label}", "{name}", "{label}", "")'
+
+
+def all_named(expression: str, labels: Iterable[str]) -> str:
+    """The expression, with a name for series that lack any of the labels."""
+    for label in labels:
+        expression = named(expression, label)
+    return expression
 
 
 LAST_PART = "last_part"

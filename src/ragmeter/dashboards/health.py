@@ -6,12 +6,14 @@ from ragmeter import semconv
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.board import Board, Section
-from ragmeter.dashboards.options import Options
-from ragmeter.dashboards.panels import (
+from ragmeter.dashboards.look import (
     COUNT,
     NUMBER,
     PER_SECOND,
     SHARE,
+)
+from ragmeter.dashboards.options import Options
+from ragmeter.dashboards.panels import (
     Column,
     Panel,
     Query,
@@ -57,9 +59,6 @@ def board(options: Options) -> Board:
 def _figures(within: Scope) -> tuple[Panel, ...]:
     untested = within.series(semconv.CLIENTS, promql.equals(RANGE_OF_CLIENT, "untested"))
 
-    def grown(metric: semconv.Metric) -> str:
-        return f"{within.grown(metric)} or vector(0)"
-
     return strip(
         number(
             "Processes",
@@ -76,7 +75,7 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
         number(
             "Without anatomy",
             "Operations of the chosen range that found the queue full: their totals are right, their parts unknown.",
-            grown(semconv.OVERFLOWED),
+            within.grown_or_zero(semconv.OVERFLOWED),
             COUNT,
             decimals=0,
             limits=TROUBLE,
@@ -84,7 +83,7 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
         number(
             "Failures of ours",
             "Failures inside ragmeter in the chosen range. No call of the app is affected; the log has the first ones.",
-            grown(semconv.INTERNAL_ERRORS),
+            within.grown_or_zero(semconv.INTERNAL_ERRORS),
             COUNT,
             decimals=0,
             limits=TROUBLE,
@@ -92,7 +91,7 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
         number(
             "Values under other",
             "Label values of the chosen range that were counted under `other`, because their label was full.",
-            grown(semconv.LABELS_OVERFLOWED),
+            within.grown_or_zero(semconv.LABELS_OVERFLOWED),
             COUNT,
             decimals=0,
             limits=TROUBLE,
@@ -100,7 +99,7 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
         number(
             "Untested clients",
             "Clients in a version outside the range that was tested: wrapped all the same; see `ragmeter doctor`.",
-            f"count({untested}) or vector(0)",
+            f"count({untested}) or {promql.zero_where(within.series(semconv.CLIENTS))}",
             COUNT,
             decimals=0,
             limits=((1.0, "orange"),),
@@ -109,7 +108,7 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
 
 
 def _operations(within: Scope) -> tuple[Panel, ...]:
-    by_kind = within.rate(semconv.OPERATIONS, promql.OPERATION)
+    by_kind = within.pace(semconv.OPERATIONS, promql.OPERATION)
     by_price = within.rate(semconv.OPERATIONS, promql.PRICE_STATE, where=(match.TO_BE_PRICED,))
     every = within.rate(semconv.OPERATIONS, where=(match.TO_BE_PRICED,))
     return (
@@ -165,7 +164,7 @@ def _details(within: Scope) -> tuple[Panel, ...]:
             {promql.PROVIDER: "Provider", promql.MODEL: "Model"},
             (Column("Calls", f"{unpriced} > 0", COUNT, 0),),
             width=8,
-            missing="every call has a price",
+            missing="no call without a price",
             sorted_by="Calls",
         ),
         _failures(within),
@@ -181,7 +180,7 @@ def _failures(within: Scope) -> Panel:
     return lines(
         "What went wrong when",
         "How often in five minutes. The log names the place of a failure, `ragmeter doctor` the labels that are full.",
-        [Query(f"{within.grown(metric, window='5m')} or vector(0)", name) for name, metric in troubles.items()],
+        [Query(within.grown_or_zero(metric, window="5m"), name) for name, metric in troubles.items()],
         NUMBER,
         width=8,
         height=7,

@@ -5,17 +5,23 @@ from __future__ import annotations
 from ragmeter import hourly_series, palette, semconv
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
+from ragmeter.dashboards import month
 from ragmeter.dashboards.board import Board, Section
-from ragmeter.dashboards.options import Options
-from ragmeter.dashboards.panels import (
+from ragmeter.dashboards.look import (
     COUNT,
     DOLLARS,
+    FROM_THEN_ON,
     NEEDS_RULES,
     NUMBER,
     PER_SECOND,
+    RECORDED_HOURLY,
     SECONDS,
     SHARE,
+)
+from ragmeter.dashboards.options import Options
+from ragmeter.dashboards.panels import (
     Column,
+    Instead,
     Panel,
     Query,
     filled_lines,
@@ -27,7 +33,7 @@ from ragmeter.dashboards.panels import (
     strip,
 )
 from ragmeter.dashboards.recording import BUDGET
-from ragmeter.dashboards.scope import RANGE, RATE, Scope, scope
+from ragmeter.dashboards.scope import FINEST, RANGE, RATE, Scope, scope
 
 MOST = 8
 """Bars of a ranking."""
@@ -59,17 +65,11 @@ def board(options: Options) -> Board:
 
 def _spend(within: Scope) -> tuple[Panel, ...]:
     cost = within.grown(semconv.COST)
-    month, projected = _month(within)
     calls = within.grown(semconv.OPERATIONS, where=(match.TO_BE_PRICED,))
     unpriced = within.grown(semconv.OPERATIONS, where=(match.TO_BE_PRICED, match.IS_UNPRICED))
     estimated = within.grown(semconv.COST, where=(match.IS_ESTIMATED,))
     return strip(
-        number(
-            "Now, an hour",
-            "US dollars an hour at the end of the range.",
-            f"{promql.total(promql.rate(within.series(semconv.COST), '5m'))} * {promql.HOUR}",
-            DOLLARS,
-        ),
+        number("Now, an hour", "US dollars an hour, at the pace of the last five minutes.", _now(within), DOLLARS),
         number("In this range", "US dollars in the chosen range.", cost, DOLLARS),
         number(
             "Last 24 hours",
@@ -77,28 +77,7 @@ def _spend(within: Scope) -> tuple[Panel, ...]:
             within.grown(semconv.COST, window="24h"),
             DOLLARS,
         ),
-        number(
-            "Month so far",
-            "US dollars since the first of the month (UTC), in whole hours, from the recording rules.",
-            month,
-            DOLLARS,
-            missing=NEEDS_RULES,
-        ),
-        number(
-            "Projected month",
-            "US dollars of this month so far, and for each of its remaining hours the mean of the last seven days.",
-            projected,
-            DOLLARS,
-            missing=NEEDS_RULES,
-        ),
-        number(
-            "Of the budget",
-            f"The projected month of what you chose, as a share of the whole budget: {BUDGET.record} (0: none).",
-            f"({projected}) / ({BUDGET.record} > 0)",
-            SHARE,
-            missing="no budget set",
-            limits=((0.8, "orange"), (1.0, "red")),
-        ),
+        *_of_month(within),
         number(
             "Unpriced",
             "Share of the models' calls whose price is not known: their money is missing in every figure here.",
@@ -115,26 +94,54 @@ def _spend(within: Scope) -> tuple[Panel, ...]:
     )
 
 
-def _month(within: Scope) -> tuple[str, str]:
-    """This month's cost so far, and what it will be: at the end of the chosen range, whichever that is."""
-    hourly = within.recorded(hourly_series.COST)
-    # Inside a subquery month() is that of each hour; the limit's timestamp at the query's end tells the one asked for.
-    asked = f"month(max(timestamp({BUDGET.record} @ end())))"
-    in_month = f"month(vector(time() - {promql.HOUR} / 2)) == on () {asked}"
-    hourly_total = promql.total(f"last_over_time({hourly}[1h])")
-    hours = f"sum_over_time(({hourly_total} and on () ({in_month}))[31d:1h])"
-    # In the first hour of a month, and of the rules, there is no whole hour yet.
-    month = f"({hours} or 0 * {promql.total(f'last_over_time({hourly}[2h])')})"
-    mean = f"{promql.total(f'sum_over_time({hourly}[7d])')} / max(count_over_time({hourly_series.COST.name}[7d]))"
-    left = "(24 * (days_in_month() - day_of_month() + 1) - hour())"
-    return month, f"{month} + {mean} * {left}"
+def _now(within: Scope) -> str:
+    """US dollars an hour in the last five minutes, or in as many of them as there was an app."""
+    seconds = f"({within.seconds_with_data('5m', FINEST)} or vector(300))"
+    return f"{within.grown(semconv.COST, window='5m')} * {promql.HOUR} / {seconds}"
+
+
+def _of_month(within: Scope) -> tuple[Panel, ...]:
+    so_far, projected = month.so_far(within), month.projected(within)
+    later = month.projected_from(within)
+    budget = BUDGET.record
+    return (
+        number(
+            "Month so far",
+            "US dollars since the first of the month (UTC), or since the recording rules are there.",
+            so_far,
+            DOLLARS,
+            instead=(Instead(month.so_far_from(within), FROM_THEN_ON),),
+            missing=NEEDS_RULES,
+        ),
+        number(
+            "Projected month",
+            "US dollars of this month so far, and for each of its remaining hours the mean hour of the last seven "
+            "days. From an app's second day on.",
+            projected,
+            DOLLARS,
+            instead=(Instead(later, FROM_THEN_ON),),
+            missing=NEEDS_RULES,
+        ),
+        number(
+            "Of the budget",
+            f"The projected month of what you chose, as a share of the whole budget: {budget} (0: none).",
+            f"({projected}) / ({budget} > 0)",
+            SHARE,
+            instead=(
+                Instead(promql.where(f"({later})", f"({budget} > 0)"), FROM_THEN_ON),
+                Instead(f"{budget} == 0", text="no budget set"),
+            ),
+            missing=NEEDS_RULES,
+            limits=((0.8, "orange"), (1.0, "red")),
+        ),
+    )
 
 
 def _spend_over_time(within: Scope) -> Panel:
     return lines(
         "Spend by strategy",
         "US dollars an hour. `none` is money that no answer came for, such as the embedding of documents.",
-        [Query(f"{within.rate(semconv.COST, promql.STRATEGY)} * {promql.HOUR}", legend(promql.STRATEGY))],
+        [Query(f"{within.pace(semconv.COST, promql.STRATEGY)} * {promql.HOUR}", legend(promql.STRATEGY))],
         DOLLARS,
         stacked=True,
         colours=palette.STRATEGIES,
@@ -146,14 +153,14 @@ def _days(within: Scope) -> Panel:
     daily = f"sum_over_time({within.recorded(hourly_series.COST)}[1d] offset -1d)"
     return lines(
         "Spend by day",
-        "US dollars of each day by strategy, from the recording rules.",
-        [Query(promql.total(daily, [promql.STRATEGY]), legend(promql.STRATEGY))],
+        "US dollars of each day (UTC) by strategy, in whole hours, from the recording rules.",
+        [Query(f"{promql.total(daily, [promql.STRATEGY])} > 0", legend(promql.STRATEGY))],
         DOLLARS,
         stacked=True,
         bars=True,
         interval="1d",
         since="30d",
-        missing=NEEDS_RULES,
+        missing=RECORDED_HOURLY,
         colours=palette.STRATEGIES,
         calculations=("sum",),
     )
@@ -174,7 +181,7 @@ def _table(within: Scope) -> Panel:
         "question.",
         {by: "Strategy"},
         (
-            Column("Cost of 1,000", f"1000 * {promql.per(cost, queries)}", DOLLARS, 4),
+            Column("Cost of 1,000", f"1000 * {promql.per(cost, queries)}", DOLLARS),
             Column("Queries", queries, COUNT, 0),
             Column("Input tokens", promql.per(prompt, queries), COUNT, 0),
             Column("Context tokens", promql.per(promql.or_zero(context, queries), queries), COUNT, 0),
@@ -182,7 +189,7 @@ def _table(within: Scope) -> Panel:
             Column("p50", promql.quantile(0.5, semconv.QUERY_DURATION, RANGE, [by], seconds), SECONDS, 2),
             Column("p95", promql.quantile(0.95, semconv.QUERY_DURATION, RANGE, [by], seconds), SECONDS, 2),
             Column("Failed", promql.per(promql.or_zero(failed, queries), queries), SHARE, 2),
-            Column("Spend", cost, DOLLARS, 2),
+            Column("Spend", cost, DOLLARS),
         ),
         colours=palette.STRATEGIES,
         sorted_by="Spend",
@@ -244,7 +251,7 @@ def _traffic(within: Scope) -> tuple[Panel, ...]:
         lines(
             "Queries",
             "Answered user queries a second, also those that failed for good.",
-            [Query(queries, legend(promql.STRATEGY))],
+            [Query(within.pace(semconv.QUERIES, by), legend(promql.STRATEGY))],
             PER_SECOND,
             stacked=True,
             colours=palette.STRATEGIES,

@@ -24,16 +24,8 @@ from grafana_foundation_sdk.models.dashboard import (
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from ragmeter import palette
+from ragmeter.dashboards.look import LEAST_AXIS, NO_POINT, PLAIN
 from ragmeter.dashboards.scope import DATASOURCE
-
-DOLLARS = "currencyUSD"
-SECONDS = "s"
-SHARE = "percentunit"
-NUMBER = "short"
-COUNT = "locale"
-PER_SECOND = "suffix: /s"
-TIMES = "suffix:×"  # noqa: RUF001
 
 PAGE = 24
 """Columns of a page."""
@@ -47,18 +39,6 @@ NARROWEST_COLUMN = 70
 LONGEST_TICK = 30
 """Characters of a name beside a bar: with 0, the SDK's own, Grafana shows dots only."""
 
-PLAIN = "semi-dark-blue"
-"""The colour of what means nothing by its colour."""
-
-FAINT = "#8e8e8e"
-"""The colour of what something is compared with."""
-
-NEEDS_RULES = "load the recording rules"
-"""Shown where a panel reads recorded series and finds none."""
-
-ORIGINS = {origin.value: colour for origin, colour in palette.ORIGINS.items()}
-FATES = {fate.value: colour for fate, colour in palette.FATES.items()}
-
 Panel = Any
 """A builder of one of the SDK's panels: its classes share methods, and no base class that has them."""
 
@@ -69,6 +49,15 @@ class Query:
 
     expression: str
     legend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """What a figure shows where it has no value: the value of another query in a unit, or a text in its place."""
+
+    expression: str
+    unit: str = ""
+    text: str = ""
 
 
 def legend(*labels: str) -> str:
@@ -93,10 +82,11 @@ def number(
     unit: str,
     *,
     missing: str = "",
+    instead: Sequence[Instead] = (),
     decimals: int | None = None,
     limits: Sequence[tuple[float, str]] = (),
 ) -> Panel:
-    """One figure; `limits` colour it from a value on."""
+    """One figure; `limits` colour it from a value on. At most one of it and what may stand `instead` has a value."""
     panel = (
         _framed(stat.Panel(), title, description, unit=unit, width=4, height=4)
         .with_target(_instant(Query(expression)))
@@ -106,6 +96,11 @@ def number(
         .thresholds(_thresholds(limits))
         .color_scheme(build.FieldColor().mode(FieldColorModeId.THRESHOLDS))
     )
+    for at, other in enumerate(instead):
+        reference = chr(ord("B") + at)
+        panel.with_target(_instant(Query(other.expression), reference)).with_override(
+            MatcherConfig(id_val="byFrameRefID", options=reference), _properties(other)
+        )
     if missing:
         panel.no_value(missing)
     return panel if decimals is None else panel.decimals(decimals)
@@ -164,16 +159,13 @@ def lines(
         panel.with_target(_ranged(query, chr(ord("A") + at), interval))
     if stacked:
         panel.stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL).group("A"))
-    if from_zero:
-        panel.axis_soft_min(0)
-    if highest is not None:
-        panel.axis_soft_max(highest)
+    panel.axis_soft_max(LEAST_AXIS[unit] if highest is None else highest)
+    panel.axis_soft_min(0 if from_zero else -LEAST_AXIS[unit])
     if interval:
         panel.interval(interval)
     if since:
         panel.time_from(since)
-    if missing:
-        panel.no_value(missing)
+    panel.no_value(missing or NO_POINT)
     if decimals is not None:
         panel.decimals(decimals)
     for name in dashed:
@@ -244,6 +236,8 @@ def changes(
         .fill_opacity(80)
         .line_width(0)
         .axis_centered_zero(False)
+        .axis_soft_min(-LEAST_AXIS[unit])
+        .axis_soft_max(LEAST_AXIS[unit])
         .legend(common.VizLegendOptions().show_legend(False).display_mode(kinds.LegendDisplayMode.HIDDEN))
         .color_scheme(build.FieldColor().mode(FieldColorModeId.FIXED).fixed_color(PLAIN))
     )
@@ -389,6 +383,17 @@ def _coloured(panel: Panel, colours: Mapping[str, str] | None) -> Panel:
 def _text_colours(colours: Mapping[str, str]) -> DynamicConfigValue:
     options = {name: {"color": colour, "index": at} for at, (name, colour) in enumerate(colours.items())}
     return DynamicConfigValue("mappings", [{"type": "value", "options": options}])
+
+
+def _properties(other: Instead) -> list[DynamicConfigValue]:
+    """How one looks: in the plain colour, as no limit is meant for it."""
+    found = [DynamicConfigValue("color", {"mode": "fixed", "fixedColor": "text"})]
+    if other.unit:
+        found.append(DynamicConfigValue("unit", other.unit))
+    if other.text:
+        mapping = {"type": "range", "options": {"from": None, "to": None, "result": {"text": other.text, "index": 0}}}
+        found.append(DynamicConfigValue("mappings", [mapping]))
+    return found
 
 
 def _coloured_text() -> DynamicConfigValue:

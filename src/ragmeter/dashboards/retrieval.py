@@ -6,8 +6,7 @@ from ragmeter import palette, semconv
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.board import Board, Section
-from ragmeter.dashboards.options import Options
-from ragmeter.dashboards.panels import (
+from ragmeter.dashboards.look import (
     COUNT,
     DOLLARS,
     NUMBER,
@@ -16,6 +15,9 @@ from ragmeter.dashboards.panels import (
     PLAIN,
     SECONDS,
     SHARE,
+)
+from ragmeter.dashboards.options import Options
+from ragmeter.dashboards.panels import (
     Column,
     Panel,
     Query,
@@ -61,7 +63,7 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
             number(
                 f"p{share * 100:.0f}",
                 f"Seconds that {share:.0%} of the searches stay below, in the chosen range.",
-                f"histogram_quantile({share:g}, {buckets})",
+                promql.quantile_of(share, buckets),
                 SECONDS,
             )
             for share in (0.5, 0.95, 0.99)
@@ -153,7 +155,7 @@ def _times(within: Scope) -> tuple[Panel, ...]:
 
 def _results(within: Scope) -> tuple[Panel, ...]:
     every = within.rate(semconv.SEARCH_DURATION, *PLACE, ending="_count")
-    failed = within.rate(semconv.SEARCH_DURATION, *PLACE, promql.ERROR, where=(match.FAILED,), ending="_count")
+    failed = within.pace(semconv.SEARCH_DURATION, *PLACE, promql.ERROR, where=(match.FAILED,), ending="_count")
     empty = within.rate(semconv.SEARCH_EMPTY, *PLACE)
     answered = within.rate(semconv.SEARCH_RESULTS, *PLACE, ending="_count")
     found = promql.per(
@@ -211,8 +213,8 @@ def _results(within: Scope) -> tuple[Panel, ...]:
 
 
 def _money(within: Scope) -> tuple[Panel, ...]:
-    money = within.rate(semconv.COST, promql.PART, where=(match.IS_RETRIEVAL, match.OF_QUERIES))
-    context = within.rate(semconv.CONTEXT_COST)
+    money = within.pace(semconv.COST, promql.PART, where=(match.IS_RETRIEVAL, match.OF_QUERIES))
+    context = within.pace(semconv.CONTEXT_COST)
     return (
         lines(
             "Embedding, read units, reranking",
@@ -221,6 +223,7 @@ def _money(within: Scope) -> tuple[Panel, ...]:
             [Query(f"{money} * {promql.DAY}", legend(promql.PART))],
             DOLLARS,
             stacked=True,
+            colours=palette.PARTS,
         ),
         lines(
             "And the prompt it fills",

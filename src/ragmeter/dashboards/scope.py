@@ -19,6 +19,13 @@ DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 RATE = "$__rate_interval"
 RANGE = "$__range"
+RANGE_SECONDS = "$__range_s"
+BEFORE = "$compare"
+"""How far back that lies which is compared with: a variable of its own dashboard."""
+FINEST, FINE, ROUGH = "15s", "1m", "5m"
+"""How exactly it is looked when there was data: for each point of a graph, for a range, for each hour of a graph."""
+ALIKE = "0.9"
+"""Two times are compared when the earlier one has data for so much of what the later one has."""
 
 WITH_STRATEGY = frozenset(
     (
@@ -95,6 +102,15 @@ class Scope:
         """Growth per second around each point of a graph, summed by labels."""
         return promql.total(promql.rate(self.series(metric, *where, ending=ending), RATE), by)
 
+    def pace(self, metric: Metric, *by: str, where: tuple[str, ...] = (), ending: str = "") -> str:
+        """Growth per second around each point of a graph, summed by labels: also while there are data of a part only.
+
+        A rate divides by the whole window, in which an app may just have begun.
+        """
+        grown = self.grown(metric, *by, where=where, ending=ending, window=RATE)
+        seconds = self.seconds_with_data(RATE, FINEST)
+        return f"({grown} / on () group_left () {seconds} or {self.rate(metric, *by, where=where, ending=ending)})"
+
     def grown(
         self,
         metric: Metric,
@@ -106,6 +122,49 @@ class Scope:
     ) -> str:
         """Growth over a window, which is the chosen range unless given and ends `offset` ago, summed by labels."""
         return promql.total(promql.increase(self.series(metric, *where, ending=ending), window, offset), by)
+
+    def metered(self, offset: str = "") -> str:
+        """1 where a process of the chosen services is metered, or was `offset` ago, whether it is used or not."""
+        # The queue has one series in each process: the cheapest of the gauges.
+        series = promql.selector(semconv.QUEUED, self.matchers(semconv.QUEUED))
+        return f"group({series}{f' offset {offset}' if offset else ''})"
+
+    def was_metered(self, window: str = RANGE) -> str:
+        """1 where a process of the chosen services was metered at any time of a window."""
+        series = promql.selector(semconv.QUEUED, self.matchers(semconv.QUEUED))
+        return f"group(last_over_time({series}[{window}]))"
+
+    def grown_or_zero(self, metric: Metric, *where: str, window: str = RANGE) -> str:
+        """Growth over a window, and 0 where nothing grew while there was something to be counted."""
+        return f"({self.grown(metric, where=where, window=window)} or {promql.zero_where(self.was_metered(window))})"
+
+    def seconds_with_data(self, window: str, fine: str = FINE, offset: str = "") -> str:
+        """Seconds of a window, which ends `offset` ago, in which the chosen services were metered."""
+        seconds = {FINEST: 15, FINE: 60, ROUGH: 300}[fine]
+        before = f" offset {offset}" if offset else ""
+        return f"({seconds} * count_over_time({self.metered()}[{window}:{fine}]{before}))"
+
+    def length_of_data(self) -> str:
+        """Seconds from the first to the last minute of the chosen range in which the chosen services were metered.
+
+        It is what a total is divided by that shall tell a pace: a range may be longer than the app is old. At least a
+        minute.
+        """
+        at = f"timestamp({self.metered()})[{RANGE}:{FINE}]"
+        length = f"max_over_time({at}) - min_over_time({at}) + {promql.MINUTE}"
+        return f"scalar({length} or {promql.MINUTE} * {self.was_metered()} or vector({RANGE_SECONDS}))"
+
+    def comparable(self, window: str, fine: str = FINE) -> str:
+        """Something where a window may be compared with the one `BEFORE`: there was data throughout, and none is both.
+
+        Throughout means as long as in the window itself: an app may rest at night.
+        """
+        now, before = (self.seconds_with_data(window, fine, offset) for offset in ("", BEFORE))
+        whole = f"{before} >= {ALIKE} * {now}"
+        if window != RANGE:
+            return f"({whole})"
+        back = f"(vector(time()) - last_over_time(vector(time())[1m:1s] offset {BEFORE}))"
+        return f"({whole} and on () ({back} >= {RANGE_SECONDS}))"
 
     def recorded(self, series: Hourly, *where: str, by_labels: bool = True) -> str:
         """The recorded hours of a metric that the reader chose, by the variables whose labels they have.

@@ -6,13 +6,15 @@ from ragmeter import palette, semconv
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.board import Board, Section
-from ragmeter.dashboards.options import Options
-from ragmeter.dashboards.panels import (
+from ragmeter.dashboards.look import (
     COUNT,
     DOLLARS,
     NUMBER,
     SECONDS,
     SHARE,
+)
+from ragmeter.dashboards.options import Options
+from ragmeter.dashboards.panels import (
     Column,
     Panel,
     Query,
@@ -63,7 +65,7 @@ def _table(within: Scope) -> Panel:
         "The chosen range by strategy. Times are those of one query.",
         {BY: "Strategy"},
         (
-            Column("Cost", _for_1000(within.grown(semconv.COST, BY), within), DOLLARS, 4),
+            Column("Cost", _for_1000(within.grown(semconv.COST, BY), within), DOLLARS),
             Column(
                 "of it input", _for_1000(within.grown(semconv.COST, BY, where=(match.IS_INPUT,)), within), DOLLARS, 4
             ),
@@ -87,7 +89,7 @@ def _bars(within: Scope) -> tuple[Panel, ...]:
     cost = within.grown(semconv.COST, BY)
     output = promql.per(_tokens(within, match.IS_OUTPUT), queries)
     context = promql.per(promql.or_zero(_tokens(within, match.IS_CONTEXT), queries), queries)
-    dearest = f"1000 * histogram_quantile(0.95, {within.grown(semconv.QUERY_COST, 'le', BY, ending='_bucket')})"
+    dearest = f"1000 * {promql.quantile_of(0.95, within.grown(semconv.QUERY_COST, 'le', BY, ending='_bucket'))}"
     of_each = {
         "Cost of 1,000 queries": ("US dollars.", f"1000 * {promql.per(cost, queries)}", DOLLARS),
         "1,000 queries at p95": ("US dollars for 1,000 queries as dear as the dearest 5 %.", dearest, DOLLARS),
@@ -142,14 +144,14 @@ def _savings(within: Scope) -> Panel:
     return rows_of(
         "If prompts had only the chunks that answers use",
         "An upper bound: nobody knows before the answer which chunks it will use. A reranker or a smaller top k gets "
-        "part of it. 30 days are at the pace of the chosen range, which should have data throughout. The rank of the "
+        "part of it. 30 days are at the pace of the chosen range, from its first data to its last. The rank of the "
         "used chunks is on the dashboard `Context bloat`.",
         {BY: "Strategy"},
         (
-            Column("Cost of 1,000", f"1000 * {promql.per(cost, queries)} and {waste}", DOLLARS, 4),
-            Column("trimmed", f"1000 * {promql.per(f'({cost} - {waste})', queries)}", DOLLARS, 4),
+            Column("Cost of 1,000", f"1000 * {promql.per(cost, queries)} and {waste}", DOLLARS),
+            Column("trimmed", f"1000 * {promql.per(f'({cost} - {waste})', queries)}", DOLLARS),
             Column("Saved", promql.per(waste, cost), SHARE, 1),
-            Column("In 30 days", f"{waste} / $__range_s * 30 * {promql.DAY}", DOLLARS, 2),
+            Column("In 30 days", f"{waste} / {within.length_of_data()} * 30 * {promql.DAY}", DOLLARS),
             Column("Not used", promql.per(wasted, known), SHARE, 0),
         ),
         width=12,

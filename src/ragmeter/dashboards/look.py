@@ -1,0 +1,39 @@
+"""How figures look on every dashboard: units, axes, colours, and the words that stand where there is no figure."""
+
+from __future__ import annotations
+
+from ragmeter import palette
+
+DOLLARS = "currencyUSD"
+SECONDS = "s"
+SHARE = "percentunit"
+NUMBER = "short"
+COUNT = "locale"
+PER_SECOND = "suffix: /s"
+TIMES = "suffix:×"  # noqa: RUF001
+FROM_THEN_ON = "time:[from] ddd HH:mm [on]"
+"""Of a time in milliseconds since 1970."""
+
+LEAST_AXIS = {DOLLARS: 1e-6, SECONDS: 0.001, SHARE: 0.01, NUMBER: 1.0, PER_SECOND: 0.01, TIMES: 1.0}
+"""How far the axis of a graph of zeros goes, by unit: left to itself it goes to 100, which is 10,000 %."""
+
+PLAIN = "semi-dark-blue"
+"""The colour of what means nothing by its colour."""
+
+FAINT = "#8e8e8e"
+"""The colour of what something is compared with."""
+
+NO_POINT = "nothing at any point of this range: a shorter one has more"
+"""Shown where a graph has no data: the points of a week are ten minutes apart."""
+
+NEEDS_RULES = "needs the recording rules"
+"""Shown where a figure reads recorded series and finds none."""
+
+RECORDED_HOURLY = "from the first full hour on, with the recording rules"
+"""Shown where a graph reads what is recorded once an hour and finds nothing."""
+
+NOTHING_BEFORE = "no like time before to compare with"
+"""Shown where there was no data then, or less, or the chosen range reaches into it."""
+
+ORIGINS = {origin.value: colour for origin, colour in palette.ORIGINS.items()}
+FATES = {fate.value: colour for fate, colour in palette.FATES.items()}
