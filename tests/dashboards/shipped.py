@@ -18,12 +18,16 @@ ANY = re.compile(r"\$\{?(service|strategy|model|collection|team|feature)\}?")
 
 @dataclass(frozen=True)
 class ShippedQuery:
-    """One query: where it stands, PromQL with its variables, and whether it is asked for one moment only."""
+    """One query: where it stands, PromQL with its variables, and whether it is asked for one moment only.
+
+    `stands_in` says that it has a value only where the panel's own figure has none.
+    """
 
     dashboard: str
     place: str
     expression: str
     instant: bool
+    stands_in: bool = False
 
     def __str__(self) -> str:
         return f"{self.dashboard}: {self.place}"
@@ -63,11 +67,23 @@ def panels(dashboard: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def panel_queries() -> tuple[ShippedQuery, ...]:
     """The query of every target of every panel."""
     return tuple(
-        ShippedQuery(name, f"{panel['title']} {target['refId']}", target["expr"], bool(target.get("instant")))
+        ShippedQuery(
+            name,
+            f"{panel['title']} {target['refId']}",
+            target["expr"],
+            instant=bool(target.get("instant")),
+            stands_in=target["refId"] in _stand_ins(panel),
+        )
         for name, dashboard in dashboards().items()
         for panel in panels(dashboard)
         for target in panel["targets"]
     )
+
+
+def _stand_ins(panel: Mapping[str, Any]) -> frozenset[str]:
+    """The references of queries that look unlike the panel's own figure."""
+    matchers = (override["matcher"] for override in panel["fieldConfig"]["overrides"])
+    return frozenset(matcher["options"] for matcher in matchers if matcher["id"] == "byFrameRefID")
 
 
 def annotation_queries() -> tuple[ShippedQuery, ...]:

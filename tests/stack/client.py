@@ -69,6 +69,15 @@ class PrometheusClient:
             for row in answer["data"]["result"]
         )
 
+    def samples_read(self, expression: str, start: float, end: float, step: float) -> int:
+        """How many samples Prometheus takes into account for an expression between two times, asked every `step` s.
+
+        One that several steps share counts for each of them: it is a measure of the work, the same on any machine.
+        """
+        whole = {"start": f"{start}", "end": f"{end}", "step": f"{step}"}
+        answer = self._get("query_range", query=expression, stats="all", **whole)
+        return int(answer["data"]["stats"]["samples"]["totalQueryableSamples"])
+
     def by_label(self, expression: str, label: str) -> dict[str, float]:
         """The values of an expression by one label ("" where missing), which must tell its series apart."""
         samples = self.query(expression)

@@ -31,6 +31,17 @@ class Shown:
         """Whether nothing is there to be seen but the text `instead`."""
         return not any(self.values.values())
 
+    def __str__(self) -> str:
+        return f"{self.dashboard}: {self.title}"
+
+    def of(self, reference: str, **labels: str) -> tuple[float, ...]:
+        """The values of a query with these labels; of a graph all points of one series after the other."""
+        return tuple(
+            sample.value
+            for sample in self.values[reference]
+            if all(sample.labels.get(label) == value for label, value in labels.items())
+        )
+
     def figure(self, reference: str = "A") -> float:
         """The only value of a query."""
         (sample,) = self.values[reference]

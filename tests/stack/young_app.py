@@ -7,7 +7,7 @@ Times are made up, so that no test waits for an hour.
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +67,17 @@ def one_run() -> tuple[Sample, ...]:
         families = list(text_string_to_metric_families(page.read().decode()))
     ours = ("ragmeter_", "gen_ai_", "db_client_", "target_info")
     return tuple(sample for family in families for sample in family.samples if sample.name.startswith(ours))
+
+
+def unlabelled(run: tuple[Sample, ...], labels: Collection[str]) -> tuple[Sample, ...]:
+    """The same without some labels: what an app counts that has not declared them."""
+    found: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
+    for sample in run:
+        kept = frozenset((label, value) for label, value in sample.labels.items() if label not in labels)
+        value = sample.value
+        key = (sample.name, kept)
+        found[key] = value if sample.name in GAUGES else found.get(key, 0.0) + value
+    return tuple(Sample(name, dict(kept), value) for (name, kept), value in found.items())
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from ragmeter.dashboards.look import (
     NUMBER,
     PLAIN,
     SHARE,
+    WHOLE_HOURS,
 )
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.panels import (
@@ -200,6 +201,7 @@ def _factors(within: Scope) -> tuple[Panel, ...]:
                 unit,
                 width=6,
                 interval=HOURLY,
+                missing=WHOLE_HOURS,
                 colours={"now": PLAIN, "before": FAINT},
             )
             for title, (description, factor, unit) in factors.items()

@@ -29,6 +29,9 @@ NO_POINT = "nothing at any point of this range: a shorter one has more"
 NEEDS_RULES = "needs the recording rules"
 """Shown where a figure reads recorded series and finds none."""
 
+WHOLE_HOURS = "from the first full hour on"
+"""Shown where a graph of hours has none yet."""
+
 RECORDED_HOURLY = "from the first full hour on, with the recording rules"
 """Shown where a graph reads what is recorded once an hour and finds nothing."""
 

@@ -151,7 +151,7 @@ def lines(
         .draw_style(kinds.GraphDrawStyle.BARS if bars else kinds.GraphDrawStyle.LINE)
         .line_width(0 if bars or stacked else 2)
         .fill_opacity(80 if bars or stacked else 0)
-        .show_points(kinds.VisibilityMode.NEVER)
+        .show_points(kinds.VisibilityMode.NEVER if bars or stacked else kinds.VisibilityMode.AUTO)
         .span_nulls(False)
         .color_scheme(build.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
     )
