@@ -23,7 +23,8 @@ NO_OPERATION = ("count_tokens", "images", "audio_transcription")
 class Recording:
     """One exchange: how to repeat it with a client library, and the figures that stand in its body.
 
-    Tokens are as the provider counts them; `input_includes_cached` says whether cached ones are part of the input.
+    Tokens are as the provider counts them; `input_includes_cached` says whether cached ones are part of the input,
+    `output_includes_reasoning` whether reasoning is part of the output.
     """
 
     file: str
@@ -39,6 +40,7 @@ class Recording:
     service_tier: str | None
     usage: Mapping[str, float]
     input_includes_cached: bool
+    output_includes_reasoning: bool
     fails: bool
     background: bool
 
@@ -96,6 +98,14 @@ class Recording:
             return fresh
         return fresh + (self.figure("cached_input_tokens") or 0) + (self.figure("cache_write_tokens") or 0)
 
+    @property
+    def output_tokens(self) -> int | None:
+        """All output tokens: where reasoning stands beside them, what the total has beyond input and output."""
+        told, total = self.figure("output_tokens"), self.figure("total_tokens")
+        if told is None or self.output_includes_reasoning or total is None:
+            return told
+        return total - (self.input_tokens or 0)
+
 
 @cache
 def recordings() -> tuple[Recording, ...]:
@@ -119,6 +129,7 @@ def _recording(entry: Mapping[str, Any]) -> Recording:
         service_tier=entry["service_tier"],
         usage=entry["usage"],
         input_includes_cached=entry["semantics"]["input_includes_cached"],
+        output_includes_reasoning=entry["semantics"]["output_includes_reasoning"],
         fails=entry["error"] is not None,
         background="background" in entry["file"],
     )

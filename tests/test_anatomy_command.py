@@ -153,7 +153,8 @@ def test_an_unknown_model_is_unpriced(example, tmp_path):
 def test_the_price_is_that_of_today(tmp_path):
     """A model that has become cheaper costs what it costs now: o3 2 dollars per million tokens, once 10."""
     usage = {"prompt_tokens": 1_000_000, "completion_tokens": 0, "total_tokens": 1_000_000}
-    answer = {"model": "o3", "choices": [{"message": {"role": "assistant", "content": "Yes."}}], "usage": usage}
+    choice = {"message": {"role": "assistant", "content": ""}, "finish_reason": "stop"}
+    answer = {"model": "o3", "choices": [choice], "usage": usage}
     output = run(written(tmp_path, rag([], model="o3", response=answer))).output
     assert "o3 · 1,000,000 input tokens · $2.00 · base" in output
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ragmeter import anatomy, pricing, strategy
 from ragmeter.anatomy import Dissection, JudgedPlace, Share
-from ragmeter.model import Operation, OperationKind, Origin, PriceState, Usage
+from ragmeter.model import Operation, OperationKind, Origin, PriceState, Response, Usage
 from ragmeter.pricing import Cost, Part, RateCard
 from ragmeter.weights import Weigher, tokenizer_of
 
@@ -120,26 +120,57 @@ def meter_barely(operation: Operation) -> Metered:
 
 def tokens_of(operation: Operation, weigher: Weigher) -> tuple[Usage | None, bool]:
     """The operation's usage, with what nobody reported estimated from its texts, and whether anything was."""
-    usage, response = operation.response.usage, operation.response
-    if usage is not None and not response.usage_is_early:
+    usage = operation.response.usage
+    if _is_complete(operation) or not _has_texts(operation):
         return usage, False
-    if operation.request.kind in (OperationKind.SEARCH, OperationKind.RERANK) or response.pending:
-        return usage, False
-    if usage is None and operation.error_type is not None and not (response.text or response.reasoning):
-        return None, False
-    tokenizer = tokenizer_of(operation.model)
-    is_inference = operation.request.kind.is_inference
-    written = ("".join(response.reasoning), "".join(response.text))
-    estimate = Usage(
-        input_tokens=weigher.estimate((part.text for part in operation.prompt.parts), tokenizer),
-        output_tokens=weigher.estimate(written, tokenizer) if is_inference else None,
-    )
-    if usage is None:
-        return estimate, True
+    known = usage or Usage()
+    estimate = _with_total(known, _estimate(operation, weigher))
     # Cut short: the provider's last word on the output is older than what the app has received.
-    output = max(usage.output_tokens or 0, estimate.output_tokens or 0)
-    known_input = estimate.input_tokens if usage.input_tokens is None else usage.input_tokens
-    return replace(usage, input_tokens=known_input, output_tokens=output), True
+    outputs = [each for each in (known.output_tokens, estimate.output_tokens) if each is not None]
+    output = max(outputs, default=None)
+    tokens = estimate.input_tokens if known.input_tokens is None else known.input_tokens
+    if usage is None and not (tokens or output):
+        return None, False
+    return replace(known, input_tokens=tokens, output_tokens=output), True
+
+
+def _is_complete(operation: Operation) -> bool:
+    """Whether the provider has counted all of it."""
+    usage = operation.response.usage
+    if usage is None or usage.input_tokens is None or operation.response.usage_is_early:
+        return False
+    return usage.output_tokens is not None or not operation.request.kind.is_inference
+
+
+def _has_texts(operation: Operation) -> bool:
+    """Whether tokens can be told from the texts of an operation: something was asked of a model, and has come."""
+    request, response = operation.request, operation.response
+    if request.kind in (OperationKind.SEARCH, OperationKind.RERANK) or response.pending or response.unanswered:
+        return False
+    if operation.error_type is not None:
+        return response.usage is not None or bool(response.text or response.reasoning)
+    # Of a stream that has given nothing nobody knows whether there was an answer.
+    return not request.streams or response != Response() or operation.time_to_first_chunk is not None
+
+
+def _estimate(operation: Operation, weigher: Weigher) -> Usage:
+    """Tokens by the texts; those of a prompt that cannot be read are unknown, not none."""
+    tokenizer, prompt, response = tokenizer_of(operation.model), operation.prompt, operation.response
+    written = ("".join(response.reasoning), "".join(response.text))
+    return Usage(
+        input_tokens=weigher.estimate((part.text for part in prompt.parts), tokenizer) or None,
+        output_tokens=weigher.estimate(written, tokenizer) if operation.request.kind.is_inference else None,
+    )
+
+
+def _with_total(known: Usage, estimate: Usage) -> Usage:
+    """The estimate, brought to the provider's total where that is all it has reported."""
+    total = known.total_tokens
+    if not total or known.input_tokens is not None or known.output_tokens is not None:
+        return estimate
+    both = (estimate.input_tokens or 0) + (estimate.output_tokens or 0)
+    output = total * (estimate.output_tokens or 0) // both if both else 0
+    return Usage(input_tokens=total - output, output_tokens=output)
 
 
 def cost_of(operation: Operation, usage: Usage | None, card: RateCard | None, *, estimated: bool) -> Cost:

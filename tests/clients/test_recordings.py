@@ -19,7 +19,6 @@ from wire import Wire
 
 PREFIXES = {"groq": "/openai/v1/", "anthropic": "/v1/"}
 FIGURES = {
-    "output_tokens": "gen_ai.usage.output_tokens",
     "cached_input_tokens": "gen_ai.usage.cache_read.input_tokens",
     "cache_write_tokens": "gen_ai.usage.cache_write.input_tokens",
     "reasoning_tokens": "gen_ai.usage.reasoning.output_tokens",
@@ -177,6 +176,7 @@ def _check_call(recording: Recording, seen: Seen, told: Told) -> None:
 def _check_span(recording: Recording, seen: Seen) -> None:
     span = seen.span()
     assert span["gen_ai.usage.input_tokens"] == recording.input_tokens
+    assert span.get("gen_ai.usage.output_tokens") == recording.output_tokens
     for figure, attribute in FIGURES.items():
         assert span.get(attribute) == recording.figure(figure), attribute
     assert "ragmeter.tokens.estimated" not in span
@@ -188,9 +188,8 @@ def _check_span(recording: Recording, seen: Seen) -> None:
 def _check_standard_metric(recording: Recording, seen: Seen) -> None:
     points = {dict(key)["gen_ai.token.type"]: value for key, value in seen.metric("gen_ai.client.token.usage").items()}
     expected = {"input": Distribution(1, recording.input_tokens or 0)}
-    output = recording.figure("output_tokens")
-    if output is not None:
-        expected["output"] = Distribution(1, output)
+    if recording.output_tokens is not None:
+        expected["output"] = Distribution(1, recording.output_tokens)
     assert points == expected
 
 
@@ -198,7 +197,8 @@ def _check_parts(recording: Recording, seen: Seen) -> None:
     tokens = seen.metric("ragmeter.tokens")
     total = sum(tokens.values())
     output = sum(seen.total("ragmeter.tokens", ragmeter_part=part) for part in OUTPUT_PARTS)
-    assert output == (recording.figure("output_tokens") or 0)
+    assert output == (recording.output_tokens or 0)
+    assert seen.total("ragmeter.tokens", ragmeter_part="reasoning") == (recording.figure("reasoning_tokens") or 0)
     assert total - output == recording.input_tokens
     names = {"ragmeter.part", "ragmeter.token.rate"}
     rates = [{name: value for name, value in key if name in names} for key in tokens]

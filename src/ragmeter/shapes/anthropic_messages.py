@@ -12,43 +12,84 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from ragmeter import gate
 from ragmeter.integration import Reader
 from ragmeter.model import Origin, Prompt, PromptPart, Response, Role, Usage
+from ragmeter.shapes.costs import read_cost
 from ragmeter.shapes.documents import REREADABLE, Read, either, read_content, unread_iterators
-from ragmeter.shapes.fields import blocks_of, count, field, items
-from ragmeter.shapes.openai_chat import ROLES, call_text, definitions, tool_definitions
+from ragmeter.shapes.fees import added, billed, read_units, units_of_blocks
+from ragmeter.shapes.fields import blocks_of, count, field, items, named
+from ragmeter.shapes.openai_chat import call_text, definitions, role_of, tool_definitions
+from ragmeter.shapes.usage import bounded, counted, later, mixed
 
 WRITTEN = {"thinking": "thinking", "redacted_thinking": "thinking", "compaction": "content"}
 """Blocks of what the model wrote of earlier turns, and the field with its text."""
+
+BESIDE = ("compaction", "advisor_message")
+"""Steps of a call whose tokens are not in its counts: its summary of earlier turns, an answer of another model."""
+
+OWN = {"message", "compaction"}
+"""Steps that the model which answers has made, at its own price."""
+
+SUMMED = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
 
 DEFINITIONS = ("tool_addition", "mcp_tool_listing")
 EMPTY = ("tool_removal", "fallback")
 """Blocks that define tools while the conversation goes on, and those that bring no text."""
 
 
-def read_usage(usage: Any, earlier: Usage | None = None) -> Usage | None:
-    """The counts of a `usage` object, in which later events of a stream overwrite `earlier` ones."""
-    fresh, read = count(usage, "input_tokens"), count(usage, "cache_read_input_tokens")
-    written, output = count(usage, "cache_creation_input_tokens"), count(usage, "output_tokens")
-    if fresh is None and output is None:
-        return earlier
-    now = Usage(
-        input_tokens=None if fresh is None else fresh + (read or 0) + (written or 0),
-        output_tokens=output,
-        cache_read_tokens=read,
-        cache_write_tokens=written,
-        cache_write_1h_tokens=count(usage, "cache_creation", "ephemeral_1h_input_tokens"),
-        reasoning_tokens=count(usage, "output_tokens_details", "thinking_tokens"),
-        web_searches=count(usage, "server_tool_use", "web_search_requests"),
+def read_usage(usage: Any, earlier: Usage | None = None, model: str | None = None) -> Usage | None:
+    """The counts of a `usage` object, in which later events of a stream overwrite `earlier` ones.
+
+    What the server has summed up on the way, or asked of another model, is not in the counts at the top: it is added
+    (https://platform.claude.com/docs/en/build-with-claude/compaction). `model` is the one that answers.
+    """
+    known = later(earlier, _counts(usage, earlier))
+    steps = [(step, read) for step in items(field(usage, "iterations")) if (read := _counts(step)) is not None]
+    if known is not None and steps:
+        known = _with_steps(known, steps, model)
+    return billed(known, read_units(usage))
+
+
+def _with_steps(known: Usage, steps: Sequence[tuple[Any, Usage]], model: str | None) -> Usage:
+    kinds = [named(step, "type") for step, _ in steps]
+    for kind, (_, read) in zip(kinds, steps, strict=True):
+        if kind in BESIDE:
+            known = _sum(known, read)
+    longest = max(read.input_tokens or 0 for _, read in steps)
+    models = [named(step, "model") for step, _ in steps]
+    known = replace(known, longest_input=longest or None, inexact=known.inexact or not set(kinds) <= OWN)
+    return mixed(known, model, models)
+
+
+def _counts(usage: Any, earlier: Usage | None = None) -> Usage | None:
+    """The counts at the top of a `usage` object; where it lacks those of the cache, the `earlier` ones hold."""
+    fresh, output, cost = count(usage, "input_tokens"), count(usage, "output_tokens"), read_cost(usage)
+    if fresh is None and output is None and cost is None:
+        return None
+    read, written = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
+    if earlier is not None:
+        # A zero that comes late is no news.
+        fresh, read, written = fresh or None, read or earlier.cache_read_tokens, written or earlier.cache_write_tokens
+    given = None if fresh is None else gate.whole(fresh + (read or 0) + (written or 0))
+    return bounded(
+        Usage(
+            input_tokens=given,
+            output_tokens=output,
+            cache_read_tokens=read,
+            cache_write_tokens=written,
+            cache_write_1h_tokens=count(usage, "cache_creation", "ephemeral_1h_input_tokens"),
+            reasoning_tokens=count(usage, "output_tokens_details", "thinking_tokens"),
+            reported_cost=cost,
+        )
     )
-    return now if earlier is None else _overwrite(earlier, now)
 
 
-def _overwrite(earlier: Usage, now: Usage) -> Usage:
-    known = {name: value for name in Usage.__slots__ if (value := getattr(now, name)) is not None}
-    if "input_tokens" in known and now.cache_read_tokens is None and now.cache_write_tokens is None:
-        known["input_tokens"] += (earlier.cache_read_tokens or 0) + (earlier.cache_write_tokens or 0)
-    return replace(earlier, **known)
+def _sum(known: Usage, step: Usage) -> Usage:
+    """The counts of a call with those of one of its steps."""
+    pairs = {name: (getattr(known, name), getattr(step, name)) for name in SUMMED}
+    sums = {name: gate.whole((first or 0) + (second or 0)) for name, (first, second) in pairs.items() if second}
+    return replace(known, **sums)  # type: ignore[arg-type]
 
 
 def read_prompt(body: Any) -> Prompt:
@@ -62,7 +103,7 @@ def read_prompt(body: Any) -> Prompt:
         parts += system_parts
         unread = either(unread, system_unread)
     for message in items(field(body, "messages")):
-        role = ROLES.get(field(message, "role"), Role.USER)
+        role = role_of(message)
         content = field(message, "content")
         if isinstance(content, str):
             parts.append(PromptPart(role, content))
@@ -96,23 +137,29 @@ def read_response(result: Any) -> Response:
     """A whole message."""
     texts: list[str] = []
     reasoning: list[str] = []
-    for block in items(field(result, "content")):
+    blocks = items(field(result, "content"))
+    for block in blocks:
         for name, kind in (("text", texts), ("thinking", reasoning)):
             if isinstance(text := field(block, name), str):
                 kind.append(text)
         if isinstance(arguments := field(block, "input"), dict):
             texts.append(json.dumps(arguments, default=str, ensure_ascii=False))
-    reason = field(result, "stop_reason")
-    usage = field(result, "usage")
-    return Response(
-        model=field(result, "model"),
-        id=field(result, "id"),
-        finish_reasons=(str(reason),) if reason else (),
-        usage=read_usage(usage),
-        service_tier=field(usage, "service_tier"),
-        speed=field(usage, "speed"),
-        text=tuple(texts),
-        reasoning=tuple(reasoning),
+    reason, model, identifier = named(result, "stop_reason"), named(result, "model"), named(result, "id")
+    told = field(result, "usage")
+    usage = added(read_usage(told, model=model), units_of_blocks(blocks))
+    return counted(
+        Response(
+            model=model,
+            id=identifier,
+            finish_reasons=(reason,) if reason else (),
+            usage=usage,
+            service_tier=named(told, "service_tier"),
+            speed=named(told, "speed"),
+            inference_geo=named(told, "inference_geo"),
+            text=tuple(texts),
+            reasoning=tuple(reasoning),
+            unanswered=not (blocks or identifier or usage),
+        )
     )
 
 
@@ -120,23 +167,34 @@ def read_pieces(so_far: Response, pieces: Sequence[Any]) -> Response:
     """The next events of a stream: input comes with the first one, output is cumulative in the later ones."""
     response, text, reasoning = so_far, list(so_far.text), list(so_far.reasoning)
     for piece in pieces:
-        kind = field(piece, "type")
+        kind = named(piece, "type")
         if kind == "message_start":
             response = replace(read_response(field(piece, "message")), usage_is_early=True)
         elif kind == "message_delta":
-            reason = field(field(piece, "delta"), "stop_reason")
-            response = replace(
-                response,
-                usage=read_usage(field(piece, "usage"), response.usage),
-                usage_is_early=False,
-                finish_reasons=(str(reason),) if reason else response.finish_reasons,
-            )
+            response = _ended(response, piece)
+        elif kind == "content_block_start":
+            units = units_of_blocks((field(piece, "content_block"),))
+            response = replace(response, usage=added(response.usage, units))
         elif kind == "content_block_delta":
             delta = field(piece, "delta")
             text += [value for name in ("text", "partial_json") if isinstance(value := field(delta, name), str)]
             if isinstance(thought := field(delta, "thinking"), str):
                 reasoning.append(thought)
-    return replace(response, text=tuple(text), reasoning=tuple(reasoning))
+    return counted(replace(response, text=tuple(text), reasoning=tuple(reasoning)))
+
+
+def _ended(response: Response, piece: Any) -> Response:
+    reason, told = named(piece, "delta", "stop_reason"), field(piece, "usage")
+    return replace(
+        response,
+        usage=read_usage(told, response.usage, response.model),
+        # An end that does not count leaves what the beginning has said.
+        usage_is_early=response.usage_is_early and not count(told, "output_tokens"),
+        finish_reasons=(reason,) if reason else response.finish_reasons,
+        service_tier=named(told, "service_tier") or response.service_tier,
+        speed=named(told, "speed") or response.speed,
+        inference_geo=named(told, "inference_geo") or response.inference_geo,
+    )
 
 
 MESSAGES = Reader(read_response, read_prompt, read_pieces)

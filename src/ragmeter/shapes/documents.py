@@ -1,7 +1,8 @@
 """The content of a turn as parts of a prompt: texts with the writer's role, sources to answer from as documents.
 
 Anthropic takes `document` and `search_result` blocks, groq `document` blocks and a list `documents` beside the
-messages; servers with templates take such a list of plain mappings.
+messages; servers with templates take such a list of plain mappings. Some servers retrieve themselves, and say in the
+answer what they have found.
 """
 
 from __future__ import annotations
@@ -10,14 +11,29 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from ragmeter.model import Origin, PromptPart, Role
-from ragmeter.shapes.fields import blocks_of, field, items, plain_text, strings_in, text_of
+from ragmeter.model import Chunk, Origin, PromptPart, Role
+from ragmeter.shapes.fields import blocks_of, field, items, named, plain_text, score, strings_in, text_of
 
 Read = tuple[list[PromptPart], Origin | None]
 """Parts in wire order, and the origin of what could not be read beside them."""
 
 DOCUMENTS = ("document", "search_result")
 HEADS = ("title", "context")
+
+RETRIEVED = (
+    ("context", "all_retrieved_documents"),
+    ("context", "citations"),
+    ("retrieval", "retrieved_data"),
+    ("reference", "chunks"),
+)
+"""Where an answer, or the message in it, holds what its server has retrieved: Azure OpenAI on your data
+(https://learn.microsoft.com/azure/ai-services/openai/references/on-your-data), DigitalOcean's agents, RAGFlow."""
+
+PASSAGE = ("content", "page_content", "text")
+PLACES = ("filepath", "filename", "document_name", "url", "title")
+NUMBERS = ("chunk_id", "id")
+SCORES = ("rerank_score", "original_search_score", "score", "similarity")
+"""Names of a passage's text, of where it stands, of its number there, and of how well it fitted: the best first."""
 
 REREADABLE = (str, list, tuple, dict)
 """What can be read as often as one likes."""
@@ -50,6 +66,35 @@ def read_documents(documents: Any) -> Read:
     found = [document_text(document) for document in items(documents)]
     parts = [PromptPart(Role.DOCUMENT, text) for texts, _ in found for text in texts]
     return parts, Origin.OTHER if any(is_opaque for _, is_opaque in found) else None
+
+
+def read_retrieved(*holders: Any) -> tuple[Chunk, ...]:
+    """The passages that a server has put into the prompt itself, from the first place of an answer that holds some."""
+    for path, name in RETRIEVED:
+        for holder in holders:
+            found = [each for each in items(field(field(holder, path), name)) if _was_given(each)]
+            if found:
+                return tuple(_passage(each, rank) for rank, each in enumerate(found))
+    return ()
+
+
+def _was_given(passage: Any) -> bool:
+    """Whether the model has read it: what a filter took out has a reason, and what has no text cannot be read."""
+    return field(passage, "filter_reason") is None and _passage_text(passage) is not None
+
+
+def _passage_text(passage: Any) -> str | None:
+    return next((text for name in PASSAGE if isinstance(text := field(passage, name), str) and text), None)
+
+
+def _passage(passage: Any, rank: int) -> Chunk:
+    places = [named(passage, name) for name in PLACES]
+    numbers = [named(passage, name) for name in NUMBERS]
+    scores = [score(passage, name) for name in SCORES]
+    # Azure numbers the chunks of each file from 0.
+    identifier = "#".join([*filter(None, places)][:1] + [*filter(None, numbers)][:1])
+    fit = next((each for each in scores if each is not None), None)
+    return Chunk(_passage_text(passage) or "", identifier or None, fit, rank)
 
 
 def document_text(document: Any) -> tuple[list[str], bool]:

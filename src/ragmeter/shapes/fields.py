@@ -6,8 +6,11 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-TEXT_TYPES = frozenset((None, "text", "input_text", "output_text", "summary_text", "reasoning_text"))
-"""Blocks whose `text` is all that the model reads of them; what is quoted beside it is not counted again."""
+from ragmeter import gate
+
+TEXT_TYPES = frozenset(("text", "input_text", "output_text", "summary_text", "reasoning_text"))
+"""Blocks whose `text` is all that the model reads of them, like one without a type; what is quoted beside it is not
+counted again."""
 
 SILENT = frozenset(
     (
@@ -56,29 +59,44 @@ def _attribute(value: Any, name: str) -> Any:
     return None if extra is None else extra.get(name)
 
 
+def score(value: Any, *names: str) -> float | None:
+    """The score under the path `names`, which may be negative; `None` where any step is missing, and for no number."""
+    for name in names:
+        value = field(value, name)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) < gate.MOST else None
+
+
+def named(value: Any, *names: str) -> str | None:
+    """The name under the path `names`: `None` where any step is missing, and for what is no text."""
+    for name in names:
+        value = field(value, name)
+    return gate.name(value)
+
+
 def items(value: Any) -> Iterable[Any]:
     """The elements of a list or tuple; nothing for anything else, above all for generators, which are the app's."""
     return value if isinstance(value, list | tuple) else ()
 
 
 def count(value: Any, *names: str) -> int | None:
-    """The whole number under the path `names`, `None` where any step is missing."""
+    """The count under the path `names`; `None` where any step is missing, and for what is no count."""
     if value is None:
         return None
     for name in names:
         value = field(value, name)
         if value is None:
             return None
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return gate.whole(value)
 
 
 def amount(value: Any, *names: str) -> float | None:
-    """The number under the path `names`, `None` where any step is missing."""
+    """The amount under the path `names`; `None` where any step is missing, and for what is no amount."""
     for name in names:
         value = field(value, name)
         if value is None:
             return None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return gate.amount(value)
 
 
 def text_of(content: Any) -> tuple[list[str], bool]:
@@ -113,7 +131,8 @@ def plain_text(block: Any) -> str | None:
     """The text of a block that is nothing but text, `None` for every other."""
     if isinstance(block, str):
         return block
-    text = field(block, "text") if field(block, "type") in TEXT_TYPES else None
+    kind = field(block, "type")
+    text = field(block, "text") if kind is None or (isinstance(kind, str) and kind in TEXT_TYPES) else None
     return text if isinstance(text, str) else None
 
 

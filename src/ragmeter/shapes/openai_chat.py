@@ -1,7 +1,6 @@
 """OpenAI's chat and legacy completions, as the openai, groq and together clients and all compatible servers speak them.
 
-Usage counts include cached and cache-write tokens in the prompt and reasoning in the completion
-(https://platform.openai.com/docs/api-reference/chat/object); unknown detail fields may be plain dictionaries.
+What a server answers is gathered in `chat_answers`.
 """
 
 from __future__ import annotations
@@ -10,11 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ragmeter.integration import Reader
-from ragmeter.model import Origin, Prompt, PromptPart, Response, Role, Usage
+from ragmeter.model import Origin, Prompt, PromptPart, Response, Role
+from ragmeter.shapes.chat_answers import REASONING, Gathered
 from ragmeter.shapes.documents import Read, either, json_text, read_content, read_documents, unread_iterators
-from ragmeter.shapes.fields import amount, count, field, items, strings_in
+from ragmeter.shapes.fields import field, items, named, strings_in
 
-TEXTS = ("content", "refusal")
 ROLES = {
     "system": Role.SYSTEM,
     "developer": Role.SYSTEM,
@@ -23,32 +22,8 @@ ROLES = {
     "tool": Role.TOOL,
     "function": Role.TOOL,
 }
-REASONING = ("reasoning_content", "reasoning", "reasoning_details")
-"""The names servers have for one text: only the first that is there counts."""
-
 SCHEMAS = (("response_format",), ("text", "format"), ("output_config", "format"), ("output_format",))
 """Where a request says what form the answer must have: in chats, Responses, Messages and their first beta."""
-
-
-def read_usage(usage: Any) -> Usage | None:
-    """The counts of a `usage` object; `None` when there is none, or when it holds no token count at all."""
-    prompt, completion = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
-    if prompt is None and completion is None:
-        return None
-    given, made = field(usage, "prompt_tokens_details"), field(usage, "completion_tokens_details")
-    return Usage(
-        input_tokens=prompt,
-        output_tokens=completion,
-        # together puts the cached tokens beside the totals.
-        cache_read_tokens=count(usage, "cached_tokens") if given is None else count(given, "cached_tokens"),
-        cache_write_tokens=count(given, "cache_write_tokens"),
-        reasoning_tokens=count(made, "reasoning_tokens"),
-        audio_input_tokens=count(given, "audio_tokens"),
-        audio_output_tokens=count(made, "audio_tokens"),
-        image_input_tokens=count(given, "image_tokens"),
-        total_tokens=count(usage, "total_tokens"),
-        reported_cost=amount(usage, "cost"),
-    )
 
 
 def tool_definitions(body: Any) -> list[PromptPart]:
@@ -71,12 +46,17 @@ def definitions(tools: Any) -> list[PromptPart]:
     return [PromptPart(Role.TOOLS, json_text(tool)) for tool in items(tools)]
 
 
+def role_of(message: Any, default: Role = Role.USER) -> Role:
+    """Who wrote a message."""
+    return ROLES.get(named(message, "role") or "", default)
+
+
 def read_messages(messages: Any) -> Read:
     """The texts of chat messages with the role each has, tool calls and reasoning among the assistant's."""
     parts: list[PromptPart] = []
     unread: Origin | None = None
     for message in items(messages):
-        role = ROLES.get(field(message, "role"), Role.USER)
+        role = role_of(message)
         name, content = field(message, "name"), field(message, "content")
         if isinstance(name, str):
             parts.append(PromptPart(role, name))
@@ -131,63 +111,22 @@ def read_completion_prompt(body: Any) -> Prompt:
 
 def read_completion(result: Any) -> Response:
     """A whole chat or legacy completion."""
-    choices = items(field(result, "choices"))
-    return Response(
-        model=field(result, "model"),
-        id=field(result, "id"),
-        finish_reasons=tuple(
-            str(field(choice, "finish_reason")) for choice in choices if field(choice, "finish_reason")
-        ),
-        usage=read_usage(field(result, "usage")),
-        service_tier=field(result, "service_tier"),
-        text=tuple(text for choice in choices for text in _choice_texts(choice, "message")),
-        reasoning=tuple(text for choice in choices for text in _choice_reasoning(choice, "message")),
-    )
+    gathered = Gathered(Response())
+    gathered.take(result, "message")
+    return gathered.response()
 
 
 def read_completion_pieces(so_far: Response, pieces: Sequence[Any]) -> Response:
-    """The next chunks of a completion stream: usage is the last that is not null, wherever it stands."""
-    model, identifier, tier, usage = so_far.model, so_far.id, so_far.service_tier, so_far.usage
-    reasons, text, reasoning = list(so_far.finish_reasons), list(so_far.text), list(so_far.reasoning)
+    """The next chunks of a completion stream: of each count the last that is not zero holds, wherever it stands."""
+    gathered = Gathered(so_far)
     for piece in pieces:
-        model = model or field(piece, "model")
-        identifier = identifier or field(piece, "id")
-        tier = field(piece, "service_tier") or tier
-        # groq reports usage under a name of its own unless it was asked for.
-        reported = field(piece, "usage") or field(field(piece, "x_groq"), "usage")
-        if reported is not None:
-            usage = read_usage(reported) or usage
-        for choice in items(field(piece, "choices")):
-            text += _choice_texts(choice, "delta")
-            reasoning += _choice_reasoning(choice, "delta")
-            if reason := field(choice, "finish_reason"):
-                reasons.append(str(reason))
-    return Response(
-        model, identifier, tuple(reasons), usage, service_tier=tier, text=tuple(text), reasoning=tuple(reasoning)
-    )
+        gathered.take(piece, "delta")
+    return gathered.response()
 
 
 def is_usage_piece(piece: Any) -> bool:
     """Whether a chunk exists only to carry usage: no choices, but counts."""
     return not field(piece, "choices") and field(piece, "usage") is not None
-
-
-def _choice_texts(choice: Any, holder: str) -> list[str]:
-    message = field(choice, holder)
-    if message is None:
-        text = field(choice, "text")
-        return [text] if isinstance(text, str) else []
-    texts = [text for name in TEXTS if isinstance(text := field(message, name), str)]
-    for call in items(field(message, "tool_calls")):
-        function = field(call, "function", field(call, "custom"))
-        texts += [text for name in ("name", "arguments", "input") if isinstance(text := field(function, name), str)]
-    return texts
-
-
-def _choice_reasoning(choice: Any, holder: str) -> list[str]:
-    message = field(choice, holder)
-    found = [text for name in REASONING if message is not None and isinstance(text := field(message, name), str)]
-    return found[:1]
 
 
 CHAT = Reader(read_completion, read_chat_prompt, read_completion_pieces, is_extra=is_usage_piece)

@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ragmeter.integration import Reader
 from ragmeter.leaves import leaves_of
-from ragmeter.model import Prompt, PromptPart, Response, Role, Usage
-from ragmeter.shapes.fields import amount, count, field, items
+from ragmeter.model import Origin, Prompt, PromptPart, Response, Role, Usage
+from ragmeter.shapes.costs import COSTS
+from ragmeter.shapes.fields import field, items, named
+from ragmeter.shapes.usage import read_usage
+
+
+KEPT = ("model", "usage", *COSTS, "provider_metadata")
+"""What is read of an answer, beside whether there are vectors in it."""
 
 
 def read_prompt(body: Any) -> Prompt:
     """The texts to embed; inputs given as token numbers are left out."""
     given = field(body, "input")
     texts = [given] if isinstance(given, str) else [text for text in items(given) if isinstance(text, str)]
-    return Prompt(tuple(PromptPart(Role.USER, text) for text in texts))
+    is_encoded = any(not isinstance(text, str) for text in items(given))
+    return Prompt(tuple(PromptPart(Role.USER, text) for text in texts), Origin.OTHER if is_encoded else None)
 
 
 def read_response(result: Any) -> Response:
-    """Model and usage; the vectors themselves are not kept."""
-    usage = field(result, "usage")
-    tokens = count(usage, "prompt_tokens")
-    if tokens is None:
-        return Response(model=field(result, "model"))
-    read = Usage(input_tokens=tokens, total_tokens=count(usage, "total_tokens"), reported_cost=amount(usage, "cost"))
-    return Response(model=field(result, "model"), usage=read)
+    """Model and usage; the vectors themselves are not kept. What was embedded took a token, whatever a server says."""
+    told = read_usage(field(result, "usage"), result)
+    is_answer = told is not None or bool(items(field(result, "data")))
+    return Response(named(result, "model"), usage=_input_of(told), unanswered=not is_answer)
+
+
+def _input_of(told: Usage | None) -> Usage | None:
+    """The counts of what was given: nothing is made here, so the total is the input where that has no name or is 0."""
+    if told is None:
+        return None
+    tokens = told.input_tokens or told.total_tokens or None
+    known = replace(told, input_tokens=tokens, output_tokens=None, reasoning_tokens=None)
+    return None if tokens is None and known.reported_cost is None else known
 
 
 def hold(result: Any) -> object:
     """What is read of an answer: not the vectors, which are thousands of numbers. Bytes are left to be parsed."""
     if isinstance(result, bytes):
         return result
-    return {name: leaves_of(field(result, name)) for name in ("model", "usage")}
+    kept = {name: leaves_of(field(result, name)) for name in KEPT}
+    return {**kept, "data": (True,) if items(field(result, "data")) else ()}
 
 
 EMBEDDINGS = Reader(read_response, read_prompt, hold=hold)

@@ -9,8 +9,10 @@ from typing import Any
 from ragmeter.integration import Reader
 from ragmeter.model import Chunk, Origin, Prompt, PromptPart, Response, Role, Usage
 from ragmeter.shapes.documents import Read, either, json_text, read_content, unread_iterators
-from ragmeter.shapes.fields import amount, count, entries, field, is_silent, items, strings_in, text_of
-from ragmeter.shapes.openai_chat import ROLES, definitions, tool_definitions
+from ragmeter.shapes.fees import billed, units_of_response
+from ragmeter.shapes.fields import entries, field, is_silent, items, named, score, strings_in, text_of
+from ragmeter.shapes.openai_chat import definitions, role_of, tool_definitions
+from ragmeter.shapes.usage import counted, read_usage
 
 FINAL_EVENTS = ("response.completed", "response.incomplete", "response.failed")
 PENDING = ("queued", "in_progress")
@@ -33,26 +35,9 @@ EMPTY = ("compaction_trigger", "mcp_approval_response")
 """Items that bring no text, or not always."""
 
 
-def read_usage(result: Any) -> Usage | None:
+def read_counts(result: Any) -> Usage | None:
     """The counts of a response object; `None` while it is queued or running in the background."""
-    usage = field(result, "usage")
-    input_tokens, output_tokens = count(usage, "input_tokens"), count(usage, "output_tokens")
-    if input_tokens is None and output_tokens is None:
-        return None
-    calls = [field(item, "type") for item in items(field(result, "output"))]
-    return Usage(
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cache_read_tokens=count(usage, "input_tokens_details", "cached_tokens"),
-        cache_write_tokens=count(usage, "input_tokens_details", "cache_write_tokens"),
-        reasoning_tokens=count(usage, "output_tokens_details", "reasoning_tokens"),
-        web_searches=count(result, "tool_usage", "web_search", "num_requests")
-        or calls.count("web_search_call")
-        or None,
-        file_searches=calls.count("file_search_call") or None,
-        total_tokens=count(usage, "total_tokens"),
-        reported_cost=amount(usage, "cost"),
-    )
+    return billed(read_usage(field(result, "usage"), result), units_of_response(result))
 
 
 def read_prompt(body: Any) -> Prompt:
@@ -79,9 +64,9 @@ def _input_items(given: Any) -> Sequence[Any]:
 def _read_item(item: Any) -> Read:
     if isinstance(item, str):
         return [PromptPart(Role.USER, item)], None
-    kind, role = field(item, "type"), field(item, "role")
+    kind, role = named(item, "type"), field(item, "role")
     if kind == "message" or (kind is None and role is not None):
-        return read_content(ROLES.get(role, Role.USER), field(item, "content"))
+        return read_content(role_of(item), field(item, "content"))
     if kind in INPUTS:
         return read_content(Role.USER, (item,))
     if kind in (None, "item_reference"):
@@ -89,7 +74,7 @@ def _read_item(item: Any) -> Read:
     if kind == "configuration_update":
         return tool_definitions(item), None
     writer = Role.TOOL if kind.endswith(RESULT_ENDINGS) else Role.ASSISTANT
-    parts, unread = _read_fields(item, ROLES.get(role, writer))
+    parts, unread = _read_fields(item, role_of(item, writer))
     if not parts and unread is None and kind not in EMPTY:
         unread = Origin.OTHER
     return parts, unread
@@ -123,23 +108,36 @@ def _read_fields(item: Any, own: Role) -> Read:
 def read_response(result: Any) -> Response:
     """A whole response object, also one that stopped early: the reason then stands for the status."""
     output = items(field(result, "output"))
-    status = field(field(result, "incomplete_details"), "reason") or field(result, "status")
-    texts = [text for item in output if field(item, "type") != "reasoning" for text in _output_texts(item)]
-    thoughts = [
-        field(item, "summary") or field(item, "content") for item in output if field(item, "type") == "reasoning"
-    ]
-    return Response(
-        model=field(result, "model"),
-        id=field(result, "id"),
-        finish_reasons=(str(status),) if status else (),
-        usage=read_usage(result),
-        service_tier=field(result, "service_tier"),
-        text=tuple(texts),
-        reasoning=tuple(text for thought in thoughts for text in text_of(thought)[0]),
-        chunks=_chunks(output),
-        retrieved=any(field(item, "type") == "file_search_call" for item in output),
-        pending=status in PENDING,
+    status = named(result, "incomplete_details", "reason") or named(result, "status")
+    identifier, usage = named(result, "id"), read_counts(result)
+    text, reasoning = _texts(output)
+    return counted(
+        Response(
+            model=named(result, "model"),
+            id=identifier,
+            finish_reasons=(status,) if status else (),
+            usage=usage,
+            service_tier=named(result, "service_tier"),
+            text=tuple(text),
+            reasoning=tuple(reasoning),
+            chunks=_chunks(output),
+            retrieved=any(field(item, "type") == "file_search_call" for item in output),
+            pending=status in PENDING,
+            unanswered=not any((output, identifier, usage, status)),
+        )
     )
+
+
+def _texts(output: Iterable[Any]) -> tuple[list[str], list[str]]:
+    """What was written for the reader, and what for the model itself."""
+    text: list[str] = []
+    reasoning: list[str] = []
+    for item in output:
+        if field(item, "type") == "reasoning":
+            reasoning += text_of(field(item, "summary") or field(item, "content"))[0]
+        else:
+            text += _output_texts(item)
+    return text, reasoning
 
 
 def _chunks(output: Iterable[Any]) -> tuple[Chunk, ...]:
@@ -148,7 +146,7 @@ def _chunks(output: Iterable[Any]) -> tuple[Chunk, ...]:
     results = [result for search in searches for result in items(field(search, "results"))]
     found = [result for result in results if isinstance(field(result, "text"), str)]
     return tuple(
-        Chunk(field(result, "text"), field(result, "file_id"), amount(result, "score"), rank)
+        Chunk(field(result, "text"), named(result, "file_id"), score(result, "score"), rank)
         for rank, result in enumerate(found)
     )
 
@@ -164,15 +162,22 @@ def read_pieces(so_far: Response, pieces: Sequence[Any]) -> Response:
     text: list[str] = []
     reasoning: list[str] = []
     for piece in pieces:
-        kind = field(piece, "type")
+        kind = named(piece, "type")
         if kind in FINAL_EVENTS:
-            return read_response(field(piece, "response"))
+            return _whole(read_response(field(piece, "response")), response, text, reasoning)
         if isinstance(delta := field(piece, "delta"), str):
             (reasoning if str(kind).startswith("response.reasoning") else text).append(delta)
         elif kind == "response.created":
             started = field(piece, "response")
-            response = replace(response, model=field(started, "model"), id=field(started, "id"))
+            response = replace(response, model=named(started, "model"), id=named(started, "id"))
     return replace(response, text=(*response.text, *text), reasoning=(*response.reasoning, *reasoning))
+
+
+def _whole(final: Response, so_far: Response, text: Sequence[str], reasoning: Sequence[str]) -> Response:
+    """What the last event holds; texts that a server has left out of it are those it has streamed."""
+    written, thought = (*so_far.text, *text), (*so_far.reasoning, *reasoning)
+    told = replace(final, model=final.model or so_far.model, id=final.id or so_far.id)
+    return counted(replace(told, text=told.text or written, reasoning=told.reasoning or thought))
 
 
 RESPONSES = Reader(read_response, read_prompt, read_pieces)

@@ -1,0 +1,190 @@
+"""Token counts under all the names and in all the forms that servers give them.
+
+Most follow OpenAI: what was cached is part of the prompt, reasoning part of the completion
+(https://platform.openai.com/docs/api-reference/chat/object). Where a server counts otherwise its own total tells: xAI
+has reasoning beside the completion, Gemini's OpenAI form hides its thoughts, gateways hand on Anthropic's counts, which
+leave out what was cached. What the total shows beyond prompt and completion can only be output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields as fields_of
+from dataclasses import replace
+from typing import Any
+
+from ragmeter import gate
+from ragmeter.model import Response, Usage
+from ragmeter.shapes.costs import is_own_key, read_cost
+from ragmeter.shapes.fees import billed, read_units
+from ragmeter.shapes.fields import count, field
+
+INPUT = ("prompt_tokens", "input_tokens")
+OUTPUT = ("completion_tokens", "output_tokens")
+GIVEN = ("prompt_tokens_details", "input_tokens_details", "prompt_token_details", "input_token_details")
+MADE = ("completion_tokens_details", "output_tokens_details", "completion_token_details", "output_token_details")
+"""The objects with the details of a count; some servers have the token in the singular."""
+
+CACHE_READ = ("cached_tokens", "cache_read_input_tokens", "cache_read_tokens")
+CACHE_WRITE = ("cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens", "cache_write_input_tokens")
+"""Names among the details and beside the totals: Moonshot and together have them there, gateways Anthropic's."""
+
+HITS, MISSES = "prompt_cache_hit_tokens", "prompt_cache_miss_tokens"
+"""DeepSeek's own names for what was in its cache and what was not, which together are the prompt."""
+
+REASONING = ("reasoning_tokens", "thinking_tokens")
+PARTS = {
+    "cache_read_tokens": "input_tokens",
+    "cache_write_tokens": "input_tokens",
+    "cache_write_1h_tokens": "cache_write_tokens",
+    "audio_input_tokens": "input_tokens",
+    "image_input_tokens": "input_tokens",
+    "reasoning_tokens": "output_tokens",
+    "audio_output_tokens": "output_tokens",
+}
+"""Counts that are a part of another, each after those it depends on."""
+
+FIELDS = tuple(each.name for each in fields_of(Usage))
+
+LASTING = ("cache_creation", "ephemeral_1h_input_tokens")
+"""Anthropic's count of what was written to the cache for an hour."""
+
+
+def read_usage(usage: Any, result: Any = None) -> Usage | None:
+    """The counts of a `usage` object that stands in `result`; `None` when it holds nothing that can be counted."""
+    counts = _counts(usage)
+    known = replace(counts, reported_cost=read_cost(usage, result), inexact=counts.inexact or _lacks_cost(usage))
+    known = billed(known, read_units(usage)) or known
+    return None if known == Usage() else known
+
+
+def later(earlier: Usage | None, now: Usage | None) -> Usage | None:
+    """What is known after `now` came: the last count of each kind holds, but a zero is no news."""
+    if earlier is None or now is None:
+        return now or earlier
+    fresh = {name: value for name in FIELDS if (value := getattr(now, name)) or getattr(earlier, name) is None}
+    return replace(earlier, **{**fresh, "units": {**earlier.units, **now.units}})
+
+
+def counted(response: Response) -> Response:
+    """`response` without the zeros of a server that does not count.
+
+    What was written took a token, and so did the prompt of whatever was finished.
+    """
+    usage = response.usage
+    if usage is None or (usage.input_tokens != 0 and usage.output_tokens != 0):
+        return response
+    has_text = any((*response.text, *response.reasoning))
+    made = (usage.output_tokens or None) if has_text else usage.output_tokens
+    is_answered = has_text or made or response.finish_reasons
+    given = (usage.input_tokens or None) if is_answered else usage.input_tokens
+    known = replace(usage, input_tokens=given, output_tokens=made)
+    return replace(response, usage=None if _says_nothing(known) else known)
+
+
+def mixed(usage: Usage, model: str | None, models: Iterable[str | None]) -> Usage:
+    """`usage`, not exact where other models than the one that answered have taken part: each has its own price."""
+    return usage if all(each in (None, model) for each in models) else replace(usage, inexact=True)
+
+
+def _says_nothing(usage: Usage) -> bool:
+    tokens = (usage.input_tokens, usage.output_tokens)
+    return all(each is None for each in tokens) and not any(getattr(usage, name) for name in FIELDS)
+
+
+def _counts(usage: Any) -> Usage:
+    given, made = _first(usage, GIVEN), _first(usage, MADE)
+    total = count(usage, "total_tokens")
+    read, written = _most(usage, given, (*CACHE_READ, HITS)), _most(usage, given, CACHE_WRITE)
+    reasoning = _most(usage, made, REASONING)
+    prompt, completion = _missing(_prompt_of(usage), _told(usage, OUTPUT), total)
+    prompt = _with_cached(usage, prompt, completion, (read or 0) + (written or 0))
+    completion = _with_outside(usage, prompt, completion, reasoning or 0)
+    counts = Usage(
+        # A sum of two counts may be none any more.
+        input_tokens=gate.whole(prompt),
+        output_tokens=gate.whole(completion),
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+        cache_write_1h_tokens=count(usage, *LASTING),
+        reasoning_tokens=reasoning,
+        audio_input_tokens=count(given, "audio_tokens"),
+        audio_output_tokens=count(made, "audio_tokens"),
+        image_input_tokens=count(given, "image_tokens"),
+        total_tokens=total,
+    )
+    return bounded(counts)
+
+
+def _missing(prompt: int | None, completion: int | None, total: int | None) -> tuple[int | None, int | None]:
+    """Both counts, the one that is missing or zero from the total."""
+    if not prompt and completion is not None and total is not None and total > completion:
+        return total - completion, completion
+    if completion is None and prompt is not None and total is not None and total >= prompt:
+        return prompt, total - prompt
+    return prompt, completion
+
+
+def _with_cached(usage: Any, prompt: int | None, completion: int | None, cached: int) -> int | None:
+    """The input with what was cached, where it leaves that out: Anthropic counts so, also through gateways."""
+    has_anthropic_names = any(field(usage, name) is not None for name in (CACHE_READ[1], CACHE_WRITE[1]))
+    if prompt is None or not cached or not has_anthropic_names:
+        return prompt
+    total = count(usage, "total_tokens")
+    is_outside = cached > prompt
+    if not is_outside and total is not None and completion is not None:
+        is_outside = total == prompt + completion + cached
+    elif not is_outside:
+        is_outside = field(usage, "prompt_tokens") is None
+    return prompt + cached if is_outside else prompt
+
+
+def _with_outside(usage: Any, prompt: int | None, completion: int | None, reasoning: int) -> int | None:
+    """The output with what was billed beside the completion."""
+    if prompt is None or completion is None:
+        return completion
+    if field(usage, "num_search_queries") is not None:
+        # Perplexity bills what its research has thought and cited beside the completion, and its total has neither.
+        return completion + reasoning + (count(usage, "citation_tokens") or 0)
+    total = count(usage, "total_tokens")
+    if total is None:
+        return completion + reasoning if reasoning > completion else completion
+    return max(completion, total - prompt)
+
+
+def bounded(usage: Usage) -> Usage:
+    """`usage` with no part larger than its whole; where one was, what it costs can only be estimated."""
+    bound = usage
+    for name, whole in PARTS.items():
+        part, most = getattr(bound, name), getattr(bound, whole)
+        if name == "cache_write_tokens" and most is not None:
+            # What was written was not read.
+            most -= bound.cache_read_tokens or 0
+        if part is not None and most is not None and part > most:
+            bound = replace(bound, **{name: most}, inexact=True)
+    return bound
+
+
+def _lacks_cost(usage: Any) -> bool:
+    return is_own_key(usage) and read_cost(usage) is None
+
+
+def _first(usage: Any, names: tuple[str, ...]) -> Any:
+    return next((found for name in names if (found := field(usage, name)) is not None), None)
+
+
+def _told(usage: Any, names: tuple[str, ...]) -> int | None:
+    """The count under the first of these names that has one."""
+    return next((found for name in names if (found := count(usage, name)) is not None), None)
+
+
+def _prompt_of(usage: Any) -> int | None:
+    told = _told(usage, INPUT)
+    hits, misses = count(usage, HITS), count(usage, MISSES)
+    return hits + misses if told is None and hits is not None and misses is not None else told
+
+
+def _most(usage: Any, details: Any, names: tuple[str, ...]) -> int | None:
+    """The largest count under any of these names: servers that give two for one thing fill in one of them."""
+    told = [count(holder, name) for holder in (details, usage) for name in names]
+    return max((each for each in told if each is not None), default=None)
