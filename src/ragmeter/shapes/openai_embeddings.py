@@ -12,7 +12,6 @@ from ragmeter.shapes.costs import COSTS
 from ragmeter.shapes.fields import field, items, named
 from ragmeter.shapes.usage import read_usage
 
-
 KEPT = ("model", "usage", *COSTS, "provider_metadata")
 """What is read of an answer, beside whether there are vectors in it."""
 
