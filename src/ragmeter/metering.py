@@ -17,6 +17,17 @@ SINGLE_PART = {
     OperationKind.RERANK: "rerank",
 }
 
+PARTS = {
+    "cache_read_tokens": "input_tokens",
+    "cache_write_tokens": "input_tokens",
+    "cache_write_1h_tokens": "cache_write_tokens",
+    "audio_input_tokens": "input_tokens",
+    "image_input_tokens": "input_tokens",
+    "reasoning_tokens": "output_tokens",
+    "audio_output_tokens": "output_tokens",
+}
+"""Counts that are a part of another, each after those it depends on."""
+
 
 @dataclass(frozen=True, slots=True)
 class ContextUse:
@@ -119,10 +130,13 @@ def meter_barely(operation: Operation) -> Metered:
 
 
 def tokens_of(operation: Operation, weigher: Weigher) -> tuple[Usage | None, bool]:
-    """The operation's usage, with what nobody reported estimated from its texts, and whether anything was."""
+    """The operation's usage, with what nobody reported estimated from its texts, and whether anything was.
+
+    No part of it is larger than its whole, whatever the provider has said.
+    """
     usage = operation.response.usage
     if _is_complete(operation) or not _has_texts(operation):
-        return usage, False
+        return None if usage is None else bounded(usage), False
     known = usage or Usage()
     estimate = _with_total(known, _estimate(operation, weigher))
     # Cut short: the provider's last word on the output is older than what the app has received.
@@ -131,7 +145,20 @@ def tokens_of(operation: Operation, weigher: Weigher) -> tuple[Usage | None, boo
     tokens = estimate.input_tokens if known.input_tokens is None else known.input_tokens
     if usage is None and not (tokens or output):
         return None, False
-    return replace(known, input_tokens=tokens, output_tokens=output), True
+    return bounded(replace(known, input_tokens=tokens, output_tokens=output)), True
+
+
+def bounded(usage: Usage) -> Usage:
+    """`usage` with no part larger than its whole; where one was, what it costs can only be estimated."""
+    bound = usage
+    for name, whole in PARTS.items():
+        part, most = getattr(bound, name), getattr(bound, whole)
+        if name == "cache_write_tokens" and most is not None:
+            # What was written was not read.
+            most -= bound.cache_read_tokens or 0
+        if part is not None and most is not None and part > most:
+            bound = replace(bound, **{name: most}, inexact=True)
+    return bound
 
 
 def _is_complete(operation: Operation) -> bool:

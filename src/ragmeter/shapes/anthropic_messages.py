@@ -20,7 +20,7 @@ from ragmeter.shapes.documents import REREADABLE, Read, either, read_content, un
 from ragmeter.shapes.fees import added, billed, read_units, units_of_blocks
 from ragmeter.shapes.fields import blocks_of, count, field, items, named
 from ragmeter.shapes.openai_chat import call_text, definitions, role_of, tool_definitions
-from ragmeter.shapes.usage import bounded, counted, later, mixed
+from ragmeter.shapes.usage import counted, later, mixed
 
 WRITTEN = {"thinking": "thinking", "redacted_thinking": "thinking", "compaction": "content"}
 """Blocks of what the model wrote of earlier turns, and the field with its text."""
@@ -72,16 +72,14 @@ def _counts(usage: Any, earlier: Usage | None = None) -> Usage | None:
         # A zero that comes late is no news.
         fresh, read, written = fresh or None, read or earlier.cache_read_tokens, written or earlier.cache_write_tokens
     given = None if fresh is None else gate.whole(fresh + (read or 0) + (written or 0))
-    return bounded(
-        Usage(
-            input_tokens=given,
-            output_tokens=output,
-            cache_read_tokens=read,
-            cache_write_tokens=written,
-            cache_write_1h_tokens=count(usage, "cache_creation", "ephemeral_1h_input_tokens"),
-            reasoning_tokens=count(usage, "output_tokens_details", "thinking_tokens"),
-            reported_cost=cost,
-        )
+    return Usage(
+        input_tokens=given,
+        output_tokens=output,
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+        cache_write_1h_tokens=count(usage, "cache_creation", "ephemeral_1h_input_tokens"),
+        reasoning_tokens=count(usage, "output_tokens_details", "thinking_tokens"),
+        reported_cost=cost,
     )
 
 

@@ -33,21 +33,11 @@ HITS, MISSES = "prompt_cache_hit_tokens", "prompt_cache_miss_tokens"
 """DeepSeek's own names for what was in its cache and what was not, which together are the prompt."""
 
 REASONING = ("reasoning_tokens", "thinking_tokens")
-PARTS = {
-    "cache_read_tokens": "input_tokens",
-    "cache_write_tokens": "input_tokens",
-    "cache_write_1h_tokens": "cache_write_tokens",
-    "audio_input_tokens": "input_tokens",
-    "image_input_tokens": "input_tokens",
-    "reasoning_tokens": "output_tokens",
-    "audio_output_tokens": "output_tokens",
-}
-"""Counts that are a part of another, each after those it depends on."""
-
-FIELDS = tuple(each.name for each in fields_of(Usage))
 
 LASTING = ("cache_creation", "ephemeral_1h_input_tokens")
 """Anthropic's count of what was written to the cache for an hour."""
+
+FIELDS = tuple(each.name for each in fields_of(Usage))
 
 
 def read_usage(usage: Any, result: Any = None) -> Usage | None:
@@ -100,7 +90,7 @@ def _counts(usage: Any) -> Usage:
     prompt, completion = _missing(_prompt_of(usage), _told(usage, OUTPUT), total)
     prompt = _with_cached(usage, prompt, completion, (read or 0) + (written or 0))
     completion = _with_outside(usage, prompt, completion, reasoning or 0)
-    counts = Usage(
+    return Usage(
         # A sum of two counts may be none any more.
         input_tokens=gate.whole(prompt),
         output_tokens=gate.whole(completion),
@@ -113,7 +103,6 @@ def _counts(usage: Any) -> Usage:
         image_input_tokens=count(given, "image_tokens"),
         total_tokens=total,
     )
-    return bounded(counts)
 
 
 def _missing(prompt: int | None, completion: int | None, total: int | None) -> tuple[int | None, int | None]:
@@ -150,19 +139,6 @@ def _with_outside(usage: Any, prompt: int | None, completion: int | None, reason
     if total is None:
         return completion + reasoning if reasoning > completion else completion
     return max(completion, total - prompt)
-
-
-def bounded(usage: Usage) -> Usage:
-    """`usage` with no part larger than its whole; where one was, what it costs can only be estimated."""
-    bound = usage
-    for name, whole in PARTS.items():
-        part, most = getattr(bound, name), getattr(bound, whole)
-        if name == "cache_write_tokens" and most is not None:
-            # What was written was not read.
-            most -= bound.cache_read_tokens or 0
-        if part is not None and most is not None and part > most:
-            bound = replace(bound, **{name: most}, inexact=True)
-    return bound
 
 
 def _lacks_cost(usage: Any) -> bool:
