@@ -166,16 +166,15 @@ def test_a_request_it_cannot_answer_gets_a_clear_error(client, request_of, said)
         request_of(client)
 
 
-def test_an_answer_takes_the_time_of_its_tokens():
+def test_an_answer_takes_the_time_of_its_tokens(monkeypatch):
     """Latency is the documented sum over tokens, divided by the speed."""
     latency = Latency(speed=2)
     with serving(latency) as server, connect(server.url, "simulated") as client:
-        ask(client)
-        started = time.perf_counter()
+        slept = []
+        monkeypatch.setattr(time, "sleep", slept.append)
         usage = ask(client).usage
-        took = time.perf_counter() - started
     expected = (0.15 + usage.prompt_tokens / 20_000 + usage.completion_tokens / 125) / 2
-    assert expected <= took < expected + 0.15
+    assert sum(slept) == pytest.approx(expected)
 
 
 def test_a_speed_that_is_none_is_refused():

@@ -81,12 +81,12 @@ class Wire:
     """A server for one test: gives its answers in order, the last one for ever.
 
     With `with`; `url` is where it listens, `asked` what it was asked last, `served`
-    how often.
+    how often, `sent` how many events of streams that have pauses it has sent.
     """
 
     def __init__(self, *answers: Answer | Callable[[Asked], Answer]) -> None:
         self.asked: deque[Asked] = deque(maxlen=MOST_REMEMBERED)
-        self.served = 0
+        self.served = self.sent = 0
         self._lock = threading.Lock()
         self.stopping = threading.Event()
         self._answers = list(answers)
@@ -113,6 +113,11 @@ class Wire:
             self.served += 1
             chosen = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         return chosen(asked) if callable(chosen) else chosen
+
+    def count_sent(self) -> None:
+        """Remember that one more event is sent."""
+        with self._lock:
+            self.sent += 1
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -186,6 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
         for position, frame in enumerate(frames):
             if position and self.server.wire.stopping.wait(answer.pause):
                 break
+            self.server.wire.count_sent()
             self.wfile.write(frame)
         if answer.cut:
             self.close_connection = True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -25,7 +24,7 @@ from clients.blanks import (
 from telemetry_seen import Seen
 from wire import Wire, cut_off
 
-PAUSE = 5.0
+PAUSE = 60.0
 """Between two events of a stream that is not to be waited for."""
 
 
@@ -187,7 +186,7 @@ class Streams(ClientBlanks):
         assert span["ragmeter.tokens.estimated"] is True
 
     async def test_cancelled_while_it_waits(self, watch, caplog):
-        """A task cancelled while it waits for a chunk ends at once, and its stream is recorded once."""
+        """A task cancelled while it waits for a chunk ends before that comes, and its stream is recorded once."""
         seen = self.watched(watch)
         with Wire(self.stream(pause=PAUSE)) as wire:
             client = self.client(wire.url, asynchronous=True)
@@ -199,11 +198,10 @@ class Streams(ClientBlanks):
             reached = asyncio.Event()
             task = asyncio.create_task(read())
             await asyncio.wait_for(reached.wait(), 10)
-            started = time.perf_counter()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            assert time.perf_counter() - started < PAUSE / 2
+            assert wire.sent == 1
             del task
             await client.close()
             collect()

@@ -131,12 +131,11 @@ def test_a_failing_item_does_not_stop_the_others(caplog):
 
 def test_drain_gives_up_after_its_timeout():
     """A worker that is stuck does not hold `drain` longer than asked."""
-    release = threading.Event()
-    worker = make([], handle=lambda item: release.wait(10))
+    release, handled = threading.Event(), []
+    worker = make([], handle=lambda item: handled.append(release.wait(60)))
     worker.submit(1)
-    started = time.perf_counter()
     assert worker.drain(0.2) is False
-    assert time.perf_counter() - started < 2
+    assert handled == []
     release.set()
 
 
