@@ -57,6 +57,8 @@ SURCHARGES = (
     Surcharge("aws", r".*\.us-(east|west)-\d\..*", ".*", 1.0, BEDROCK_PAGE),
     Surcharge("aws", r".*\.[a-z]+(-[a-z]+)+-\d\..*", r".*(anthropic\.|claude|openai\.gpt-[5-9]).*", 1.0, BEDROCK_PAGE),
     Surcharge("aws", r".*\.[a-z]+(-[a-z]+)+-\d\..*", ".*", None, BEDROCK_PAGE),
+    Surcharge("mistral", ".*", ".*-latest", None, "genai-prices has older models' prices for names that move on"),
+    Surcharge("deepseek", ".*", "deepseek-(chat|reasoner).*", None, "genai-prices has the prices of early 2025"),
     Surcharge("together", r"(us|ca)-api\.together\.(ai|xyz)", ".*", 1.25, TOGETHER_PAGE),
     Surcharge("together", r"[a-z]+-api\.together\.(ai|xyz)", ".*", None, TOGETHER_PAGE),
     Surcharge("mistral", r"api\.(eu|us)\.mistral\.ai", ".*", 1.1, MISTRAL_PAGE),

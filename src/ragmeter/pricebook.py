@@ -174,7 +174,7 @@ def _card(library: PriceLibrary, operation: Operation, meaning: Meaning) -> Rate
     if row is None or (card is not None and card.exact):
         return card
     own = card_of(row.prices, f"ragmeter's row of {READ_ON}: {row.models}", exact=is_standard)
-    return _conditioned(own, operation, meaning.provider, meaning.name)
+    return _conditioned(replace(own, model=row.models), operation, meaning.provider, meaning.name)
 
 
 def _of_tuned(card: RateCard) -> RateCard:
