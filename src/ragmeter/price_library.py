@@ -9,15 +9,24 @@ means, and which prices hold at a moment, follows genai-prices 0.2.
 from __future__ import annotations
 
 import datetime
+import logging
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 from types import CodeType, SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    # Never run: here the tools that freeze an app into one file find that it needs these.
+    import genai_prices.data
+    import genai_prices.data_units  # noqa: F401 the same name once more
+
+logger = logging.getLogger("ragmeter")
 
 PACKAGE = "genai_prices"
 
@@ -241,14 +250,21 @@ class _Data:
 @cache
 def _data() -> _Data:
     """Read once; the first call is `instrument()`'s, on the app's own thread."""
+    spec, units_spec = _spec("data"), _spec("data_units")
+    if spec is None or units_spec is None:
+        logger.warning(
+            "ragmeter: the price list of the package genai-prices is not installed with this app, so that only costs "
+            "that a provider reports, and those of prices=, are known. An app frozen into one file needs its module "
+            "genai_prices.data."
+        )
+        return _Data((), {}, {}, {})
     units = {
         unit.get("price_key", name): Unit(name, unit["per"], unit["dimensions"])
-        for name, unit in _evaluated(_spec("data_units"))["unit_data"].items()
+        for name, unit in _evaluated(units_spec)["unit_data"].items()
     }
-    spec = _spec("data")
     pieces = _pieces(Path(spec.origin).read_bytes()) if spec.origin and Path(spec.origin).is_file() else {}
     if not pieces:
-        # An app frozen into one file has the compiled module alone; and a file that is laid out in another way.
+        # An app frozen into one file has the compiled module alone; and a file may be laid out in another way.
         whole = {provider.id: provider for provider in _evaluated(spec)["providers"]}
         return _Data(tuple((re.compile(each.url), each.id) for each in whole.values()), {}, whole, units)
     patterns = []
@@ -270,14 +286,14 @@ def _pieces(text: bytes) -> dict[str, bytes]:
     return pieces
 
 
-def _spec(module: str) -> ModuleSpec:
-    """Where a module of the library lies, found without importing the package around it."""
+def _spec(module: str) -> ModuleSpec | None:
+    """Where a module of the library lies, found without importing the package around it; `None` where it is not."""
     package = find_spec(PACKAGE)
     places = None if package is None else package.submodule_search_locations
-    spec = PathFinder.find_spec(f"{PACKAGE}.{module}", places)
-    if spec is None:
-        raise ModuleNotFoundError(f"no module {PACKAGE}.{module}")
-    return spec
+    if places is None:
+        return None
+    found = (finder.find_spec(f"{PACKAGE}.{module}", places) for finder in sys.meta_path)
+    return next((spec for spec in found if spec is not None and spec.loader is not None), None)
 
 
 def _value(text: bytes) -> Any:

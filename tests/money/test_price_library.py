@@ -167,3 +167,23 @@ def test_no_module_is_imported_on_a_thread_of_ours():
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stderr
     assert re.findall(r"^(\w+): (.*)$", ran.stdout, re.MULTILINE) == [("ours", "[]"), ("library", "[]")]
+
+
+WITHOUT = """
+import logging, sys
+from pathlib import Path
+logging.basicConfig(format="said: %(message)s")
+import ragmeter.runtime
+from ragmeter.price_library import PriceLibrary, url_patterns
+
+sys.path[:] = [place for place in sys.path if not (Path(place) / "genai_prices").exists()]
+assert PriceLibrary().find("openai", "gpt-4o") is None
+assert url_patterns() == ()
+"""
+
+
+def test_an_app_without_the_price_library_is_told_and_runs():
+    """Where the library was left out, as when an app is frozen, prices are unknown, and one line says so."""
+    ran = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr.count("said: ragmeter: the price list of the package genai-prices is not installed") == 1
