@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ragmeter.anatomy import Share
 from ragmeter.dissecting import Dissector
 from ragmeter.metering import meter_inference
 from ragmeter.model import (
@@ -25,6 +26,7 @@ from ragmeter.model import (
     Usage,
 )
 from ragmeter.pricebook import card_of
+from ragmeter.pricing import price, split
 
 PRICES = {"input": 3.0, "output": 15.0, "cache_read": 0.3, "cache_write": 3.75, "cache_write_1h": 6.0}
 INPUTS = {origin.value for origin in Origin}
@@ -219,7 +221,7 @@ def test_the_price_of_a_request_is_shared_over_its_parts():
 
 def test_a_line_without_tokens_does_not_swell_the_others():
     """What a line has that no token of a part counts stands in other; the prompt keeps its own price."""
-    prompt = Prompt((PromptPart(Role.USER, "How long is the warranty?"),))
-    usage = Usage(input_tokens=1000, output_tokens=0, audio_output_tokens=50)
-    result = metered(prompt, usage, prices={"input": 1.0, "output": 2.0, "audio_output": 80.0})
-    assert {part.part: pytest.approx(part.cost) for part in result.parts} == {"question": 0.001, "other": 0.004}
+    usage = Usage(input_tokens=1000, output_tokens=None, audio_output_tokens=50)
+    cost = price(usage, card_of({"input": 1.0, "output": 2.0, "audio_output": 80.0}, "test"))
+    found = split(usage, [Share(Origin.QUESTION, 1000)], cost)
+    assert {part.part: pytest.approx(part.cost) for part in found} == {"question": 0.001, "other": 0.004}
