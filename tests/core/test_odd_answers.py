@@ -29,7 +29,11 @@ CALLS = int(os.environ.get("RAGMETER_FUZZ_CALLS", "240"))
 CHECK_EVERY = 150
 SEED = 20_261_129
 CLIENTS = ("openai", "anthropic", "groq", "together")
-URLS = {"anthropic": "https://api.anthropic.com", "groq": "https://api.groq.com", "together": "https://api.together.xyz"}
+URLS = {
+    "anthropic": "https://api.anthropic.com",
+    "groq": "https://api.groq.com",
+    "together": "https://api.together.xyz",
+}
 
 
 def usable() -> list[Recording]:
