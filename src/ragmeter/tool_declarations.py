@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ragmeter.shapes.fields import items
+
 DEEPEST = 8
 """Levels of a schema that are written out; what lies deeper counts as `any`."""
 
@@ -63,7 +65,7 @@ def _type(schema: Any, depth: int) -> str:
 
 
 def _object(schema: Mapping[str, Any], depth: int) -> str:
-    required = schema.get("required") or ()
+    required = items(schema.get("required"))
     lines = ["{"]
     for name, value in schema["properties"].items():
         lines += _property(name, value, depth, is_required=name in required)
