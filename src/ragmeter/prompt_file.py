@@ -15,7 +15,7 @@ from ragmeter.model import Chunk, Operation, OperationKind, Request, Response
 from ragmeter.shapes.anthropic_messages import MESSAGES
 from ragmeter.shapes.openai_chat import CHAT, TEXT_COMPLETION
 from ragmeter.shapes.openai_responses import RESPONSES
-from ragmeter.shapes.passages import read_passages
+from ragmeter.shapes.passages import read_passages, take_passages
 
 EXPECTED = (
     'expected the body of a request to a provider ({"model": ..., "messages": [...]}), or '
@@ -100,7 +100,7 @@ def _chunks(given: Any) -> tuple[Chunk, ...]:
         return ()
     if not isinstance(given, list):
         raise PromptFileError(f'"chunks" must be a list: for each chunk {CHUNKS}')
-    chunks = read_passages(given)
+    chunks = read_passages(take_passages(given))
     for chunk in chunks:
         if not chunk.text.strip():
             raise PromptFileError(f'number {chunk.rank + 1} of "chunks" has no text: {CHUNKS}')
