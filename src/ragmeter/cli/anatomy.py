@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
-from math import floor, log10
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +19,7 @@ from rich.text import Text
 from ragmeter import palette, strategy
 from ragmeter.anatomy import Segment
 from ragmeter.dissecting import Dissector
+from ragmeter.dollars import dollars
 from ragmeter.metering import ContextUse, Metered, meter_inference
 from ragmeter.model import Chunk, Fate, KnownChunk, Origin
 from ragmeter.pricebook import PriceBook
@@ -237,14 +237,6 @@ def footnote(picture: Picture) -> str:
 def fate_in_words(fate: Fate, *, is_cited: bool) -> str:
     """A fate, and whether the answer names the chunk."""
     return f"{fate.value} · cited" if is_cited else fate.value
-
-
-def dollars(amount: float | None) -> str:
-    """An amount as people read it: small ones with two figures that count."""
-    if amount is None:
-        return "unpriced"
-    places = 2 if amount >= 1 or amount <= 0 else 1 - floor(log10(amount))
-    return f"${amount:,.{places}f}"
 
 
 def _cells(weights: Sequence[int], width: int) -> list[int]:

@@ -10,7 +10,6 @@ from ragmeter.cli.anatomy import (
     Picture,
     by_origin,
     counted,
-    dollars,
     excerpt,
     fate_in_words,
     footnote,
@@ -20,6 +19,7 @@ from ragmeter.cli.anatomy import (
     shown,
     verdict,
 )
+from ragmeter.dollars import dollars
 from ragmeter.metering import ContextUse
 from ragmeter.model import Fate, Origin
 

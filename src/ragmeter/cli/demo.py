@@ -27,6 +27,7 @@ from ragmeter.demo.program import BASE_MODEL, FINE_TUNED_MODEL, ModelError, Outc
 from ragmeter.demo.server import serving
 from ragmeter.demo.simulation import Latency
 from ragmeter.demo.stores import STORES, MissingPackageError
+from ragmeter.dollars import dollars
 from ragmeter.settings import SettingsError
 
 KEY = "OPENAI_API_KEY"
@@ -199,7 +200,8 @@ def _show(exporters: Exporters, outcome: Outcome, json_file: Path | None, notes:
     screen.print("From the metrics; tokens are per query.\n")
     screen.print(report.render(rows))
     spent = report.spent_outside_queries(metrics)
-    screen.print(f"\nEmbedding the documents cost ${spent:.6f}, once: that is no query.")
+    embedded = f"cost {dollars(spent)}" if spent is not None else "is not priced"
+    screen.print(f"\nEmbedding the documents {embedded}, once: that is no query.")
     screen.print(f"\nThe cost column in PromQL:\n{report.COST_PER_1000_QUERIES}", soft_wrap=True)
     if not live:
         screen.print(f"\n{SIMULATED}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ragmeter import semconv
+from ragmeter.dollars import dollars
 from ragmeter.model import Origin
 from ragmeter.semconv import Metric
 
@@ -94,10 +95,11 @@ def figures(metrics: MetricsData | None) -> tuple[StrategyFigures, ...]:
     return tuple(sorted(rows, key=lambda row: (row.cost_per_1k is None, row.cost_per_1k or 0.0)))
 
 
-def spent_outside_queries(metrics: MetricsData | None) -> float:
-    """US dollars spent for no query: embedding the documents."""
+def spent_outside_queries(metrics: MetricsData | None) -> float | None:
+    """US dollars spent for no query: embedding the documents. `None` where no price is known."""
     queries = _sums(metrics, semconv.QUERIES)
-    return sum(cost for strategy, cost in _sums(metrics, semconv.COST).items() if strategy not in queries)
+    costs = [cost for strategy, cost in _sums(metrics, semconv.COST).items() if strategy not in queries]
+    return sum(costs) if costs else None
 
 
 def render(rows: Sequence[StrategyFigures]) -> RenderableType:
@@ -115,7 +117,7 @@ def render(rows: Sequence[StrategyFigures]) -> RenderableType:
 
 
 COLUMNS: Mapping[str, Callable[[StrategyFigures], str]] = {
-    "cost per\n1K\nqueries": lambda row: _written(row.cost_per_1k, "${:,.4f}", missing="unpriced"),
+    "cost per\n1K\nqueries": lambda row: dollars(row.cost_per_1k, 4),
     "input\ntokens": lambda row: f"{row.input_tokens:,.0f}",
     "context\ntokens": lambda row: f"{row.context_tokens:,.0f}",
     "bloat\nfactor": lambda row: _written(row.bloat_factor, "{:,.1f}"),
@@ -127,8 +129,8 @@ COLUMNS: Mapping[str, Callable[[StrategyFigures], str]] = {
 """The columns beside the strategy, and how a row is written in each. Tokens are per query."""
 
 
-def _written(value: float | None, form: str, missing: str = "-") -> str:
-    return missing if value is None else form.format(value)
+def _written(value: float | None, form: str) -> str:
+    return "-" if value is None else form.format(value)
 
 
 def _points(metrics: MetricsData | None, wanted: Metric) -> Iterator[Any]:
