@@ -75,7 +75,8 @@ class Dissector:
         judged = self._judge(prompt, places, "".join(operation.response.text))
         usage = operation.response.usage
         unread = prompt.unread or _added(operation.response)
-        if usage is not None and usage.input_tokens and unread is None:
+        is_read_once = usage is not None and usage.longest_input is None
+        if usage is not None and usage.input_tokens and is_read_once and unread is None:
             self._calibration.observe(
                 model,
                 tools,
@@ -162,10 +163,11 @@ def _label(text: str, start: int) -> int | None:
 
 
 def _added(response: Response) -> Origin | None:
-    """The origin of what the provider itself has put into the prompt on the way: its file search, its web search."""
+    """The origin of what the provider has put into the prompt itself: its file search, its web search, other tools."""
     if response.retrieved:
         return Origin.CONTEXT
-    return Origin.OTHER if response.usage is not None and response.usage.web_searches else None
+    usage = response.usage
+    return Origin.OTHER if usage is not None and (usage.web_searches or usage.units) else None
 
 
 def _hash_of_tools(prompt: Prompt) -> int:

@@ -66,7 +66,7 @@ def counted(response: Response) -> Response:
         return response
     has_text = any((*response.text, *response.reasoning))
     made = (usage.output_tokens or None) if has_text else usage.output_tokens
-    is_answered = has_text or made or response.finish_reasons
+    is_answered = has_text or made or set(response.finish_reasons) - {"error"}
     given = (usage.input_tokens or None) if is_answered else usage.input_tokens
     known = replace(usage, input_tokens=given, output_tokens=made)
     return replace(response, usage=None if _says_nothing(known) else known)
