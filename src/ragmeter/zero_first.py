@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import wrapt
 from opentelemetry.sdk.metrics.export import (
@@ -107,7 +107,14 @@ class Beginnings:
         return [_zero(point, since, since + at * (until - since) // number) for at in range(number)]
 
 
-class PushedFromZero(wrapt.ObjectProxy[Any]):
+if TYPE_CHECKING:
+    _Proxy = wrapt.ObjectProxy[Any]
+else:
+    # The oldest wrapt cannot be subscripted.
+    _Proxy = wrapt.ObjectProxy
+
+
+class PushedFromZero(_Proxy):
     """An exporter of metrics that stays as it is, but for the zeros before our series."""
 
     def __init__(self, exporter: Any) -> None:

@@ -1,4 +1,4 @@
-"""Whatever a provider answers: no operation is lost, no total falls, nothing passes that an exporter could not write."""
+"""Whatever a provider answers: no operation is lost, no total falls, nothing passes that no exporter could write."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from mutations import mutated
 
 import ragmeter
-from mutations import mutated
 from ragmeter import gate
 from ragmeter.integration import Call, Reading, Target
 from ragmeter.streams import StreamReading
@@ -66,7 +66,7 @@ def totals(seen: Seen) -> dict[tuple[str, Any], float]:
     for name, points in seen.metrics().items():
         for labels, value in points.items():
             numbers = value if isinstance(value, Distribution) else (value,)
-            assert all(math.isfinite(each) and 0 <= each for each in numbers), (name, labels, value)
+            assert all(math.isfinite(each) and each >= 0 for each in numbers), (name, labels, value)
             assert all(len(text) <= gate.LONGEST_NAME for _, text in labels if isinstance(text, str)), (name, labels)
             found |= {(f"{name}/{at}", labels): number for at, number in enumerate(numbers)}
     return found
