@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wrapt
 from typer.testing import CliRunner, Result
 
 from ragmeter.cli import application
@@ -276,6 +277,43 @@ def test_the_doctor_warns_of_a_client_it_cannot_measure(tmp_path: Path, monkeypa
     ended = python(code, "doctor")
     assert ended.returncode == 1
     assert re.search(r"groq .*0 of \d+: nothing", ended.stdout)
+
+
+def test_the_doctor_names_what_calls_meet_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tool whose wrapper stands on the class that apps use is named, with the function it stands in front of."""
+    import openai
+
+    monkeypatch.setattr(openai.OpenAI, "request", wrapt.FunctionWrapper(openai.OpenAI.request, print), raising=False)
+    result = run("doctor")
+    assert result.exit_code == 0, result.output
+    assert "In front of openai._base_client:SyncAPIClient.request stands: openai.OpenAI.request by" in result.stdout
+    assert "not measured" not in result.stdout
+
+
+def test_the_doctor_warns_of_what_leads_past_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function that calls reach instead of ours is named, and what to do about it is said."""
+    monkeypatch.setenv("RAGMETER_ONLY", "groq")
+    (tmp_path / "groq").mkdir()
+    (tmp_path / "groq" / "__init__.py").write_text("")
+    above = "class SyncAPIClient:\n    def request(self): pass\n"
+    (tmp_path / "groq" / "_base_client.py").write_text(above)
+    below = "from groq._base_client import SyncAPIClient\nclass Groq(SyncAPIClient):\n    def request(self): pass\n"
+    (tmp_path / "groq" / "_streaming.py").write_text(below)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nfrom ragmeter.cli import main; main()"
+    ended = python(code, "doctor")
+    assert (
+        "groq._base_client:SyncAPIClient.request stands: groq._streaming.Groq.request by groq._streaming"
+        in ended.stdout
+    )
+    assert "Calls that go there are not measured: call instrument() after that tool is set up." in ended.stdout
+
+
+def test_the_doctor_names_what_a_frozen_app_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Integrations that were left out when an app was frozen into one file are named."""
+    monkeypatch.setitem(sys.modules, "ragmeter.integrations.groq", None)
+    result = run("doctor")
+    assert result.exit_code == 0, result.output
+    assert "This app was frozen without the integrations groq." in result.stdout
 
 
 def test_the_doctor_reads_from_a_page_what_has_no_price() -> None:

@@ -31,11 +31,13 @@ from ragmeter.scopes import QueryHandle, QueryScope, Scopes
 from ragmeter.settings import Settings
 from ragmeter.shapes.passages import read_passages, take_passages
 from ragmeter.status_report import (
+    MISSING,
+    UNKNOWN,
     Status,
     foreign_instrumentations,
-    installed_version,
-    integration_status,
     is_in_range,
+    statuses,
+    version_of,
 )
 from ragmeter.telemetry import Telemetry
 from ragmeter.totals import Attributes
@@ -93,12 +95,19 @@ class Runtime:
 
     def start(self) -> None:
         """Wrap the clients, now or when the app imports them, and follow the providers' flushing and shutting down."""
+        missing = []
         for name in self.settings.integrations:
             try:
-                self._add(integrations.load(name))
+                integration = integrations.find(name)
+                if integration is None:
+                    missing.append(name)
+                else:
+                    self._add(integration)
             except Exception as error:
                 # One integration that cannot be loaded must not cost the others.
                 self.guard.caught(f"loading {name}", error)
+        if missing:
+            logger.warning(MISSING, ", ".join(missing))
         self._follow_tracer_provider()
         self._drain_before_flush(self.providers.meter_provider)
         self._end.listen()
@@ -176,16 +185,12 @@ class Runtime:
 
     def status(self) -> Status:
         """What is patched and how it goes."""
-        wanted = self.settings.integrations
         unpriced = self.accounting.unpriced.most_common()
         return Status(
             version=VERSION,
             active=True,
             exporter=self.providers.description,
-            integrations=tuple(
-                integration_status(integrations.load(name), self.patching.patches, skipped=name not in wanted)
-                for name in integrations.names()
-            ),
+            integrations=statuses(self.patching.patches, self.settings.integrations),
             foreign=foreign_instrumentations(),
             unpriced=tuple(UnpricedModel(system, model, count) for (system, model), count in unpriced),
             internal_errors=sum(self.guard.counts.values()),
@@ -193,6 +198,7 @@ class Runtime:
             waiting=self.worker.waiting,
             full_labels=self.telemetry.caps.full,
             crowded_metrics=self.telemetry.crowded,
+            missing=integrations.missing(),
         )
 
     def forked(self) -> None:
@@ -265,7 +271,7 @@ class Runtime:
 
     def _take_version(self, integration: Integration) -> None:
         """Remember which version of a client is wrapped; one warning when it is none that was tested."""
-        installed = installed_version(integration.distribution)
+        installed = version_of(integration)
         if installed is None:
             return
         tested = is_in_range(installed, integration.tested)
@@ -275,7 +281,7 @@ class Runtime:
             (semconv.CLIENT_VERSION, installed),
             (semconv.CLIENT_RANGE, version_range),
         ] = 1
-        if not tested:
+        if not tested and installed != UNKNOWN:
             first, last = integration.tested
             logger.warning(
                 "ragmeter was tested with %s %s to %s, installed is %s: it is instrumented all the same; "

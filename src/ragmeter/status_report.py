@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
+from ragmeter import integrations
 from ragmeter.accounting import UnpricedModel
 from ragmeter.integration import Integration
 from ragmeter.patching import Patch, PatchState
@@ -23,6 +24,12 @@ FOREIGN = (
     "agentops",
 )
 """Distributions that wrap the same clients; so do registered instrumentations of one of the `FOREIGN_SUBJECTS`."""
+
+MISSING = (
+    "ragmeter: this app was frozen into one file without the integrations %s: what they measure is not measured. "
+    "Let the tool that froze it take in all modules of the package ragmeter.integrations."
+)
+"""What the log says where integrations are missing."""
 
 UNKNOWN = "unknown"
 """The version of a client that is there but tells none."""
@@ -63,7 +70,8 @@ class Status:
     """The state of ragmeter in this process.
 
     New values of `full_labels` are counted under `other`: a label has its number of values, or one of `crowded_metrics`
-    has nearly as many series as the meter provider keeps apart.
+    has nearly as many series as the meter provider keeps apart. `missing` are the integrations without which the app
+    was frozen into one file.
     """
 
     version: str
@@ -77,6 +85,7 @@ class Status:
     waiting: int = 0
     full_labels: tuple[str, ...] = ()
     crowded_metrics: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 def installed_version(distribution: str) -> str | None:
@@ -118,6 +127,14 @@ def integration_status(integration: Integration, patches: Mapping[str, Patch], *
     )
 
 
+def statuses(patches: Mapping[str, Patch], wanted: Container[str]) -> tuple[IntegrationStatus, ...]:
+    """Where every integration stands, those that are not `wanted` as skipped."""
+    found = (integrations.find(name) for name in integrations.names())
+    return tuple(
+        integration_status(each, patches, skipped=each.name not in wanted) for each in found if each is not None
+    )
+
+
 def foreign_instrumentations() -> tuple[str, ...]:
     """Installed distributions that wrap the same clients as we do."""
     from importlib.metadata import entry_points
@@ -146,17 +163,14 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def inactive_status() -> Status:
     """The status before `instrument()`: what is installed and would be wrapped."""
-    from ragmeter import integrations
-
     return Status(
         version=VERSION,
         active=False,
         exporter="not instrumented",
-        integrations=tuple(
-            integration_status(integrations.load(name), {}, skipped=False) for name in integrations.names()
-        ),
+        integrations=statuses({}, integrations.names()),
         foreign=foreign_instrumentations(),
         unpriced=(),
         internal_errors=0,
         overflowed=0,
+        missing=integrations.missing(),
     )

@@ -8,7 +8,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -23,9 +22,11 @@ from ragmeter.exporting import otlp_endpoint
 from ragmeter.otel_environment import Signal, without_secrets
 from ragmeter.patching import PatchState
 from ragmeter.settings import Settings, SettingsError, read_settings
-from ragmeter.status_report import IntegrationStatus, Status
+from ragmeter.status_report import IntegrationStatus, Status, installed_version
 
 PAGE_SECONDS = 5.0
+
+WRAPPED = (PatchState.PATCHED, PatchState.SHADOWED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ def doctor(
     _show_versions(screen, status, settings)
     screen.print(_clients(status))
     _show_absent(screen, status, failures)
+    _show_between(screen, status)
     _show_foreign(screen, status)
     if page is not None:
         _show_page(screen, page)
@@ -139,7 +141,7 @@ def _import_all(integrations: Iterable[IntegrationStatus]) -> dict[str, str]:
 def _show_versions(screen: Console, status: Status, settings: Settings) -> None:
     screen.print(
         f"ragmeter {status.version} · Python {platform.python_version()} · "
-        f"OpenTelemetry {version('opentelemetry-sdk')} · prices {version('genai-prices')}"
+        f"OpenTelemetry {installed_version('opentelemetry-sdk')} · prices {installed_version('genai-prices')}"
     )
     endpoint = otlp_endpoint(Signal.METRICS)
     page = f"http://{settings.prometheus_host}:{settings.prometheus_port}/metrics, for Prometheus"
@@ -161,8 +163,10 @@ def _clients(status: Status) -> Table:
 
 
 def _verdict(integration: IntegrationStatus) -> str:
-    if integration.in_range is None:
+    if integration.installed is None:
         return "not installed"
+    if integration.in_range is None:
+        return "[yellow]version unknown[/]"
     return "[green]in range[/]" if integration.in_range else "[yellow]out of range[/]"
 
 
@@ -172,7 +176,7 @@ def _patched(integration: IntegrationStatus) -> str:
     if _is_skipped(integration):
         return "skipped by the settings"
     states = [target.state for target in integration.targets]
-    count = f"{states.count(PatchState.PATCHED)} of {len(states)}"
+    count = f"{sum(state in WRAPPED for state in states)} of {len(states)}"
     return f"[red]{count}: nothing is measured[/]" if _is_broken(integration) else count
 
 
@@ -183,7 +187,7 @@ def _is_skipped(integration: IntegrationStatus) -> bool:
 def _is_broken(integration: IntegrationStatus) -> bool:
     """Whether a client is installed of which nothing would be measured, against the user's will."""
     states = {target.state for target in integration.targets}
-    return integration.installed is not None and not states & {PatchState.PATCHED, PatchState.SKIPPED}
+    return integration.installed is not None and not states & {*WRAPPED, PatchState.SKIPPED}
 
 
 def _show_absent(screen: Console, status: Status, failures: Mapping[str, str]) -> None:
@@ -198,6 +202,18 @@ def _show_absent(screen: Console, status: Status, failures: Mapping[str, str]) -
             screen.print(f"\n{integration.name} {integration.installed} does not have: {', '.join(absent)}")
     for module, reason in failures.items():
         screen.print(f"\n[red]{module} cannot be imported:[/]", Text(reason))
+
+
+def _show_between(screen: Console, status: Status) -> None:
+    """Say which functions of others calls meet before ours, and which lead past ours."""
+    for target in (target for integration in status.integrations for target in integration.targets if target.between):
+        screen.print(f"\nIn front of {target.path} stands: {', '.join(target.between)}", soft_wrap=True)
+        if target.state == PatchState.SHADOWED:
+            advice = "call instrument() after that tool is set up."
+            screen.print(f"[red]Calls that go there are not measured:[/] {advice}", soft_wrap=True)
+    if status.missing:
+        screen.print(f"\n[red]This app was frozen without the integrations {', '.join(status.missing)}.[/]")
+        screen.print("Let the tool that froze it take in all modules of the package ragmeter.integrations.")
 
 
 def _show_foreign(screen: Console, status: Status) -> None:

@@ -21,6 +21,21 @@ def load(name: str) -> Integration:
     return integration
 
 
+def find(name: str) -> Integration | None:
+    """The same, or `None` in an app that was frozen without its module."""
+    try:
+        return load(name)
+    except ModuleNotFoundError as error:
+        if error.name != f"{__name__}.{name}":
+            raise
+        return None
+
+
+def missing() -> tuple[str, ...]:
+    """The names of the integrations whose modules are not there."""
+    return tuple(name for name in names() if find(name) is None)
+
+
 def _imports_for_freezers() -> None:
     """Never called: tools that freeze an app take in the modules whose imports they find in its code."""
     from ragmeter.integrations import (  # noqa: F401

@@ -1,0 +1,25 @@
+"""What an app frozen by PyInstaller needs of ragmeter beyond its imports: run by PyInstaller, in no app."""
+
+from importlib.metadata import PackageNotFoundError
+
+from PyInstaller.utils.hooks import collect_submodules, copy_metadata  # type: ignore[import-untyped]
+
+from ragmeter import integrations
+
+hiddenimports = [*collect_submodules("ragmeter.integrations"), "genai_prices.data", "genai_prices.data_units"]
+
+# The price library is read from its files, so these lie there as they are.
+module_collection_mode = {"genai_prices": "py"}
+
+# How the versions of the clients, and of the packages that are shown, are known.
+datas = []
+for distribution in (
+    "ragmeter",
+    "genai-prices",
+    "opentelemetry-sdk",
+    *(integrations.load(name).distribution for name in integrations.names()),
+):
+    try:
+        datas += copy_metadata(distribution)
+    except PackageNotFoundError:
+        continue

@@ -1,0 +1,88 @@
+"""An app frozen into one file: what the freezer is told, and what is said where something was left out."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import ragmeter
+
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+
+INSTRUMENT = """
+import logging, sys
+logging.basicConfig(format="%(message)s")
+for name in {missing}:
+    sys.modules[name] = None
+import ragmeter
+from opentelemetry.sdk.metrics import MeterProvider
+ragmeter.instrument(meter_provider=MeterProvider(shutdown_on_exit=False))
+"""
+
+
+def test_the_hook_is_registered():
+    """PyInstaller finds the folder of our hook by its entry point."""
+    (declared,) = tomllib.loads(PROJECT.read_text())["project"]["entry-points"]["pyinstaller40"].items()
+    assert declared[0] == "hook-dirs"
+    (folder,) = importlib.metadata.EntryPoint(*declared, "pyinstaller40").load()()
+    assert (Path(folder) / "hook-ragmeter.py").is_file()
+
+
+def test_an_integration_left_out_is_said_once(watch, monkeypatch, caplog):
+    """Integrations without their modules cost no others; one line names those that are wanted, the status all."""
+    for name in ("anthropic", "groq", "together"):
+        monkeypatch.setitem(sys.modules, f"ragmeter.integrations.{name}", None)
+    with caplog.at_level(logging.WARNING, "ragmeter"):
+        watch(skip=["together"])
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "without the integrations anthropic, groq:" in line
+    status = ragmeter.status()
+    assert status.missing == ("anthropic", "groq", "together")
+    assert "openai" in {each.name for each in status.integrations}
+    assert status.internal_errors == 0
+
+
+def test_the_price_library_left_out_is_said_once():
+    """Without genai-prices the app goes on, and one line says that prices are missing."""
+    environment = {**os.environ, "RAGMETER_LOUD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", INSTRUMENT.format(missing=["genai_prices"])],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "the package genai-prices is not installed with this app" in line
+
+
+def test_a_version_is_known_without_metadata(watch, monkeypatch, caplog):
+    """Where a client's metadata was left out it is measured all the same, under the version it tells itself."""
+    import openai  # noqa: F401 - the app has imported it
+
+    known = importlib.metadata.version
+
+    def version(distribution):
+        if distribution == "openai":
+            raise importlib.metadata.PackageNotFoundError(distribution)
+        return known(distribution)
+
+    installed = known("openai")
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    watch()
+    (status,) = [each for each in ragmeter.status().integrations if each.name == "openai"]
+    assert (status.installed, status.in_range) == (installed, True)
+    monkeypatch.delattr("openai.__version__")
+    (status,) = [each for each in ragmeter.status().integrations if each.name == "openai"]
+    assert (status.installed, status.in_range) == ("unknown", None)
+    assert "patched" in {target.state for target in status.targets}
+    ragmeter.uninstrument()
+    watch()
+    assert not caplog.records
