@@ -177,6 +177,9 @@ class Response:
     `usage_is_early` says that the counts were given before the answer was complete; `pending` that it is still being
     made in the background, so that its usage is not known yet; `retrieved` that the provider itself put documents into
     the prompt; `unanswered` that what came back is no answer of a model at all, such as a page of a proxy.
+
+    `found` is how many of `chunks` each question of a batch of searches got, empty for a single question;
+    `score_is_distance` whether less is nearer, `None` where only the order of the chunks can tell.
     """
 
     model: str | None = None
@@ -190,6 +193,8 @@ class Response:
     text: tuple[str, ...] = ()
     reasoning: tuple[str, ...] = ()
     chunks: tuple[Chunk, ...] = ()
+    found: tuple[int, ...] = ()
+    score_is_distance: bool | None = None
     retrieved: bool = False
     pending: bool = False
     unanswered: bool = False

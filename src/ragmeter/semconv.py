@@ -68,6 +68,7 @@ CHUNK_TOKENS = "ragmeter.chunk.tokens"
 BLOAT_FACTOR = "ragmeter.bloat_factor"
 TOP_K = "ragmeter.search.top_k"
 TOP_SCORE = "ragmeter.search.top_score"
+SCORE_ORDER = "ragmeter.score.order"
 QUERY_OPERATIONS = "ragmeter.query.operations"
 QUERY_NAME = "ragmeter.query.name"
 LABEL = "ragmeter.label"
@@ -96,7 +97,8 @@ FRACTIONS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 RANKS = (1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0)
 COUNTS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 SCORES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
-"""Similarities, distances and keyword scores alike. None below zero: Prometheus then has no sum and no count."""
+"""Similarities, distances and keyword scores alike. None below zero: Prometheus then has no sum and no count, and the
+SDK takes no value below zero."""
 QUERY_SECONDS = (
     0.01,
     0.025,
@@ -119,6 +121,14 @@ QUERY_SECONDS = (
     120.0,
 )
 """Finer than the conventions' set: percentiles of an answer's time are read from these."""
+
+
+class ScoreOrder(StrEnum):
+    """What of a score is nearer to the question: the values of `ragmeter.score.order`."""
+
+    HIGHER = "higher_is_nearer"
+    LOWER = "lower_is_nearer"
+    UNKNOWN = "unknown"
 
 
 class Kind(StrEnum):
@@ -159,6 +169,11 @@ STALE_TOKENS = Metric(
 CHUNKS = Metric("ragmeter.chunks", "{chunk}", "Places of retrieved chunks in prompts, and chunks that reached none")
 CITED_CHUNKS = Metric("ragmeter.chunks.cited", "{chunk}", "Chunks that a marker in the answer names")
 SEARCH_EMPTY = Metric("ragmeter.search.empty", "{search}", "Searches that returned nothing")
+NEGATIVE_SCORES = Metric(
+    "ragmeter.search.score.negative",
+    "{score}",
+    "How far below zero best scores were; their distribution has 0 for them",
+)
 INTERNAL_ERRORS = Metric("ragmeter.internal.errors", "{error}", "Failures inside ragmeter, which the app does not see")
 OVERFLOWED = Metric(
     "ragmeter.overflowed", "{operation}", "Operations recorded without anatomy because the queue was full"
@@ -179,6 +194,7 @@ TOTALS = (
     CHUNKS,
     CITED_CHUNKS,
     SEARCH_EMPTY,
+    NEGATIVE_SCORES,
     INTERNAL_ERRORS,
     OVERFLOWED,
     LABELS_OVERFLOWED,

@@ -12,9 +12,9 @@ from ragmeter import gate, semconv, strategy
 from ragmeter.guard import Guard
 from ragmeter.instruments import Instruments
 from ragmeter.metering import Metered
-from ragmeter.model import Fate, Operation, OperationKind, Origin
+from ragmeter.model import Chunk, Fate, Operation, OperationKind, Origin, Response
 from ragmeter.queries import ContextSum, Entry, QueryReport
-from ragmeter.semconv import Metric
+from ragmeter.semconv import Metric, ScoreOrder
 from ragmeter.totals import OTHER, UNKNOWN, UNSET, Attributes, LabelCaps
 
 NO_EXEMPLAR = Context()
@@ -67,6 +67,7 @@ class Telemetry:
         self._guard = guard
         self._labels = labels
         self._room = instruments.room
+        self._orders: dict[Attributes, ScoreOrder] = {}
         self._released = profile in ("released", "both")
         self._latest = profile in ("latest", "both")
         standard = (*(semconv.RELEASED if self._released else ()), *(semconv.LATEST if self._latest else ()))
@@ -233,7 +234,7 @@ class Telemetry:
                 yield Point(semconv.TOKEN_USAGE, tokens, (*attributes, (semconv.TOKEN_TYPE, kind)), NO_EXEMPLAR)
 
     def _of_search(self, operation: Operation, context: Context, labels: Mapping[str, str]) -> Points:
-        request, chunks = operation.request, operation.response.chunks
+        request = operation.request
         attributes: Attributes = (
             (semconv.DB_SYSTEM, self.caps.bound(semconv.DB_SYSTEM, request.system)),
             (semconv.DB_COLLECTION, self._collection(request.collection)),
@@ -246,11 +247,24 @@ class Telemetry:
         yield Point(semconv.SEARCH_DURATION, operation.duration, (*attributes, *error, *app), context)
         if operation.error_type is not None:
             return
-        yield Point(semconv.SEARCH_RESULTS, len(chunks), (*attributes, *app), context)
-        if not chunks:
-            yield Point(semconv.SEARCH_EMPTY, 1, (*attributes, *app))
-        elif chunks[0].score is not None:
-            yield Point(semconv.SEARCH_SCORE, chunks[0].score, (*attributes, *app), context)
+        for chunks in _questions(operation.response):
+            yield Point(semconv.SEARCH_RESULTS, len(chunks), (*attributes, *app), context)
+            if not chunks:
+                yield Point(semconv.SEARCH_EMPTY, 1, (*attributes, *app))
+            elif chunks[0].score is not None:
+                order = self._order(attributes, chunks, is_distance=operation.response.score_is_distance)
+                yield from _of_score(chunks[0].score, (*attributes, *app, (semconv.SCORE_ORDER, order.value)), context)
+
+    def _order(self, place: Attributes, chunks: tuple[Chunk, ...], *, is_distance: bool | None) -> ScoreOrder:
+        """What is nearer: as the client tells, as the order of the chunks shows, or as it last did in this place."""
+        first, last = chunks[0].score, chunks[-1].score
+        if is_distance is None and first is not None and last is not None and first != last:
+            is_distance = first < last
+        if is_distance is None:
+            return self._orders.get(place, ScoreOrder.UNKNOWN)
+        order = ScoreOrder.LOWER if is_distance else ScoreOrder.HIGHER
+        self._orders[place] = order
+        return order
 
     def _app(self, labels: Mapping[str, str]) -> Attributes:
         return tuple((name, self.caps.bound(name, labels.get(name) or UNSET)) for name in self._labels)
@@ -285,6 +299,20 @@ class Telemetry:
             if request.server_port is not None and OTHER not in (address, port):
                 attributes.append((semconv.SERVER_PORT, request.server_port))
         return tuple(attributes)
+
+
+def _questions(response: Response) -> Iterator[tuple[Chunk, ...]]:
+    """The chunks of each question of a search: of one, or of a batch."""
+    start = 0
+    for number in response.found or (len(response.chunks),):
+        yield response.chunks[start : start + number]
+        start += number
+
+
+def _of_score(score: float, attributes: Attributes, context: Context) -> Points:
+    # The SDK takes no value below zero: such a score is in the first bucket, and its amount in a total of its own.
+    yield Point(semconv.SEARCH_SCORE, max(0.0, score), attributes, context)
+    yield Point(semconv.NEGATIVE_SCORES, max(0.0, -score), attributes)
 
 
 def _latest_tokens(operation: Operation, attributes: Iterable[tuple[str, str | int]]) -> Points:

@@ -127,7 +127,8 @@ def _start_attributes(request: Request) -> Attributes:
 
 def _search_end(operation: Operation) -> Attributes:
     chunks = operation.response.chunks
-    scores = [chunk.score for chunk in chunks if chunk.score is not None]
+    # Of a batch there is no one best score.
+    scores = [chunk.score for chunk in chunks if chunk.score is not None] if len(operation.response.found) < 2 else []
     rows = len(chunks) if operation.error_type is None else None
     return {semconv.DB_ROWS: rows, semconv.TOP_SCORE: scores[0] if scores else None}
 

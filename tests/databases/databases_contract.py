@@ -85,6 +85,14 @@ class DatabaseContract:
         """A search that the database refuses, always with the same words."""
         raise NotImplementedError
 
+    def search_batch(self, database: Any) -> bool:
+        """Two questions in one call, each for a vector that is there; false where there are no batches."""
+        raise NotImplementedError
+
+    def search_below_zero(self, database: Any) -> float:
+        """A search whose best score is below zero; that score."""
+        raise NotImplementedError
+
     def forms(self) -> dict[str, tuple[Any, int]]:
         """Every call form the installed version has: what to do with a database, and how many rows it gives."""
         raise NotImplementedError
@@ -125,11 +133,39 @@ class DatabaseContract:
         assert span.name == f"{attributes['db.operation.name']} shop"
         assert span.kind.name == "CLIENT"
         labels = {"db.system.name": self.system, "db.collection.name": "shop"}
-        for name in ("ragmeter.search.duration", "ragmeter.search.results", "ragmeter.search.score"):
+        for name in ("ragmeter.search.duration", "ragmeter.search.results"):
             assert [dict(key) for key in seen.metric(name)] == [labels], name
+        order = {"ragmeter.score.order": "lower_is_nearer" if self.nearest_score == 0 else "higher_is_nearer"}
+        for name in ("ragmeter.search.score", "ragmeter.search.score.negative"):
+            assert [dict(key) for key in seen.metric(name)] == [labels | order], name
         (key,) = seen.metric("db.client.operation.duration")
         assert dict(key) == labels | {"db.operation.name": attributes["db.operation.name"]}
         assert seen.metric("ragmeter.search.results")[frozenset(labels.items())].total == 2
+
+    def test_each_question_of_a_batch_has_its_own_figures(self, watch):
+        """A batch is one operation; how much it found, and how near, is told for each of its questions."""
+        seen = watch(only=[self.integration])
+        if not self.search_batch(self.database()):
+            pytest.skip("this version searches for one question at a time")
+        assert len(seen.spans()) == 1
+        assert "ragmeter.search.top_score" not in seen.span()
+        assert seen.count("ragmeter.search.duration") == 1
+        assert seen.count("ragmeter.search.results") == 2
+        assert seen.count("ragmeter.search.score") == 2
+        (total,) = [points.total for points in seen.metric("ragmeter.search.score").values()]
+        assert total == pytest.approx(2 * self.nearest_score, abs=1e-6)
+
+    def test_a_score_below_zero_is_counted_without_a_word(self, watch, caplog):
+        """A best score below zero has its place, its sign and its amount, and the SDK has nothing to complain of."""
+        seen = watch(only=[self.integration])
+        score = self.search_below_zero(self.database())
+        assert seen.span()["ragmeter.search.top_score"] == pytest.approx(score)
+        (points,) = seen.metric("ragmeter.search.score").values()
+        (below,) = seen.metric("ragmeter.search.score.negative").values()
+        assert score < 0
+        assert points.count == 1
+        assert points.total - below == pytest.approx(score)
+        assert [record.getMessage() for record in caplog.records if record.name.startswith("opentelemetry")] == []
 
     def test_an_empty_answer_is_counted(self, watch):
         """A search that finds nothing is no error, and is counted as empty."""

@@ -71,6 +71,16 @@ class TestChroma(DatabaseContract):
     def search_wrongly(self, database):
         return database.query(query_embeddings=[[1.0, 0.0, 0.0]], n_results=2)
 
+    def search_batch(self, database):
+        found = database.query(query_embeddings=[[1.0, 0.0], [0.0, 1.0]], n_results=2)
+        return bool(found["ids"])
+
+    def search_below_zero(self, database):
+        client = embedded()
+        made = client.create_collection("products", metadata={"hnsw:space": "ip"}, embedding_function=None)
+        made.add(ids=["1", "2"], embeddings=[[2.0, 0.0], [0.0, 1.0]], documents=["first text", "second text"])
+        return made.query(query_embeddings=[[2.0, 0.0]], n_results=2)["distances"][0][0]
+
     def forms(self):
         vector = [[1.0, 0.0]]
         return {

@@ -53,6 +53,19 @@ class TestQdrant(DatabaseContract):
     def search_wrongly(self, database):
         return database.query_points("gone", query=[1.0, 0.0]) if NEW else database.search("gone", [1.0, 0.0])
 
+    def search_batch(self, database):
+        vectors = ([1.0, 0.0], [0.0, 1.0])
+        if NEW:
+            requests = [models.QueryRequest(query=vector, limit=2, with_payload=True) for vector in vectors]
+            return bool(database.query_batch_points("shop", requests))
+        return bool(database.search_batch("shop", [models.SearchRequest(vector=each, limit=2) for each in vectors]))
+
+    def search_below_zero(self, database):
+        opposite = [-1.0, -1.0]
+        if NEW:
+            return database.query_points("shop", query=opposite).points[0].score
+        return database.search("shop", opposite)[0].score
+
     def forms(self):
         only_b = models.Filter(must=[models.FieldCondition(key="kind", match=models.MatchValue(value="b"))])
         found = {}
@@ -133,6 +146,65 @@ def test_the_text_is_found_in_any_payload(payload):
 def test_a_payload_without_text_has_none(payload):
     """Without a text there is none, and nothing fails."""
     assert text_in(payload) in ("", "not json")
+
+
+DISTANCES = {"COSINE": "higher_is_nearer", "DOT": "higher_is_nearer", "EUCLID": "lower_is_nearer"}
+
+
+@pytest.mark.parametrize(("distance", "order"), DISTANCES.items())
+def test_the_order_of_the_points_tells_what_a_score_is(watch, distance, order):
+    """Whether more or less is nearer is seen from the points, and remembered for answers that have only one."""
+    client = QdrantClient(":memory:")
+    client.create_collection("shop", models.VectorParams(size=2, distance=models.Distance[distance]))
+    client.upsert("shop", POINTS)
+    seen = watch(only=["qdrant"])
+    search = client.query_points if NEW else client.search
+    search("shop", [1.0, 0.0], limit=1)
+    search("shop", [1.0, 0.0], limit=3)
+    search("shop", [1.0, 0.0], limit=1)
+    told = {dict(key)["ragmeter.score.order"]: points.count for key, points in seen.metric(SCORE).items()}
+    assert told == {"unknown": 1, order: 2}
+
+
+SCORE = "ragmeter.search.score"
+
+
+@pytest.mark.skipif(not NEW, reason="this version has no queries without a question")
+def test_a_listing_is_no_search(watch):
+    """A query for nothing, for a sample or by a field gives points that nothing was asked of: no search, no score."""
+    client = TestQdrant().database()
+    seen = watch(only=["qdrant"])
+    client.query_points("shop")
+    client.query_points_groups("shop", group_by="kind")
+    client.query_batch_points("shop", [models.QueryRequest(limit=2), models.QueryRequest(limit=1)])
+    for listing in listings():
+        client.query_points("shop", query=listing)
+    assert seen.spans() == ()
+    assert seen.metric(SCORE) == {}
+
+
+def listings():
+    if hasattr(models, "SampleQuery"):
+        yield models.SampleQuery(sample=models.Sample.RANDOM)
+    yield models.OrderByQuery(order_by="kind")
+
+
+@pytest.mark.skipif(not NEW, reason="this version has no queries without a question")
+def test_of_a_batch_only_the_questions_count(watch):
+    """Of a batch with a listing and a question that finds nothing, the two questions are told, and the listing not."""
+    nobody = models.Filter(must=[models.FieldCondition(key="kind", match=models.MatchValue(value="none"))])
+    requests = [
+        models.QueryRequest(query=[1.0, 0.0], limit=2, with_payload=True),
+        models.QueryRequest(limit=2, with_payload=True),
+        models.QueryRequest(query=[1.0, 0.0], filter=nobody),
+    ]
+    client = TestQdrant().database()
+    seen = watch(only=["qdrant"])
+    client.query_batch_points("shop", requests)
+    assert seen.span()["db.response.returned_rows"] == 2
+    assert seen.count("ragmeter.search.results") == 2
+    assert seen.total("ragmeter.search.empty") == 1
+    assert seen.count(SCORE) == 1
 
 
 async def test_searches_gathered_and_cancelled_lose_nothing(watch):

@@ -31,6 +31,7 @@ PROMISED = {
     "ragmeter.chunks": "ragmeter_chunks_total",
     "ragmeter.chunks.cited": "ragmeter_chunks_cited_total",
     "ragmeter.search.empty": "ragmeter_search_empty_total",
+    "ragmeter.search.score.negative": "ragmeter_search_score_negative_total",
     "ragmeter.internal.errors": "ragmeter_internal_errors_total",
     "ragmeter.overflowed": "ragmeter_overflowed_total",
     "ragmeter.labels.overflowed": "ragmeter_labels_overflowed_total",

@@ -36,14 +36,21 @@ def hold(result: Any) -> dict[str, tuple[tuple[Any, ...], ...]]:
 
 
 def read_result(columns: dict[str, tuple[tuple[Any, ...], ...]]) -> Response:
-    """The hits of every question, nearest first; `score` is Chroma's distance (lower is nearer) or a search's score."""
+    """The hits of every question, nearest first; `score` is Chroma's distance (less is nearer) or a search's score.
+
+    Distances are what `query` gives in every space: of an inner product it gives 1 minus it, which may be negative.
+    """
     chunks: list[Chunk] = []
     for question, ids in enumerate(columns["ids"]):
         texts, distances, scores = (_row(columns[name], question) for name in ("documents", "distances", "scores"))
         values = distances or scores or repeat(None)
         for rank, (identifier, text, value) in enumerate(zip(ids, texts or repeat(None), values, strict=False)):
             chunks.append(Chunk(text or "", identifier, score_of(value), rank))
-    return Response(chunks=tuple(chunks))
+    return Response(
+        chunks=tuple(chunks),
+        found=tuple(len(ids) for ids in columns["ids"]),
+        score_is_distance=True if columns["distances"] else None,
+    )
 
 
 def _row(column: tuple[tuple[Any, ...], ...], question: int) -> tuple[Any, ...]:

@@ -1,17 +1,19 @@
 """qdrant-client: every form of search on embedded, REST and gRPC clients, sync and async.
 
-`scroll` and `retrieve` read points by filter or id and rank nothing: they are no searches.
+`scroll` and `retrieve` read points by filter or id and rank nothing: they are no searches. Nor is a query for nothing,
+for a sample or for an order by a field, which lists points with a score of 1 for each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ragmeter.integration import Call, Integration, Reader, Reading, Target
 from ragmeter.model import OperationKind, Request, Response
-from ragmeter.shapes.fields import field
+from ragmeter.shapes.fields import field, items
 from ragmeter.shapes.passages import Passage, read_passages, score_of, take_payload
 
 METHODS = (
@@ -30,8 +32,19 @@ METHODS = (
 DEFAULT_LIMIT = 10
 
 
-def read_search(method: str, call: Call) -> Reading:
+QUERIES = {"query_points": 1, "query_points_groups": 2}
+"""Methods that search for a `query` or list without one, and its position."""
+
+BATCH = "query_batch_points"
+LISTINGS = ("order_by", "sample")
+"""Fields that only those queries have which rank by nothing."""
+
+
+def read_search(method: str, call: Call) -> Reading | None:
     """Read a call of any search method: the collection comes first, by position or by name."""
+    asked = [is_search(query) for query in queries_of(method, call)]
+    if asked and not any(asked):
+        return None
     limit = call.keywords.get("limit", None if "batch" in method or len(call.arguments) > 2 else DEFAULT_LIMIT)
     request = Request(
         kind=OperationKind.SEARCH,
@@ -40,34 +53,53 @@ def read_search(method: str, call: Call) -> Reading:
         method=method,
         top_k=limit if isinstance(limit, int) else None,
     )
-    return Reading(request, READER)
+    return Reading(request, READER if all(asked) else replace(READER, hold=partial(hold, asked=tuple(asked))))
 
 
-def rankings(result: Any) -> Iterator[tuple[Any, ...]]:
-    """The ranked lists in a result: one, one for each question of a batch, or one for each group."""
-    if (points := field(result, "points")) is not None:
-        yield tuple(points)
-    elif (groups := field(result, "groups")) is not None:
-        for group in groups:
-            yield tuple(field(group, "hits", ()))
-    elif isinstance(result, list) and result and hasattr(result[0], "payload"):
-        yield tuple(result)
-    elif isinstance(result, list):
-        for answer in result:
-            yield from rankings(answer)
+def queries_of(method: str, call: Call) -> Sequence[Any]:
+    """The queries of a method that may list as well as search; none of those that only search."""
+    if method == BATCH:
+        return [field(request, "query") for request in items(call.argument(1, "requests"))]
+    if method in QUERIES:
+        return [call.argument(QUERIES[method], "query")]
+    return ()
 
 
-def hold(result: Any) -> tuple[tuple[Passage, ...], ...]:
-    """The immutable leaves of the hits of every question: an app may change their payloads."""
+def is_search(query: Any) -> bool:
+    """Whether a query ranks points by something."""
+    return query is not None and all(field(query, name) is None for name in LISTINGS)
+
+
+def hold(result: Any, asked: tuple[bool, ...] = ()) -> tuple[tuple[Passage, ...], ...]:
+    """The immutable leaves of the hits of each question that is a search: an app may change their payloads."""
+    answers = list(questions(result))
+    if len(answers) == len(asked):
+        answers = [answer for answer, is_asked in zip(answers, asked, strict=True) if is_asked]
     return tuple(
         tuple([Passage(take_payload(hit.payload), str(hit.id), score_of(hit.score)) for hit in hits])
-        for hits in rankings(result)
+        for hits in answers
     )
 
 
+def questions(result: Any) -> Iterator[list[Any]]:
+    """The hits of each question, best first: one list, one for each of a batch; groups are of one question."""
+    if (points := field(result, "points")) is not None:
+        yield list(points)
+    elif (groups := field(result, "groups")) is not None:
+        yield [hit for group in list(groups) for hit in field(group, "hits", ())]
+    elif isinstance(result, list) and result and hasattr(result[0], "payload"):
+        yield list(result)
+    elif isinstance(result, list) and not result:
+        yield []
+    elif isinstance(result, list):
+        for answer in list(result):
+            yield from questions(answer)
+
+
 def read_result(held: tuple[tuple[Passage, ...], ...]) -> Response:
-    """The hits of every question, best first."""
-    return Response(chunks=tuple(chunk for hits in held for chunk in read_passages(hits)))
+    """The hits of every question, best first. Only their order tells what nearer is: the client does not."""
+    chunks = tuple(chunk for hits in held for chunk in read_passages(hits))
+    return Response(chunks=chunks, found=tuple(len(hits) for hits in held))
 
 
 READER = Reader(read_result, hold=hold)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ragmeter import gate
 from ragmeter.leaves import leaves_of
 from ragmeter.model import Chunk
 from ragmeter.shapes.fields import field
@@ -87,11 +88,15 @@ def read_passages(passages: Sequence[Passage], collection: str | None = None) ->
 
 
 def score_of(value: Any) -> float | None:
-    """A score as a number, also from the numeric types of array libraries; `None` when there is none."""
+    """A score as a number, also from the numeric types of array libraries.
+
+    `None` when there is none: what is not finite, or as large as libraries fill missing rows with, ranks nothing.
+    """
     try:
-        return None if value is None else float(value)
-    except (TypeError, ValueError):
+        score = None if value is None else float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
+    return score if score is not None and abs(score) < gate.MOST else None
 
 
 def _node_text(node: str) -> str:
