@@ -20,6 +20,7 @@ OPERATION = label_name(semconv.OPERATION_NAME)
 COLLECTION = label_name(semconv.DB_COLLECTION)
 DATABASE = label_name(semconv.DB_SYSTEM)
 ERROR = label_name(semconv.ERROR_TYPE)
+SCORE_ORDER = label_name(semconv.SCORE_ORDER)
 
 MINUTE = "60"
 HOUR = "3600"

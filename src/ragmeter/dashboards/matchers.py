@@ -6,6 +6,7 @@ from ragmeter import strategy
 from ragmeter.dashboards import expressions as promql
 from ragmeter.metering import SINGLE_PART
 from ragmeter.model import INFERENCES, Fate, OperationKind, Origin, PriceState
+from ragmeter.semconv import ScoreOrder
 
 
 def _any_of(label: str, *values: str) -> str:
@@ -38,6 +39,8 @@ TO_BE_PRICED = _not(promql.OPERATION, OperationKind.SEARCH)
 IS_UNPRICED = promql.equals(promql.PRICE_STATE, PriceState.UNPRICED)
 IS_ESTIMATED = promql.equals(promql.PRICE_STATE, PriceState.ESTIMATED)
 FAILED = _not(promql.ERROR, "")
+IS_DISTANCE = promql.equals(promql.SCORE_ORDER, ScoreOrder.LOWER)
+IS_NO_DISTANCE = _not(promql.SCORE_ORDER, ScoreOrder.LOWER)
 
 OF_QUERIES = _not(promql.STRATEGY, strategy.NONE)
 """Without what no query asked for, such as the embedding of documents."""

@@ -191,25 +191,35 @@ def _results(within: Scope) -> tuple[Panel, ...]:
         ),
         bands(
             "Scores of the best chunk",
-            "How many searches had their best chunk in which band. Where scores are distances, less is better.",
-            within.rate(semconv.SEARCH_SCORE, "le", ending="_bucket"),
+            "How many searches had their best chunk in which band. Where a database gives distances only, it is those: "
+            "less is nearer then. The lowest band holds what is below zero as well.",
+            _bands_of_scores(within),
             NUMBER,
         ),
         lines(
             "Mean score of the best chunk",
-            "A fall tells of questions that the documents do not answer, or of a changed embedding model.",
-            [
-                Query(
-                    promql.per(
-                        within.rate(semconv.SEARCH_SCORE, *PLACE, ending="_sum"),
-                        within.rate(semconv.SEARCH_SCORE, *PLACE, ending="_count"),
-                    ),
-                    legend(*PLACE),
-                )
-            ],
+            "Where higher is nearer, a fall tells of questions that the documents do not answer, or of a changed "
+            "embedding model; where lower is nearer, such as with distances, a rise does.",
+            [Query(_mean_score(within), legend(*PLACE, promql.SCORE_ORDER))],
             NUMBER,
         ),
     )
+
+
+def _bands_of_scores(within: Scope) -> str:
+    """The searches of each band; scores and distances never in one picture."""
+    scores, distances = (
+        within.rate(semconv.SEARCH_SCORE, "le", where=(which,), ending="_bucket")
+        for which in (match.IS_NO_DISTANCE, match.IS_DISTANCE)
+    )
+    return f"{scores} or {distances}"
+
+
+def _mean_score(within: Scope) -> str:
+    of = (*PLACE, promql.SCORE_ORDER)
+    above = within.rate(semconv.SEARCH_SCORE, *of, ending="_sum")
+    below = promql.or_zero(within.rate(semconv.NEGATIVE_SCORES, *of), above)
+    return promql.per(f"({above} - {below})", within.rate(semconv.SEARCH_SCORE, *of, ending="_count"))
 
 
 def _money(within: Scope) -> tuple[Panel, ...]:

@@ -55,6 +55,7 @@ WITH_COLLECTION = frozenset(
         semconv.SEARCH_RESULTS,
         semconv.SEARCH_EMPTY,
         semconv.SEARCH_SCORE,
+        semconv.NEGATIVE_SCORES,
         semconv.CONTEXT_TOKENS,
         semconv.CONTEXT_COST,
         semconv.STALE_TOKENS,

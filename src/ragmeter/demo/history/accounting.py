@@ -13,7 +13,7 @@ from ragmeter.demo.history.queries import FATES, Answers, Batch, Chunks, Searche
 from ragmeter.demo.history.shop import EMBEDDING, Model, Price, Stream
 from ragmeter.demo.history.traffic import Bools, Floats, Ints
 from ragmeter.model import Fate, OperationKind, Origin, PriceState
-from ragmeter.semconv import Metric
+from ragmeter.semconv import Metric, ScoreOrder
 
 MILLION = 1e6
 UNKNOWN = "unknown"
@@ -200,7 +200,10 @@ def _of_searches(stream: Stream, searches: Searches) -> Iterator[Posting]:
     made, found = ~searches.failed, searches.results > 0
     yield Observed(semconv.SEARCH_RESULTS, (*of_database, *app), searches.at[made], searches.results[made])
     yield _one(semconv.SEARCH_EMPTY, (*of_database, *app), searches.at[made & ~found])
-    yield Observed(semconv.SEARCH_SCORE, (*of_database, *app), searches.at[found], searches.score[found])
+    # The demo's database compares by cosine.
+    score = (*of_database, *app, (semconv.SCORE_ORDER, ScoreOrder.HIGHER.value))
+    yield Observed(semconv.SEARCH_SCORE, score, searches.at[found], searches.score[found])
+    yield Added(semconv.NEGATIVE_SCORES, score, searches.at[found], np.maximum(0.0, -searches.score[found]))
     yield from _of_embedding_calls(searches.at, searches.embedded, searches.embedding_seconds)
 
 
