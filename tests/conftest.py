@@ -6,10 +6,15 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 
 pytest.register_assert_rewrite("clients", "contract", "recorded", "telemetry_seen", "wire")
+
+# A limit of time fails on a busy machine, and says nothing of the code.
+hypothesis.settings.register_profile("ragmeter", deadline=None)
+hypothesis.settings.load_profile("ragmeter")
 
 # What most users have is tested; the tests of exact counts ask for them.
 os.environ.setdefault("RAGMETER_EXACT_TOKENS", "false")
