@@ -203,7 +203,7 @@ def test_one_colour_means_one_thing(name):
     """A series that bears the name of a strategy, an origin or a fate has its colour from the palette."""
     meanings = {
         **palette.STRATEGIES,
-        **{origin.value: colour for origin, colour in palette.ORIGINS.items()},
+        **palette.PARTS,
         **{fate.value: colour for fate, colour in palette.FATES.items()},
     }
     for panel in panels(dashboards()[name]):
@@ -211,6 +211,35 @@ def test_one_colour_means_one_thing(name):
             for each in override["properties"]:
                 if each["id"] == "color" and override["matcher"]["options"] in meanings:
                     assert each["value"]["fixedColor"] == meanings[override["matcher"]["options"]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_small_money_is_not_written_as_none(name):
+    """No amount has a fixed number of places: Grafana gives each the figures that count, so $0.003 is not $0.00."""
+    for panel in panels(dashboards()[name]):
+        defaults, overrides = panel["fieldConfig"]["defaults"], panel["fieldConfig"]["overrides"]
+        fields = [defaults, *({each["id"]: each["value"] for each in override["properties"]} for override in overrides)]
+        assert not [field for field in fields if field.get("unit") == "currencyUSD" and "decimals" in field]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_axis_of_a_graph_of_zeros_is_short(name):
+    """Every axis has an end that is near, or 1: without one Grafana draws zeros on an axis up to 100, or 10,000 %."""
+    for panel in panels(dashboards()[name]):
+        if panel["type"] in ("timeseries", "barchart"):
+            assert 0 < panel["fieldConfig"]["defaults"]["custom"]["axisSoftMax"] <= 1, panel["title"]
+
+
+def test_the_most_wasteful_have_a_name_without_labels():
+    """Where no labels are declared, the rows of the most wasteful are strategies."""
+    (panel,) = (
+        panel
+        for panel in panels(boards(Options(labels=()))["ragmeter-context-bloat"])
+        if panel["title"] == "The most wasteful"
+    )
+    organized = panel["transformations"][-1]["options"]
+    assert organized["renameByName"]["ragmeter_strategy"] == "Strategy"
+    assert all("by (ragmeter_strategy)" in target["expr"] for target in panel["targets"])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -195,6 +195,25 @@ def test_parts_of_the_change_sum_to_it(past):
         assert sum(part.value for part in parts) == pytest.approx(whole.value, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("window", "compare", "is_another_time"),
+    [("6h", "1d", True), ("24h", "1d", True), ("2d", "1d", False), ("2d", "7d", True), ("13d", "7d", False)],
+)
+def test_only_another_time_is_compared_with(past, window, compare, is_another_time):
+    """`Why did it change?` shows no change where the range reaches into the one before, in no panel and no column."""
+    compared = [
+        query
+        for query in panel_queries()
+        if query.dashboard == "ragmeter-change" and "$compare" in query.expression and "$__range" in query.expression
+    ]
+    # The column `Now` takes only names from the time before.
+    before = [query for query in compared if not re.fullmatch("By .+ A", query.place)]
+    assert len(before) > 10
+    for query in before:
+        filled = query.filled(rate="8m", window=window, compare=compare)
+        assert bool(past.client.query(filled, at=past.period.end.timestamp())) == is_another_time, query
+
+
 def test_embedding_documents_makes_no_call_longer(past):
     """`Tokens for each call` is what providers reported of model calls, also in the hour of the nightly ingestion."""
     by_name = {str(query): query for query in panel_queries()}

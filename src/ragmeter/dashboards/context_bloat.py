@@ -56,7 +56,6 @@ def board(options: Options) -> Board:
             Section("Where is the waste?", (_worst(within), _stale(within), _cache(within))),
             Section("Over the last month", _month(within)),
         ),
-        since="now-7d",
     )
 
 

@@ -262,7 +262,7 @@ def rows_of(
     sorted_by: str = "",
     missing: str = "",
 ) -> Panel:
-    """A table: a row for each combination of the labels `keys` (label -> heading), a column for each query."""
+    """A table: a row for each combination of the labels `keys` (label -> heading), the first one in `colours`."""
     panel = (
         _framed(table.Panel(), title, description, unit="", width=width, height=height)
         .show_header(True)
@@ -293,9 +293,8 @@ def rows_of(
         panel.sort_by([common.TableSortByFieldState().display_name(sorted_by).desc(True)])
     if missing:
         panel.no_value(missing)
-    for heading in keys.values():
-        if colours:
-            panel.override_by_name(heading, [_text_colours(colours), _coloured_text()])
+    if colours:
+        panel.override_by_name(next(iter(keys.values())), [_text_colours(colours), _coloured_text()])
     return panel
 
 

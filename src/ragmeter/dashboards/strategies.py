@@ -43,7 +43,6 @@ def board(options: Options) -> Board:
             Section("Over time", _over_time(within)),
             Section("The third way: trim the context", (_savings(within), _saved_over_time(within))),
         ),
-        since="now-7d",
     )
 
 
@@ -66,11 +65,9 @@ def _table(within: Scope) -> Panel:
         {BY: "Strategy"},
         (
             Column("Cost", _for_1000(within.grown(semconv.COST, BY), within), DOLLARS),
+            Column("of it input", _for_1000(within.grown(semconv.COST, BY, where=(match.IS_INPUT,)), within), DOLLARS),
             Column(
-                "of it input", _for_1000(within.grown(semconv.COST, BY, where=(match.IS_INPUT,)), within), DOLLARS, 4
-            ),
-            Column(
-                "of it output", _for_1000(within.grown(semconv.COST, BY, where=(match.IS_OUTPUT,)), within), DOLLARS, 4
+                "of it output", _for_1000(within.grown(semconv.COST, BY, where=(match.IS_OUTPUT,)), within), DOLLARS
             ),
             Column("Model calls", _for_1000(calls, within), COUNT, 0),
             Column("Input tokens", _for_1000(_tokens(within, match.IS_INPUT), within), COUNT, 0),
