@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ragmeter.dashboards.alerts import alerts
+from ragmeter.dashboards.alerts import DOLLARS, alerts
 from ragmeter.dashboards.options import Options
-from ragmeter.dashboards.rules import Alert
+from ragmeter.dashboards.rule_files import rule_file
+from ragmeter.dashboards.rules import Alert, Group, Severity
 
 from . import histories
 from .histories import Incident
@@ -97,6 +98,18 @@ def test_each_incident_raises_its_alert_and_no_other(promtool: Promtool, rules: 
         ),
     )
     outcome = promtool.test(tmp_path, rules.values(), together(histories.TWO_DAYS, end), firing=firing, queries=queries)
+    assert outcome.passed, outcome.output
+
+
+@pytest.mark.parametrize(("dollars", "written"), [("37.8", "$37.80"), ("0.0031234", "$0.0031"), ("0.1", "$0.10")])
+def test_small_amounts_keep_their_figures(promtool: Promtool, tmp_path: Path, dollars: str, written: str):
+    """An alert of a service that costs little says how little: to the cent, or with two figures that count."""
+    rule = Alert("Told", f"vector({dollars})", "0m", Severity.INFO, f"${DOLLARS}", f"${DOLLARS}", "told")
+    file = tmp_path / "rules.yaml"
+    file.write_text(rule_file([Group("told", "1m", (rule,))], Options().runbooks))
+    texts = {"summary": written, "description": written, "runbook_url": f"{Options().runbooks}#told"}
+    told = {"exp_labels": {"severity": "info"}, "exp_annotations": texts}
+    outcome = promtool.test(tmp_path, [file], {"up": "1x5"}, firing=[Firing(2, "Told", (told,))])
     assert outcome.passed, outcome.output
 
 
