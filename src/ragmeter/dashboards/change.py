@@ -42,6 +42,8 @@ from ragmeter.dashboards.scope import ALIKE, BEFORE, FINE, RANGE, ROUGH, Scope, 
 
 COMPARISONS = {"1d": "the day before", "7d": "the week before"}
 HOURLY = "1h"
+NANO = "1e-9"
+"""Of a dollar or a token: what is less is noise of the arithmetic."""
 SHORT = {promql.STRATEGY: "strategy", promql.MODEL: "model"}
 Grown = Callable[[str], str]
 """PromQL of a total, given the offset: of the range itself with "", of the time before with `BEFORE`."""
@@ -101,7 +103,7 @@ def _parts(within: Scope, window: str) -> dict[str, str]:
         def factor(offset: str) -> str:
             return grown(offset) if of is None else f"({grown(offset)} / {of(offset)})"
 
-        return promql.where(f"{mean} * ln({factor('')} / {factor(BEFORE)})", is_comparable)
+        return promql.where(f"round({mean} * ln({factor('')} / {factor(BEFORE)}), {NANO})", is_comparable)
 
     queries, calls, tokens = totals["queries"], totals["calls"], totals["tokens"]
     return dict(
@@ -230,7 +232,7 @@ def _by_part(within: Scope) -> tuple[Panel, ...]:
         changes(
             title,
             f"{what} more or less than before, by the part of the prompt or answer.",
-            f"sort_desc({times}{changed(metric)})",
+            f"sort_desc(round({times}{changed(metric)}, {NANO}))",
             promql.PART,
             unit,
             colours=palette.PARTS,
