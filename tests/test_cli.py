@@ -317,13 +317,15 @@ def test_the_doctor_names_what_a_frozen_app_lacks(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_doctor_reads_from_a_page_what_has_no_price() -> None:
-    """The page of a running app names its unpriced models, the number of their calls, and our own failures."""
+    """The page of a running app names its unpriced models with their calls, our own failures, and labels that are full."""
     page = """# TYPE ragmeter_operations_total counter
 ragmeter_operations_total{gen_ai_response_model="gpt-4o",gen_ai_provider_name="a",ragmeter_price_state="priced"} 7.0
 ragmeter_operations_total{gen_ai_response_model="m",gen_ai_provider_name="b",ragmeter_price_state="unpriced",x="1"} 2.0
 ragmeter_operations_total{gen_ai_response_model="m",gen_ai_provider_name="b",ragmeter_price_state="unpriced",x="2"} 3.0
 # TYPE ragmeter_internal_errors_total counter
 ragmeter_internal_errors_total{ragmeter_place="reading a response"} 4.0
+# TYPE ragmeter_labels_overflowed_total counter
+ragmeter_labels_overflowed_total{ragmeter_label="team"} 6.0
 """
 
     class Page(BaseHTTPRequestHandler):
@@ -343,6 +345,7 @@ ragmeter_internal_errors_total{ragmeter_place="reading a response"} 4.0
     assert "Unpriced models: b m (5 calls)" in result.stdout
     assert "gpt-4o" not in result.stdout
     assert "reading a response (4)" in result.stdout
+    assert "under `other`: team (6 times)" in result.stdout
 
 
 @pytest.mark.parametrize("url", ["file:///etc/hostname", "http://127.0.0.1:9/metrics"])

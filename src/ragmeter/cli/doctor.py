@@ -6,9 +6,10 @@ import importlib
 import platform
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich import box
@@ -31,11 +32,15 @@ WRAPPED = (PatchState.PATCHED, PatchState.SHADOWED)
 
 @dataclass(frozen=True, slots=True)
 class PageReport:
-    """What the `/metrics` page of a running app says about its health: calls without a price, and failures of ours."""
+    """What the `/metrics` page of a running app says about its health: calls without a price, and failures of ours.
+
+    `full_labels` are those with values under `other`, and how often that was.
+    """
 
     unpriced: Mapping[str, int]
     internal_errors: Mapping[str, int]
     overflowed: int
+    full_labels: Mapping[str, int]
 
 
 class PageError(RuntimeError):
@@ -105,19 +110,22 @@ def read_page(url: str) -> PageReport:
         samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     except (OSError, ValueError) as error:
         raise PageError(f"--metrics: {url} cannot be read: {error}") from error
-    unpriced: dict[str, int] = {}
-    errors: dict[str, int] = {}
-    overflowed = 0
+    unpriced = [sample for sample in samples if sample.labels.get(_label(semconv.PRICE_STATE)) == "unpriced"]
+    return PageReport(
+        _counted(unpriced, semconv.OPERATIONS, semconv.PROVIDER_NAME, semconv.RESPONSE_MODEL),
+        _counted(samples, semconv.INTERNAL_ERRORS, semconv.PLACE),
+        sum(_counted(samples, semconv.OVERFLOWED).values()),
+        _counted(samples, semconv.LABELS_OVERFLOWED, semconv.LABEL),
+    )
+
+
+def _counted(samples: Iterable[Any], metric: semconv.Metric, *labels: str) -> dict[str, int]:
+    """The counts of a metric by the values of labels."""
+    counts: Counter[str] = Counter()
     for sample in samples:
-        if sample.name == _total(semconv.OPERATIONS) and sample.labels.get(_label(semconv.PRICE_STATE)) == "unpriced":
-            labels = (sample.labels.get(_label(name), "") for name in (semconv.PROVIDER_NAME, semconv.RESPONSE_MODEL))
-            model = " ".join(labels)
-            unpriced[model] = unpriced.get(model, 0) + int(sample.value)
-        elif sample.name == _total(semconv.INTERNAL_ERRORS):
-            errors[sample.labels.get(_label(semconv.PLACE), "")] = int(sample.value)
-        elif sample.name == _total(semconv.OVERFLOWED):
-            overflowed = int(sample.value)
-    return PageReport(unpriced, errors, overflowed)
+        if sample.name == _total(metric):
+            counts[" ".join(sample.labels.get(_label(name), "") for name in labels)] += int(sample.value)
+    return dict(counts)
 
 
 def _import_all(integrations: Iterable[IntegrationStatus]) -> dict[str, str]:
@@ -230,6 +238,10 @@ def _show_page(screen: Console, page: PageReport) -> None:
     errors = ", ".join(f"{place} ({number})" for place, number in page.internal_errors.items())
     screen.print(f"Failures inside ragmeter: {errors or 'none'}")
     screen.print(f"Calls recorded without anatomy, as the queue was full: {page.overflowed}")
+    full = ", ".join(f"{label} ({number} times)" for label, number in page.full_labels.items())
+    screen.print(f"Labels with values under `other`: {full or 'none'}")
+    if full:
+        screen.print("They have more values than max_label_values, or more series than the meter provider keeps apart.")
 
 
 def _label(name: str) -> str:
