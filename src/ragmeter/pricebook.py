@@ -27,7 +27,7 @@ __all__ = ["PriceBook", "PriceTable", "PriceTableError", "card_of", "check_alias
 
 logger = logging.getLogger("ragmeter")
 
-STANDARD_TIERS = (None, "default", "standard", "auto", "on_demand", "performance", "standard_only")
+STANDARD_TIERS = (None, "default", "standard", "auto", "on_demand", "standard_only")
 MINUTE = 60_000_000_000
 MOST_KEPT = 4_096
 
@@ -121,7 +121,8 @@ class PriceBook:
     def _tell(self, operation: Operation) -> None:
         """One line a process for the first model without a price, and the setting that gives it one."""
         usage = operation.response.usage
-        if self._told or usage is None or usage.reported_cost is not None:
+        has_cost = usage is not None and usage.reported_cost is not None
+        if self._told or has_cost or operation.error_type is not None:
             return
         self._told = True
         system, model = operation.request.system, operation.model or "unknown"
@@ -142,11 +143,10 @@ def check_aliases(prices: PriceTable, *, builtin: bool = True) -> None:
     for name, entry in prices.items():
         if not isinstance(entry, str) or entry_of(prices, entry) is not None or _row_of(entry) is not None:
             continue
-        if library is not None and library.mentions(entry):
-            continue
         known = [*(other for other, row in prices.items() if not isinstance(row, str))]
         known += library.model_ids() if library is not None else ()
-        if close := get_close_matches(entry, known, n=1, cutoff=CLOSE):
+        close = get_close_matches(entry, known, n=1, cutoff=CLOSE)
+        if close and not (library is not None and library.mentions(entry)):
             raise PriceTableError(
                 f"prices[{name!r}]: no price is known for the model {entry!r}; did you mean {close[0]!r}? "
                 f"Otherwise give its own: prices[{entry!r}] = {{'input': ..., 'output': ...}}"
@@ -200,6 +200,9 @@ def _library_card(library: PriceLibrary, operation: Operation, meaning: Meaning)
     exact = all(any(key in variant.context for variant in known) for key in wanted)
     exact = exact and all(found.model.prices_at(other, context) == prices for other in others)
     card = _compiled(prices, library.units(), meaning.provider, found, exact=exact)
+    if found.provider != meaning.provider:
+        # The model has one price wherever it runs; what a provider's own tools cost is its own affair.
+        card = replace(card, rates=tuple(rate for rate in card.rates if rate.line is not Line.SEARCH))
     return _conditioned(card, operation, meaning.provider, meaning.name)
 
 

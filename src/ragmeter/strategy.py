@@ -16,9 +16,11 @@ NONE = "none"
 """The label of money spent for no query: ingestion, searches that nobody asked a model about."""
 
 FINE_TUNED_ID = re.compile(
-    r"^ft:|\.ft-|^tunedModels/|:(custom|imported)-model(-deployment)?/|-ft(-|$)|(^|[-_/])lora([-_/]|$)", re.IGNORECASE
+    r"^ft:|\.ft-|^tunedModels/|:(custom|imported)-model(-deployment)?/|^accounts/(?!fireworks/)[^/]+/models/"
+    r"|-ft(-|$)|(^|[-_/])lora([-_/]|$)",
+    re.IGNORECASE,
 )
-"""Model ids of fine-tuned models: OpenAI, Azure, Google, Bedrock and the common suffixes of self-hosted ones."""
+"""Model ids of fine-tuned models: OpenAI, Azure, Google, Bedrock, Fireworks and suffixes that are common elsewhere."""
 
 
 def is_fine_tuned(model: str | None, patterns: Iterable[str] = ()) -> bool:

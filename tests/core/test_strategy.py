@@ -16,7 +16,10 @@ from ragmeter.strategy import STRATEGIES, derive, highest, is_fine_tuned
         "gpt-4o-mini-2024-07-18.ft-0e1f2a3b",
         "tunedModels/my-model-abc123",
         "arn:aws:bedrock:us-east-1:1:custom-model/anthropic.claude",
+        "arn:aws:bedrock:us-east-1:1:imported-model/abc",
+        "accounts/acme/models/support-llama",
         "llama-3-8b-lora-support",
+        "llama-3-8b-support-ft",
     ],
 )
 def test_ids_of_fine_tuned_models_are_known(model):
@@ -25,7 +28,17 @@ def test_ids_of_fine_tuned_models_are_known(model):
 
 
 @pytest.mark.parametrize(
-    "model", ["gpt-4o", "claude-sonnet-4-5", "llama-3.3-70b", "gift-model", "explorer-1", None, ""]
+    "model",
+    [
+        "gpt-4o",
+        "claude-sonnet-4-5",
+        "llama-3.3-70b",
+        "gift-model",
+        "explorer-1",
+        "accounts/fireworks/models/glm-5",
+        "",
+        None,
+    ],
 )
 def test_other_ids_are_not_fine_tuned(model):
     """A plain model is not taken for a fine-tuned one."""

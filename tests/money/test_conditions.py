@@ -140,6 +140,21 @@ def test_a_tuned_model_at_the_price_of_its_base_is_an_estimate(provider, model):
     assert cost_of(provider, model).state is ESTIMATED
 
 
+@pytest.mark.parametrize(
+    ("provider", "model", "tier"),
+    [
+        ("openai", "gpt-6.1-terra", "scale"),
+        ("anthropic", "claude-sonnet-4-5", "priority"),
+        ("groq", "openai/gpt-oss-120b", "performance"),
+        ("aws.bedrock", "openai.gpt-oss-120b-1:0", "priority"),
+    ],
+)
+def test_a_tier_without_a_price_of_its_own_is_an_estimate(provider, model, tier):
+    """What was served at another tier than the standard one costs what no table says."""
+    assert cost_of(provider, model, service_tier="default").state is PRICED
+    assert cost_of(provider, model, service_tier=tier).state is ESTIMATED
+
+
 def test_a_deployment_that_the_app_calls_tuned_is_an_estimate_until_an_alias_says_what_it_is():
     """The app's own word that a deployment is fine-tuned, or what it costs, decides how far its price is trusted."""
     tuned = PriceBook({}, fine_tuned=["support-*"])
@@ -175,6 +190,7 @@ def test_tiers_of_a_tuned_model_stand_above_our_own_row():
         ("x_ai", "grok-4.3", {"units": {"social_searches": 2}}, 0.01, PRICED),
         ("anthropic", "claude-sonnet-4-5", {"web_searches": 3}, 0.03, PRICED),
         ("groq", "openai/gpt-oss-120b", {"web_searches": 1}, 0.0, ESTIMATED),
+        ("azure.ai.openai", "gpt-4.1", {"web_searches": 1}, 0.0, ESTIMATED),
     ],
 )
 def test_fees_are_those_of_what_was_used(provider, model, units, fee, state):
