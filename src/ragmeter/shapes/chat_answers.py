@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from ragmeter.model import Chunk, Response, Usage
 from ragmeter.shapes.documents import read_retrieved
 from ragmeter.shapes.fees import added, billed, units_of_message, units_of_model
-from ragmeter.shapes.fields import field, items, named, plain_text, text_of
+from ragmeter.shapes.fields import field, items, may_have, named, plain_text, text_of
 from ragmeter.shapes.usage import counted, later, mixed, read_usage
 
 TEXTS = ("content", "refusal")
@@ -18,6 +19,7 @@ REASONING = ("reasoning_content", "reasoning", "reasoning_details")
 THOUGHTS = {"thinking": ("thinking",), "reasoning": ("summary", "content", "text"), "redacted_thinking": ()}
 """Blocks of what a model wrote for itself, and where their text is: Mistral's and Anthropic's, Databricks'."""
 
+TOOLS = frozenset(("executed_tools",))
 CALL_TEXTS = ("name", "arguments", "input")
 
 
@@ -45,7 +47,8 @@ class Gathered:
         for choice in choices:
             self._take_choice(choice, field(choice, holder))
         self._chunks = self._chunks or read_retrieved(piece)
-        self._take_usage(piece, has_text=len(self._text) + len(self._reasoning) > written)
+        has_text = len(self._text) + len(self._reasoning) > written
+        self._take_usage(piece, choices, whole=holder == "message", has_text=has_text)
         self._is_answer = self._is_answer or bool(choices)
 
     def response(self) -> Response:
@@ -71,13 +74,14 @@ class Gathered:
         text, reasoning = _texts_of(choice, message)
         self._text += [each for each in text if each]
         self._reasoning += [each for each in reasoning if each]
-        self._tools += units_of_message(message)
+        if may_have(message, TOOLS):
+            self._tools += units_of_message(message)
         self._chunks = self._chunks or read_retrieved(message)
         if reason := named(choice, "finish_reason"):
             self._reasons.append(reason)
 
-    def _take_usage(self, piece: Any, *, has_text: bool) -> None:
-        told = usage_of(piece)
+    def _take_usage(self, piece: Any, choices: Iterable[Any], *, whole: bool, has_text: bool) -> None:
+        told = usage_of(piece, choices, whole=whole)
         self._usage = later(self._usage, told)
         if told is not None and (told.output_tokens or told.total_tokens):
             self._is_early = False
@@ -86,16 +90,16 @@ class Gathered:
             self._is_early = True
 
 
-def usage_of(result: Any) -> Usage | None:
-    """The usage of an answer or a piece, from the first place that has some.
+def usage_of(result: Any, choices: Iterable[Any], *, whole: bool) -> Usage | None:
+    """The usage of a `whole` answer or of a piece, from the first place that has some.
 
     Groq reports it under a name of its own unless it was asked for, Moonshot's streams have it in a choice.
     """
-    choices = items(field(result, "choices"))
     places = (result, field(result, "x_groq"), *choices)
-    told = [field(place, "usage") for place in places]
-    read = next((known for usage in told if usage and (known := read_usage(usage, result)) is not None), None)
-    known = read if read is not None else read_usage(None, result)
+    told = [usage for place in places if (usage := field(place, "usage"))]
+    known = next((read for usage in told if (read := read_usage(usage, result)) is not None), None)
+    if known is None and whole:
+        known = read_usage(None, result)
     if known is None:
         return None
     models = [named(each, "model") for each in items(field(field(result, "usage_breakdown"), "models"))]

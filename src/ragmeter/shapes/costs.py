@@ -10,27 +10,30 @@ from __future__ import annotations
 from typing import Any
 
 from ragmeter import gate
-from ragmeter.shapes.fields import amount, field, items
+from ragmeter.shapes.fields import amount, field, items, may_have
 
 COSTS = ("cost", "total_cost", "estimated_cost", "cost_usd", "cost_in_usd", "response_cost")
 TOTALS = ("total_cost", "total", "amount")
 """The names of a cost in a usage object, and of the sum where it is an object itself."""
+
+COST_FIELDS = frozenset((*COSTS, "cost_in_usd_ticks", "is_byok"))
+BESIDE_FIELDS = frozenset((*COSTS, "provider_metadata"))
 
 TICKS_PER_DOLLAR = 1e10
 
 
 def read_cost(usage: Any, result: Any = None) -> float | None:
     """The cost that a `usage` object, or else the answer it stands in, reports; `None` where it is not all of it."""
-    return _with_upstream(_reported(usage), usage) if _is_told(usage) else _beside(result)
+    if may_have(usage, COST_FIELDS):
+        reported = _reported(usage)
+        if reported is not None or is_own_key(usage):
+            return _with_upstream(reported, usage)
+    return _beside(result)
 
 
 def is_own_key(usage: Any) -> bool:
     """Whether the app's own key at another provider was used, so that a router's cost is only its fee."""
     return field(usage, "is_byok") is True
-
-
-def _is_told(usage: Any) -> bool:
-    return is_own_key(usage) or _reported(usage) is not None
 
 
 def _reported(usage: Any) -> float | None:
@@ -68,11 +71,13 @@ def _with_upstream(cost: float | None, usage: Any) -> float | None:
 
 def _beside(result: Any) -> float | None:
     """A gateway's cost that stands beside the usage."""
-    holders = [result]
-    for choice in items(field(result, "choices")):
-        holders += [field(choice, "message"), field(choice, "delta")]
+    choices = items(field(result, "choices"))
+    holders = (result, *(field(choice, name) for choice in choices for name in ("message", "delta")))
     for holder in holders:
-        found = _dollars(field(field(field(holder, "provider_metadata"), "gateway"), "cost"))
-        if found is not None:
-            return found
+        if may_have(holder, BESIDE_FIELDS):
+            found = _dollars(field(field(field(holder, "provider_metadata"), "gateway"), "cost"))
+            if found is not None:
+                return found
+    if not may_have(result, BESIDE_FIELDS):
+        return None
     return next((cost for name in COSTS if (cost := _dollars(field(result, name))) is not None), None)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ragmeter.model import Chunk, Origin, PromptPart, Role
-from ragmeter.shapes.fields import blocks_of, field, items, named, plain_text, score, strings_in, text_of
+from ragmeter.shapes.fields import blocks_of, field, items, may_have, named, plain_text, score, strings_in, text_of
 
 Read = tuple[list[PromptPart], Origin | None]
 """Parts in wire order, and the origin of what could not be read beside them."""
@@ -20,15 +20,15 @@ Read = tuple[list[PromptPart], Origin | None]
 DOCUMENTS = ("document", "search_result")
 HEADS = ("title", "context")
 
-RETRIEVED = (
-    ("context", "all_retrieved_documents"),
-    ("context", "citations"),
-    ("retrieval", "retrieved_data"),
-    ("reference", "chunks"),
-)
+RETRIEVED = {
+    "context": ("all_retrieved_documents", "citations"),
+    "retrieval": ("retrieved_data",),
+    "reference": ("chunks",),
+}
 """Where an answer, or the message in it, holds what its server has retrieved: Azure OpenAI on your data
 (https://learn.microsoft.com/azure/ai-services/openai/references/on-your-data), DigitalOcean's agents, RAGFlow."""
 
+RETRIEVERS = frozenset(RETRIEVED)
 PASSAGE = ("content", "page_content", "text")
 PLACES = ("filepath", "filename", "document_name", "url", "title")
 NUMBERS = ("chunk_id", "id")
@@ -68,13 +68,14 @@ def read_documents(documents: Any) -> Read:
     return parts, Origin.OTHER if any(is_opaque for _, is_opaque in found) else None
 
 
-def read_retrieved(*holders: Any) -> tuple[Chunk, ...]:
-    """The passages that a server has put into the prompt itself, from the first place of an answer that holds some."""
-    for path, name in RETRIEVED:
-        for holder in holders:
-            found = [each for each in items(field(field(holder, path), name)) if _was_given(each)]
-            if found:
-                return tuple(_passage(each, rank) for rank, each in enumerate(found))
+def read_retrieved(holder: Any) -> tuple[Chunk, ...]:
+    """The passages that a server has put into the prompt itself, as an answer or a message in it holds them."""
+    if may_have(holder, RETRIEVERS):
+        for place, names in RETRIEVED.items():
+            for name in names:
+                found = [each for each in items(field(field(holder, place), name)) if _was_given(each)]
+                if found:
+                    return tuple(_passage(each, rank) for rank, each in enumerate(found))
     return ()
 
 

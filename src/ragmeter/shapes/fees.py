@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ragmeter.model import Usage
-from ragmeter.shapes.fields import count, field, items, named
+from ragmeter.shapes.fields import count, field, items, may_have, named
 
 WEB_SEARCHES = "web_searches"
 FILE_SEARCHES = "file_searches"
@@ -58,6 +58,7 @@ TOLD: tuple[tuple[tuple[str, ...], str], ...] = (
 )
 """Where a `usage` object counts them: Anthropic and OpenRouter, Perplexity, Qwen, xAI, Mistral."""
 
+UNIT_FIELDS = frozenset(("search_context_size", *(path[0] for path, _ in TOLD)))
 SEARCH_SIZES = ("low", "medium", "high")
 SEARCH_MODELS = {"-search-preview": PREVIEW_SEARCHES, "-search-api": WEB_SEARCHES}
 """Models of OpenAI's chat API that search the web once for every answer."""
@@ -70,6 +71,8 @@ EXECUTED = {"python": CODE_EXECUTIONS, "code_interpreter": CODE_EXECUTIONS}
 def read_units(usage: Any) -> dict[str, int]:
     """The units that a `usage` object counts, whatever the endpoint; a reported 0 stays one."""
     found: dict[str, int] = {}
+    if not may_have(usage, UNIT_FIELDS):
+        return found
     for path, unit in TOLD:
         told = count(usage, *path)
         if told is not None:
@@ -87,7 +90,8 @@ def units_of_model(model: str | None) -> dict[str, int]:
 
 def units_of_message(message: Any) -> Counter[str]:
     """The tools that one of Groq's systems has used for a message, or in a piece of it: those that gave something."""
-    tools = [tool for tool in items(field(message, "executed_tools")) if any(field(tool, name) for name in RESULTS)]
+    executed = items(field(message, "executed_tools"))
+    tools = [tool for tool in executed if any(field(tool, name) for name in RESULTS)]
     kinds = [named(tool, "type") or "" for tool in tools]
     return Counter(WEB_SEARCHES if "search" in kind else EXECUTED.get(kind, TOOL_CALLS) for kind in kinds)
 

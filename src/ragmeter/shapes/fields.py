@@ -59,6 +59,11 @@ def _attribute(value: Any, name: str) -> Any:
     return None if extra is None else extra.get(name)
 
 
+def may_have(value: Any, names: frozenset[str]) -> bool:
+    """Whether any of these fields could be there: one look instead of one for each."""
+    return not names.isdisjoint(value) if isinstance(value, dict) else value is not None
+
+
 def score(value: Any, *names: str) -> float | None:
     """The score under the path `names`, which may be negative; `None` where any step is missing, and for no number."""
     for name in names:

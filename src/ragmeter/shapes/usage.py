@@ -17,7 +17,7 @@ from ragmeter import gate
 from ragmeter.model import Response, Usage
 from ragmeter.shapes.costs import is_own_key, read_cost
 from ragmeter.shapes.fees import billed, read_units
-from ragmeter.shapes.fields import count, field
+from ragmeter.shapes.fields import count, field, may_have
 
 INPUT = ("prompt_tokens", "input_tokens")
 OUTPUT = ("completion_tokens", "output_tokens")
@@ -25,27 +25,33 @@ GIVEN = ("prompt_tokens_details", "input_tokens_details", "prompt_token_details"
 MADE = ("completion_tokens_details", "output_tokens_details", "completion_token_details", "output_token_details")
 """The objects with the details of a count; some servers have the token in the singular."""
 
-CACHE_READ = ("cached_tokens", "cache_read_input_tokens", "cache_read_tokens")
-CACHE_WRITE = ("cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens", "cache_write_input_tokens")
-"""Names among the details and beside the totals: Moonshot and together have them there, gateways Anthropic's."""
-
 HITS, MISSES = "prompt_cache_hit_tokens", "prompt_cache_miss_tokens"
 """DeepSeek's own names for what was in its cache and what was not, which together are the prompt."""
 
-REASONING = ("reasoning_tokens", "thinking_tokens")
+ANTHROPIC = frozenset(("cache_read_input_tokens", "cache_creation_input_tokens"))
+CACHE_READ = frozenset(("cached_tokens", "cache_read_input_tokens", "cache_read_tokens", HITS))
+CACHE_WRITE = frozenset(
+    ("cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens", "cache_write_input_tokens")
+)
+"""Names among the details and beside the totals: Moonshot and together have them there, gateways Anthropic's."""
+
+REASONING = frozenset(("reasoning_tokens", "thinking_tokens"))
 
 LASTING = ("cache_creation", "ephemeral_1h_input_tokens")
 """Anthropic's count of what was written to the cache for an hour."""
 
+NOTHING = Usage()
 FIELDS = tuple(each.name for each in fields_of(Usage))
 
 
 def read_usage(usage: Any, result: Any = None) -> Usage | None:
     """The counts of a `usage` object that stands in `result`; `None` when it holds nothing that can be counted."""
-    counts = _counts(usage)
-    known = replace(counts, reported_cost=read_cost(usage, result), inexact=counts.inexact or _lacks_cost(usage))
+    known, cost = _counts(usage), read_cost(usage, result)
+    if cost is not None or is_own_key(usage):
+        # A router's fee without the charge behind it is not what was paid.
+        known = replace(known, reported_cost=cost, inexact=cost is None)
     known = billed(known, read_units(usage)) or known
-    return None if known == Usage() else known
+    return None if known == NOTHING else known
 
 
 def later(earlier: Usage | None, now: Usage | None) -> Usage | None:
@@ -85,7 +91,7 @@ def _says_nothing(usage: Usage) -> bool:
 def _counts(usage: Any) -> Usage:
     given, made = _first(usage, GIVEN), _first(usage, MADE)
     total = count(usage, "total_tokens")
-    read, written = _most(usage, given, (*CACHE_READ, HITS)), _most(usage, given, CACHE_WRITE)
+    read, written = _most(usage, given, CACHE_READ), _most(usage, given, CACHE_WRITE)
     reasoning = _most(usage, made, REASONING)
     prompt, completion = _missing(_prompt_of(usage), _told(usage, OUTPUT), total)
     prompt = _with_cached(usage, prompt, completion, (read or 0) + (written or 0))
@@ -116,8 +122,7 @@ def _missing(prompt: int | None, completion: int | None, total: int | None) -> t
 
 def _with_cached(usage: Any, prompt: int | None, completion: int | None, cached: int) -> int | None:
     """The input with what was cached, where it leaves that out: Anthropic counts so, also through gateways."""
-    has_anthropic_names = any(field(usage, name) is not None for name in (CACHE_READ[1], CACHE_WRITE[1]))
-    if prompt is None or not cached or not has_anthropic_names:
+    if prompt is None or not cached or all(field(usage, name) is None for name in ANTHROPIC):
         return prompt
     total = count(usage, "total_tokens")
     is_outside = cached > prompt
@@ -141,10 +146,6 @@ def _with_outside(usage: Any, prompt: int | None, completion: int | None, reason
     return max(completion, total - prompt)
 
 
-def _lacks_cost(usage: Any) -> bool:
-    return is_own_key(usage) and read_cost(usage) is None
-
-
 def _first(usage: Any, names: tuple[str, ...]) -> Any:
     return next((found for name in names if (found := field(usage, name)) is not None), None)
 
@@ -160,7 +161,7 @@ def _prompt_of(usage: Any) -> int | None:
     return hits + misses if told is None and hits is not None and misses is not None else told
 
 
-def _most(usage: Any, details: Any, names: tuple[str, ...]) -> int | None:
+def _most(usage: Any, details: Any, names: frozenset[str]) -> int | None:
     """The largest count under any of these names: servers that give two for one thing fill in one of them."""
-    told = [count(holder, name) for holder in (details, usage) for name in names]
+    told = [count(holder, name) for holder in (details, usage) if may_have(holder, names) for name in names]
     return max((each for each in told if each is not None), default=None)
