@@ -46,6 +46,7 @@ OTHER_NAMES = {
     "other names of the two counts": ({"input_tokens": 30, "output_tokens": 7}, {INPUT: 30, OUTPUT: 7}),
     "prompt and total": ({"prompt_tokens": 30, "total_tokens": 37}, {INPUT: 30, OUTPUT: 7}),
     "completion and total": ({"completion_tokens": 7, "total_tokens": 37}, {INPUT: 30, OUTPUT: 7}),
+    "counts as text": ({"prompt_tokens": "30", "completion_tokens": "7"}, {INPUT: 30, OUTPUT: 7}),
     "details in the singular": (
         ANSWER | {"prompt_token_details": {"cached_tokens": 5}},
         {INPUT: 1_000, OUTPUT: 100, READ: 5},

@@ -185,6 +185,9 @@ def test_only_what_is_billed_is_a_fee(watch, items, more, expected):
         (MODEL, {"search_context_size": "high"}, "estimated"),
         (MODEL, {"prompt_audio_seconds": 30}, "estimated"),
         (MODEL, {"server_side_tool_usage_details": {"x_search_calls": 2, "web_search_calls": 0}}, "estimated"),
+        # Pictures made have a price of their own.
+        (MODEL, {"completion_tokens_details": {"image_tokens": 90}}, "estimated"),
+        (MODEL, {"completion_tokens_details": {"image_tokens": 0}}, "priced"),
         (MODEL, {"server_tool_use": {"web_search_requests": 2}}, "estimated"),
     ],
 )
@@ -205,6 +208,21 @@ def test_tools_that_a_system_of_groqs_has_used(watch, streams):
     answers = (chat_shapes.word(MODEL, "A"), body) if streams else (body,)
     prices = {MODEL: {"input": 0.0, "output": 0.0, "web_search": 5.0}}
     assert chat(watch, *answers, prices=prices).span()["ragmeter.cost.amount"] == pytest.approx(0.005)
+
+
+def test_a_late_count_of_searches_is_not_taken_back(watch):
+    """A messages stream that ends with zero searches after two has made two."""
+    said = {"id": "m", "type": "message", "role": "assistant", "model": "claude-haiku-4-5", "content": []}
+    usages = [
+        {"server_tool_use": {"web_search_requests": number}, "input_tokens": 9, "output_tokens": 1} for number in (2, 0)
+    ]
+    stream = (
+        {"type": "message_start", "message": {**said, "usage": usages[0]}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usages[1]},
+        {"type": "message_stop"},
+    )
+    prices = {"claude-haiku-4-5": {"input": 0.0, "output": 0.0, "web_search": 10.0}}
+    assert message(watch, *stream, prices=prices).span()["ragmeter.cost.amount"] == pytest.approx(0.02)
 
 
 def test_code_that_anthropic_has_run_is_not_priced(watch):

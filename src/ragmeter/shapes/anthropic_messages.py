@@ -46,9 +46,7 @@ def read_usage(usage: Any, earlier: Usage | None = None, model: str | None = Non
     """
     known = later(earlier, _counts(usage, earlier))
     steps = [(step, read) for step in items(field(usage, "iterations")) if (read := _counts(step)) is not None]
-    if known is not None and steps:
-        known = _with_steps(known, steps, model)
-    return billed(known, read_units(usage))
+    return _with_steps(known, steps, model) if known is not None and steps else known
 
 
 def _with_steps(known: Usage, steps: Sequence[tuple[Any, Usage]], model: str | None) -> Usage:
@@ -72,7 +70,7 @@ def _counts(usage: Any, earlier: Usage | None = None) -> Usage | None:
         # A zero that comes late is no news.
         fresh, read, written = fresh or None, read or earlier.cache_read_tokens, written or earlier.cache_write_tokens
     given = None if fresh is None else gate.whole(fresh + (read or 0) + (written or 0))
-    return Usage(
+    counts = Usage(
         input_tokens=given,
         output_tokens=output,
         cache_read_tokens=read,
@@ -80,7 +78,10 @@ def _counts(usage: Any, earlier: Usage | None = None) -> Usage | None:
         cache_write_1h_tokens=count(usage, "cache_creation", "ephemeral_1h_input_tokens"),
         reasoning_tokens=count(usage, "output_tokens_details", "thinking_tokens"),
         reported_cost=cost,
+        # What an earlier refusal has paid for is not charged again: it is not told how much that is.
+        inexact=field(usage, "fallback_credit") is not None,
     )
+    return billed(counts, read_units(usage))
 
 
 def _sum(known: Usage, step: Usage) -> Usage:

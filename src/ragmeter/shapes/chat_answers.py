@@ -19,6 +19,7 @@ REASONING = ("reasoning_content", "reasoning", "reasoning_details")
 THOUGHTS = {"thinking": ("thinking",), "reasoning": ("summary", "content", "text"), "redacted_thinking": ()}
 """Blocks of what a model wrote for itself, and where their text is: Mistral's and Anthropic's, Databricks'."""
 
+BESIDE_CONTENT = frozenset(("refusal", "audio", "tool_calls", "function_call", *REASONING))
 TOOLS = frozenset(("executed_tools",))
 CALL_TEXTS = ("name", "arguments", "input")
 
@@ -112,6 +113,8 @@ def _texts_of(choice: Any, message: Any) -> tuple[list[str], list[str]]:
         text = field(choice, "text")
         return [text] if isinstance(text, str) else [], []
     text, reasoning = _content_of(field(message, "content"))
+    if not may_have(message, BESIDE_CONTENT):
+        return text, reasoning
     refusal, spoken = field(message, "refusal"), field(field(message, "audio"), "transcript")
     text += [each for each in (refusal, spoken) if isinstance(each, str)]
     calls = [field(call, "function", field(call, "custom")) for call in items(field(message, "tool_calls"))]

@@ -28,6 +28,9 @@ OPAQUE = frozenset(("file_data", "encrypted_content", "encrypted_stdout", "input
 LINKS = frozenset(("url", "file_id"))
 """Where the provider finds what it puts into the prompt, unless the text itself stands beside it."""
 
+LONGEST_COUNT = 16
+"""Digits of the largest count."""
+
 BLOCK_DEPTH = 4
 OTHER_SIZE = 20
 """How deep the size of a block is looked for, on the app's thread, and what is taken for all that is no string."""
@@ -43,6 +46,8 @@ def field(value: Any, name: str, default: Any = None) -> Any:
     """The attribute or key `name` of `value`; `default` where it is missing or `None`."""
     if isinstance(value, dict):
         found = value.get(name)
+    elif value is None:
+        return default
     else:
         own: dict[str, Any] = getattr(value, "__dict__", _NOTHING)
         found = own.get(name, _ABSENT)
@@ -92,7 +97,12 @@ def count(value: Any, *names: str) -> int | None:
         value = field(value, name)
         if value is None:
             return None
-    return gate.whole(value)
+    return gate.whole(_number(value) if isinstance(value, str) else value)
+
+
+def _number(text: str) -> int | None:
+    """A count that a server has written as text."""
+    return int(text) if len(text) <= LONGEST_COUNT and text.isascii() and text.isdigit() else None
 
 
 def amount(value: Any, *names: str) -> float | None:

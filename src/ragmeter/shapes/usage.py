@@ -37,6 +37,13 @@ CACHE_WRITE = frozenset(
 
 REASONING = frozenset(("reasoning_tokens", "thinking_tokens"))
 
+RARE = {
+    "output_image_tokens": (MADE, "image_tokens"),
+    "output_video_tokens": (MADE, "video_tokens"),
+    "input_video_tokens": (GIVEN, "video_tokens"),
+}
+"""Units of genai-prices, and the details that hold them."""
+
 LASTING = ("cache_creation", "ephemeral_1h_input_tokens")
 """Anthropic's count of what was written to the cache for an hour."""
 
@@ -50,8 +57,14 @@ def read_usage(usage: Any, result: Any = None) -> Usage | None:
     if cost is not None or is_own_key(usage):
         # A router's fee without the charge behind it is not what was paid.
         known = replace(known, reported_cost=cost, inexact=cost is None)
-    known = billed(known, read_units(usage)) or known
+    known = billed(known, read_units(usage) | _units_in(usage)) or known
     return None if known == NOTHING else known
+
+
+def _units_in(usage: Any) -> dict[str, int]:
+    """Tokens with a price of their own that few servers count: pictures made, films read."""
+    told = {unit: count(_first(usage, details), name) for unit, (details, name) in RARE.items()}
+    return {unit: number for unit, number in told.items() if number}
 
 
 def later(earlier: Usage | None, now: Usage | None) -> Usage | None:
