@@ -19,12 +19,16 @@ STEPS = {"6h": 30, "24h": 120, "7d": 600, "30d": 3600}
 
 @dataclass(frozen=True)
 class Shown:
-    """One panel: the values of each query by its reference, those of graphs at all their points."""
+    """One panel: the values of each query by its reference, those of graphs at all their points.
+
+    `texts` are written in the place of a value of these queries.
+    """
 
     dashboard: str
     title: str
     values: Mapping[str, tuple[Sample, ...]]
     instead: str
+    texts: Mapping[str, str]
 
     @property
     def is_empty(self) -> bool:
@@ -56,7 +60,16 @@ def shown(client: PrometheusClient, at: float) -> Iterator[Shown]:
             window = panel.get("timeFrom") or opens_with
             values = {target["refId"]: _values(client, target, window, at) for target in panel["targets"]}
             instead = panel["fieldConfig"]["defaults"].get("noValue", "")
-            yield Shown(name.removeprefix("ragmeter-"), panel["title"], values, instead)
+            yield Shown(name.removeprefix("ragmeter-"), panel["title"], values, instead, _texts(panel))
+
+
+def _texts(panel: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        override["matcher"]["options"]: each["value"][0]["options"]["result"]["text"]
+        for override in panel["fieldConfig"]["overrides"]
+        for each in override["properties"]
+        if override["matcher"]["id"] == "byFrameRefID" and each["id"] == "mappings"
+    }
 
 
 def _values(client: PrometheusClient, target: Mapping[str, Any], window: str, at: float) -> tuple[Sample, ...]:

@@ -6,12 +6,14 @@ After two minutes, twenty and seventy, of an app that grows evenly: every figure
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from prometheus_client.samples import Sample
 
+from dashboards.shipped import panel_queries
 from ragmeter.dashboards.alerts import alerts
 from ragmeter.dashboards.rules import Alert
 
@@ -158,8 +160,39 @@ def test_what_needs_a_day_says_from_when_on(pages: Mapping[int, Page], age: int)
         panel = page.panels[f"overview: {name}"]
         assert panel.values["A"] == ()
         hours = (panel.figure("B") / 1000 - page.young.clock.start) / 3600
-        assert 25 <= hours < 25.1
+        # As long as there is no recorded hour, one is counted on within an hour.
+        assert 23 <= hours < 25.1
     assert page.panels["overview: Of the budget"].values["C"] == ()
+
+
+@pytest.mark.parametrize("age", AGES)
+def test_what_somebody_has_not_spent_is_zero(pages: Mapping[int, Page], age: int) -> None:
+    """A choice that has cost nothing has a month of $0 once an hour is recorded: nothing is missing.
+
+    Before it says that no call had a price, which is so.
+    """
+    page = pages[age]
+    at = page.young.clock.start + page.seconds
+    queries = [query for query in panel_queries() if query.place.startswith("Month so far")]
+    amount, *instead = (
+        replace(query, expression=query.expression.replace('"$model"', '"nobody"')).filled(rate="60s", window="24h")
+        for query in queries
+    )
+    client, is_recorded = page.young.client, age >= page.young.clock.hour_recorded
+    assert [sample.value for sample in client.query(amount, at=at)] == [0.0] * is_recorded
+    assert [len(client.query(expression, at=at)) for expression in instead] == [0, not is_recorded]
+
+
+def test_an_app_without_prices_is_told_apart(run: tuple[Sample, ...], tmp_path: Path) -> None:
+    """Where no call has a price, figures of money say so, and not that the recording rules are missing."""
+    counted = tuple(sample for sample in run if "cost" not in sample.name)
+    with young_app(tmp_path, counted, next(iter(CLOCKS.values()))) as young:
+        panels = {str(panel): panel for panel in shown(young.client, young.clock.start + 60 * AGES[1])}
+        for name in ("Month so far", "Projected month", "Of the budget"):
+            values = panels[f"overview: {name}"].values
+            assert sum(map(len, values.values())) == 1
+            said = panels[f"overview: {name}"].texts
+            assert [said[reference] for reference, found in values.items() if found] == ["no call with a price"]
 
 
 @pytest.mark.parametrize("age", AGES)

@@ -90,8 +90,8 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
         ),
         number(
             "Values under other",
-            "Label values of the chosen range that were counted under `other`: their label was full, or a metric has as "
-            "many series as the app's meter provider keeps apart. No figure is lost, only its name.",
+            "Label values of the chosen range that were counted under `other`: their label was full, or a metric has "
+            "as many series as the app's meter provider keeps apart. No figure is lost, only its name.",
             within.grown_or_zero(semconv.LABELS_OVERFLOWED),
             COUNT,
             decimals=0,

@@ -29,6 +29,9 @@ NO_POINT = "nothing at any point of this range: a shorter one has more"
 NEEDS_RULES = "needs the recording rules"
 """Shown where a figure reads recorded series and finds none."""
 
+NOT_PRICED = "no call with a price"
+"""Shown where a figure is a sum of money, and no price is known."""
+
 WHOLE_HOURS = "from the first full hour on"
 """Shown where a graph of hours has none yet."""
 

@@ -15,10 +15,6 @@ ASKED_FOR = "month(max_over_time(vector(time())[2s:1s] @ end()))"
 """Inside a subquery month() is that of each of its steps: this is the month in which the chosen range ends."""
 INTO_MONTH = f"((day_of_month() - 1) * {promql.DAY} + time() % {promql.DAY})"
 """Seconds since the month began."""
-APP_AND_RULES = (
-    f"group(last_over_time({promql.selector(recording.COST_RATE_5M, (promql.one_of(promql.JOB, '$service'),))}[5m]))"
-)
-"""1 where the chosen services cost something, and the recording rules see it."""
 LEFT_OF_MONTH = f"(days_in_month() * {promql.DAY} - {INTO_MONTH})"
 """Seconds."""
 DAY_OF_HOURS = "24"
@@ -34,56 +30,82 @@ def so_far(within: Scope) -> str:
     hour = promql.total(f"last_over_time({cost}[1h])")
     begins_in_month = f"month(vector(time() - {promql.HOUR} / 2)) == on () {ASKED_FOR}"
     hours = f"sum_over_time({promql.where(hour, begins_in_month)}[31d:1h])"
-    # In the first hours of a month there is none of its own yet, and of an app none at all.
-    known = f"({hours} or 0 * {promql.total(f'last_over_time({cost}[2h])')} or 0 * ({_is_young(within)}))"
-    return (
-        f"{known} + ({_since_the_clocks_hour(within, cost, hour)} or vector(0)) + ({_last_hour(within)} or vector(0))"
-    )
+    # In the first hours of a month there is none of its own yet, of an app none at all, of a label perhaps never.
+    known = f"({hours} or 0 * ({_is_recorded()} or {_is_young(within)}))"
+    between = _since_the_clocks_hour(within, cost, hour)
+    return f"{known} + ({between} or vector(0)) + ({_last_hour(within)} or vector(0))"
 
 
 def so_far_from(within: Scope) -> str:
     """When `so_far` will be there, in milliseconds since 1970: an hour after app and rules were first seen together.
 
-    Nothing where it is there, and where that hour is over.
+    Nothing where it is there, where that hour is over, and where nothing is spent.
     """
-    known = f"group(last_over_time({within.recorded(hourly_series.COST)}[31d])) or {_is_young(within)}"
-    return f"{_later('1h', promql.HOUR)} unless on () ({known})"
+    began = f"min_over_time(timestamp({_app_and_rules(within)})[1h:1m])"
+    later = f"1000 * ({began} + {promql.HOUR} > time())"
+    return f"{promql.where(f'({later})', _is_spent(within))} unless on () ({_is_recorded()} or {_is_young(within)})"
 
 
 def projected(within: Scope) -> str:
     """US dollars of the whole month: what is left of it costs the mean hour of the last seven days.
 
-    Nothing in an app's first day: no hour of it is the mean of a day.
+    Nothing in the first day: no hour of it is the mean of a day.
     """
     cost = within.recorded(hourly_series.COST)
     mean = f"{promql.total(f'sum_over_time({cost}[7d])')} / ({_hours_of_a_week(cost)} >= {DAY_OF_HOURS})"
-    return f"({so_far(within)}) + {mean} * {LEFT_OF_MONTH} / {promql.HOUR}"
+    none = f"0 * {_is_recorded()} unless on () ({_first_hour(cost)} or {_is_spent(within)})"
+    return f"({so_far(within)}) + ({mean} or ({none})) * {LEFT_OF_MONTH} / {promql.HOUR}"
 
 
 def projected_from(within: Scope) -> str:
-    """When `projected` will be there, in milliseconds since 1970: a day after the first recorded hour, at the latest.
+    """When `projected` will be there, in milliseconds since 1970: a day after the first recorded hour.
 
-    Nothing where it is there, and where that day is over.
+    Until that one it is said at the latest. Nothing where it is there, and where hours are not recorded.
     """
-    known = f"({_hours_of_a_week(within.recorded(hourly_series.COST))} >= {DAY_OF_HOURS})"
-    return f"{_later('25h', f'25 * {promql.HOUR}')} unless on () {known}"
+    first = _first_hour(within.recorded(hourly_series.COST))
+    spent = _is_spent(within)
+    at_the_latest = f"min_over_time(timestamp({spent})[1h:1m]) + 25 * {promql.HOUR}"
+    is_new = f"{_app_and_rules(within)} unless on () ({first} or {_is_spent(within, '1h')})"
+    later = f"({first} + 23 * {promql.HOUR} or {promql.where(f'({at_the_latest})', f'({is_new})')})"
+    return f"1000 * ({later} > time())"
 
 
-def _later(window: str, seconds: str) -> str:
-    """So long after app and rules were first seen together within a window: only where that lies ahead."""
-    began = f"min_over_time(timestamp({APP_AND_RULES})[{window}:1m])"
-    return f"1000 * ({began} + {seconds} > time())"
+def not_priced(within: Scope) -> str:
+    """Something where app and rules are there and no call has had a price."""
+    return f"{_app_and_rules(within)} unless on () ({_is_spent(within)} or {_is_recorded()})"
+
+
+def _app_and_rules(within: Scope) -> str:
+    """1 where the chosen services are metered, and the rules are loaded."""
+    return promql.where(within.metered(), f"group(last_over_time({recording.BUDGET.record}[5m]))")
+
+
+def _is_recorded() -> str:
+    """1 where hours of the chosen services were recorded, whatever else is chosen."""
+    cost = promql.selector(hourly_series.COST.name, (promql.one_of(promql.JOB, "$service"),))
+    return f"group(last_over_time({cost}[1d]))"
+
+
+def _is_spent(within: Scope, offset: str = "") -> str:
+    """1 where there is anything priced of what is chosen."""
+    before = f" offset {offset}" if offset else ""
+    return f"group(last_over_time({within.series(semconv.COST)}[5m]{before}))"
 
 
 def _is_young(within: Scope) -> str:
-    """Something where the rules have been there with the app, and the app was not an hour ago."""
-    return f"({APP_AND_RULES} unless on () {within.metered('1h')})"
+    """Something where the rules are there with an app that spends, and the app was not an hour ago."""
+    young = f"{_app_and_rules(within)} unless on () {within.metered('1h')}"
+    return promql.where(f"({young})", _is_spent(within))
+
+
+def _first_hour(cost: str) -> str:
+    """When the first hour of the last seven days was recorded, in whole hours of the clock."""
+    return f"min_over_time(timestamp(group(last_over_time({cost}[1h])))[7d:1h])"
 
 
 def _hours_of_a_week(cost: str) -> str:
     """Hours from the first recorded one of the last seven days until now."""
-    began = f"min_over_time(timestamp(group(last_over_time({cost}[1h])))[7d:1h])"
-    return f"clamp_max(floor((time() - {began}) / {promql.HOUR}) + 1, {WEEK_OF_HOURS})"
+    return f"clamp_max(floor((time() - {_first_hour(cost)}) / {promql.HOUR}) + 1, {WEEK_OF_HOURS})"
 
 
 def _last_hour(within: Scope) -> str:

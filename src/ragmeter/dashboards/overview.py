@@ -12,6 +12,7 @@ from ragmeter.dashboards.look import (
     DOLLARS,
     FROM_THEN_ON,
     NEEDS_RULES,
+    NOT_PRICED,
     NUMBER,
     PER_SECOND,
     RECORDED_HOURLY,
@@ -102,7 +103,7 @@ def _now(within: Scope) -> str:
 
 def _of_month(within: Scope) -> tuple[Panel, ...]:
     so_far, projected = month.so_far(within), month.projected(within)
-    later = month.projected_from(within)
+    later, nothing = month.projected_from(within), Instead(month.not_priced(within), text=NOT_PRICED)
     budget = BUDGET.record
     return (
         number(
@@ -110,7 +111,7 @@ def _of_month(within: Scope) -> tuple[Panel, ...]:
             "US dollars since the first of the month (UTC), or since the recording rules are there.",
             so_far,
             DOLLARS,
-            instead=(Instead(month.so_far_from(within), FROM_THEN_ON),),
+            instead=(Instead(month.so_far_from(within), FROM_THEN_ON), nothing),
             missing=NEEDS_RULES,
         ),
         number(
@@ -119,7 +120,7 @@ def _of_month(within: Scope) -> tuple[Panel, ...]:
             "days. From an app's second day on.",
             projected,
             DOLLARS,
-            instead=(Instead(later, FROM_THEN_ON),),
+            instead=(Instead(later, FROM_THEN_ON), nothing),
             missing=NEEDS_RULES,
         ),
         number(
@@ -130,6 +131,7 @@ def _of_month(within: Scope) -> tuple[Panel, ...]:
             instead=(
                 Instead(promql.where(f"({later})", f"({budget} > 0)"), FROM_THEN_ON),
                 Instead(f"{budget} == 0", text="no budget set"),
+                Instead(promql.where(f"({nothing.expression})", f"({budget} > 0)"), text=NOT_PRICED),
             ),
             missing=NEEDS_RULES,
             limits=((0.8, "orange"), (1.0, "red")),
