@@ -36,10 +36,14 @@ CLOSE = 0.9
 
 
 class Meaning(NamedTuple):
-    """What to look for: a provider of the library and a model's name there; `declared` by an alias of the app's."""
+    """What to look for: a provider of the library and a model's name there.
+
+    `asked` is the operation's name that is meant so; `declared` that an alias of the app's says it.
+    """
 
     provider: str
     name: str
+    asked: str
     declared: bool = False
 
 
@@ -99,8 +103,11 @@ class PriceBook:
         is_tuned = any(is_fine_tuned(name, self._fine_tuned) for name in names)
         for meaning in self._meanings(operation.request.system, names):
             card = _card(self._library, operation, meaning)
-            if card is not None:
-                return card if meaning.declared or not is_tuned else _of_tuned(card)
+            if card is None:
+                continue
+            # A model that answered under a name that no table has may be another than the one that was asked.
+            card = card if meaning.declared or meaning.asked == names[0] else replace(card, exact=False)
+            return card if meaning.declared or not is_tuned else _of_tuned(card)
         return None
 
     def _meanings(self, system: str, names: Sequence[str]) -> Iterator[Meaning]:
@@ -109,14 +116,14 @@ class PriceBook:
             # An alias says what a deployment is; the name in the response may be the deployment's own.
             alias = self.canonical(name)
             if alias and alias != name:
-                yield Meaning(provider, alias, declared=True)
+                yield Meaning(provider, alias, name, declared=True)
                 if (vendor := vendor_of_model(alias)) is not None:
-                    yield Meaning(library_id(vendor[0]), vendor[1], declared=True)
+                    yield Meaning(library_id(vendor[0]), vendor[1], name, declared=True)
         for name in names:
-            yield Meaning(provider, name)
+            yield Meaning(provider, name, name)
             vendor = vendor_of_model(name)
             if vendor is not None and library_id(vendor[0]) == provider:
-                yield Meaning(provider, vendor[1])
+                yield Meaning(provider, vendor[1], name)
 
     def _tell(self, operation: Operation) -> None:
         """One line a process for the first model without a price, and the setting that gives it one."""

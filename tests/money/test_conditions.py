@@ -99,6 +99,14 @@ def test_the_profile_that_was_asked_for_sets_the_price_on_bedrock():
     assert anywhere.amount * 1.1 == pytest.approx(regional.amount)
 
 
+def test_a_model_that_answers_under_another_name_is_an_estimate():
+    """Where no table has the name that answered, the price of the one that was asked for is a guess."""
+    cost = cost_of("openai", "gpt-4o-of-tomorrow", asked="gpt-4o")
+    assert (cost.amount, cost.state) == (pytest.approx(2.5), ESTIMATED)
+    profile = "arn:aws:bedrock:us-east-1:1:application-inference-profile/abc"
+    assert cost_of("aws.bedrock", "claude-sonnet-4-5-20250929", asked=profile).state is ESTIMATED
+
+
 @pytest.mark.parametrize(
     ("at", "peak", "state"),
     [
