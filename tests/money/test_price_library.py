@@ -147,7 +147,7 @@ answer = {{
     "usage": {{"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}},
 }}
 ragmeter.instrument(
-    tracer_provider=seen.tracer_provider, meter_provider=seen.meter_provider, exact_tokens=False,
+    tracer_provider=seen.tracer_provider, meter_provider=seen.meter_provider,
     providers={{"127.0.0.1": "openai"}},
 )
 with Wire(whole(answer)) as wire:
