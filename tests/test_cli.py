@@ -317,7 +317,7 @@ def test_the_doctor_names_what_a_frozen_app_lacks(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_doctor_reads_from_a_page_what_has_no_price() -> None:
-    """The page of a running app names its unpriced models with their calls, our own failures, and labels that are full."""
+    """The page of a running app names what it could not price, our own failures, and labels that are full."""
     page = """# TYPE ragmeter_operations_total counter
 ragmeter_operations_total{gen_ai_response_model="gpt-4o",gen_ai_provider_name="a",ragmeter_price_state="priced"} 7.0
 ragmeter_operations_total{gen_ai_response_model="m",gen_ai_provider_name="b",ragmeter_price_state="unpriced",x="1"} 2.0

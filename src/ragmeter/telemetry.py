@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import NamedTuple
 
 from opentelemetry.context import Context
 
@@ -41,14 +40,9 @@ FOLDED = (
 """What becomes `other`, in this order, where there is no room even without the app's labels."""
 
 
-class Point(NamedTuple):
-    """One value for one metric; `context` is that of its exemplar, for distributions."""
-
-    metric: Metric
-    value: float
-    attributes: tuple[tuple[str, str | int], ...]
-    context: Context | None = None
-
+Point = tuple[Metric, float, tuple[tuple[str, str | int], ...], Context | None]
+"""One value for one metric, its attributes, and the context of its exemplar, for distributions. A plain tuple: a query
+makes some twenty of them."""
 
 Points = Iterator[Point]
 
@@ -97,17 +91,18 @@ class Telemetry:
 
     def _record(self, points: Callable[[], Points]) -> None:
         """Record what `points` makes, with fewer label values where the provider has no room for more series."""
-        for point in points() if self._room.share < NEW_VALUES else self._fitted(points):
+        for metric, value, attributes, context in points() if self._room.share < NEW_VALUES else self._fitted(points):
             try:
-                self._post(point)
+                if metric.buckets:
+                    self._observe(metric, value, attributes, context)
+                else:
+                    self.totals.add(metric, value, attributes)  # type: ignore[arg-type]
             except ValueError as error:
-                self._guard.caught(f"counting {point.metric.name}", error)
+                self._guard.caught(f"counting {metric.name}", error)
 
-    def _post(self, point: Point) -> None:
-        metric, value, attributes, context = point
-        if not metric.buckets:
-            self.totals.add(metric, value, attributes)  # type: ignore[arg-type]
-            return
+    def _observe(
+        self, metric: Metric, value: float, attributes: tuple[tuple[str, str | int], ...], context: Context | None
+    ) -> None:
         if gate.amount(value) is None:
             raise ValueError(f"{metric.name} takes amounts, not {value!r}")
         self._room.enter(metric.name, attributes)
@@ -125,9 +120,9 @@ class Telemetry:
             *((each, KNOWN_VALUES) for each in largest_first),
             *((each, ALL_BUT_OURS) for each in FOLDED),
         ):
-            if self._room.holds(((point.metric.name, point.attributes) for point in fitted), share):
+            if self._room.holds(((metric.name, attributes) for metric, _, attributes, _ in fitted), share):
                 break
-            values = {str(value) for point in fitted for name, value in point.attributes if name == label}
+            values = {str(value) for _, _, attributes, _ in fitted for name, value in attributes if name == label}
             if self.caps.fold(label, values):
                 fitted = tuple(points())
         return fitted
@@ -141,17 +136,17 @@ class Telemetry:
             for each in entry.context:
                 yield from self._of_context(each, common)
         for collection, chunks in report.unsent.items():
-            yield Point(semconv.CHUNKS, chunks, (*common, *self._of_chunk(Fate.UNSENT, collection)))
+            yield semconv.CHUNKS, chunks, (*common, *self._of_chunk(Fate.UNSENT, collection)), None
         if not report.counts:
             return
         attributes = (*common, *self._error(report.error_type))
-        yield Point(semconv.QUERIES, 1, attributes)
-        yield Point(semconv.QUERY_DURATION, report.duration, attributes, context)
+        yield semconv.QUERIES, 1, attributes, None
+        yield semconv.QUERY_DURATION, report.duration, attributes, context
         if report.cost is not None:
-            yield Point(semconv.QUERY_COST, report.cost, common, context)
+            yield semconv.QUERY_COST, report.cost, common, context
         if report.search_duration and report.duration > 0:
             share = min(1.0, report.search_duration / report.duration)
-            yield Point(semconv.SEARCH_SHARE, share, common, context)
+            yield semconv.SEARCH_SHARE, share, common, context
 
     def _follow_internals(self) -> None:
         """Show our own failures, and how often the queue was full, whenever metrics are collected."""
@@ -172,14 +167,14 @@ class Telemetry:
         provider = (semconv.PROVIDER_NAME, self.caps.bound(semconv.PROVIDER_NAME, entry.system))
         model = (semconv.RESPONSE_MODEL, self._model(entry.model))
         kind = (semconv.OPERATION_NAME, entry.kind.value)
-        yield Point(semconv.OPERATIONS, 1, (*common, kind, state, provider, model))
+        yield semconv.OPERATIONS, 1, (*common, kind, state, provider, model), None
         for part in entry.parts:
             key = (semconv.PART, part.part)
             if part.tokens:
                 rate = (semconv.TOKEN_RATE, part.rate)
-                yield Point(semconv.PART_TOKEN_COUNT, part.tokens, (*common, key, rate, provider, model))
+                yield semconv.PART_TOKEN_COUNT, part.tokens, (*common, key, rate, provider, model), None
             if part.cost is not None:
-                yield Point(semconv.COST, part.cost, (*common, key, state, provider, model))
+                yield semconv.COST, part.cost, (*common, key, state, provider, model), None
 
     def _of_prompt(self, entry: Entry, common: Attributes) -> Points:
         """How large an inference's prompt was, under the strategy of its query as everything it is compared with."""
@@ -187,25 +182,25 @@ class Telemetry:
         if not entry.kind.is_inference or not prompt:
             return
         attributes = (*common, (semconv.RESPONSE_MODEL, self._model(entry.model)))
-        yield Point(semconv.PROMPT_TOKENS, prompt, attributes, NO_EXEMPLAR)
+        yield semconv.PROMPT_TOKENS, prompt, attributes, NO_EXEMPLAR
         if context := entry.tokens_of(Origin.CONTEXT):
-            yield Point(semconv.CONTEXT_SHARE, context / prompt, attributes, NO_EXEMPLAR)
+            yield semconv.CONTEXT_SHARE, context / prompt, attributes, NO_EXEMPLAR
 
     def _of_context(self, each: ContextSum, common: Attributes) -> Points:
         in_collection = (*common, (semconv.DB_COLLECTION, self._collection(each.collection)))
         with_fate = (*common, *self._of_chunk(each.fate, each.collection))
-        yield Point(semconv.CHUNKS, each.chunks, with_fate)
+        yield semconv.CHUNKS, each.chunks, with_fate, None
         if each.tokens:
-            yield Point(semconv.CONTEXT_TOKENS, each.tokens, with_fate)
+            yield semconv.CONTEXT_TOKENS, each.tokens, with_fate, None
         if each.cost is not None:
-            yield Point(semconv.CONTEXT_COST, each.cost, with_fate)
+            yield semconv.CONTEXT_COST, each.cost, with_fate, None
         if each.stale_tokens:
-            yield Point(semconv.STALE_TOKENS, each.stale_tokens, in_collection)
+            yield semconv.STALE_TOKENS, each.stale_tokens, in_collection, None
         if each.fate is Fate.USED:
             for rank in each.ranks:
-                yield Point(semconv.USED_RANK, rank, in_collection, NO_EXEMPLAR)
+                yield semconv.USED_RANK, rank, in_collection, NO_EXEMPLAR
         if each.cited:
-            yield Point(semconv.CITED_CHUNKS, each.cited, in_collection)
+            yield semconv.CITED_CHUNKS, each.cited, in_collection, None
 
     def _of_chunk(self, fate: Fate, collection: str | None) -> Attributes:
         return ((semconv.CHUNK_FATE, fate.value), (semconv.DB_COLLECTION, self._collection(collection)))
@@ -215,9 +210,9 @@ class Telemetry:
         failed = (*attributes, *self._error(operation.error_type))
         inference = operation.request.kind.is_inference
         if self._released or not inference:
-            yield Point(semconv.DURATION, operation.duration, failed, context)
+            yield semconv.DURATION, operation.duration, failed, context
         if self._latest and inference:
-            yield Point(semconv.INFERENCE_DURATION, operation.duration, failed, context)
+            yield semconv.INFERENCE_DURATION, operation.duration, failed, context
             yield from _latest_tokens(operation, attributes)
         if operation.time_to_first_chunk is not None:
             for metric, wanted in (
@@ -225,13 +220,13 @@ class Telemetry:
                 (semconv.INFERENCE_FIRST_CHUNK, self._latest),
             ):
                 if wanted:
-                    yield Point(metric, operation.time_to_first_chunk, attributes, context)
+                    yield metric, operation.time_to_first_chunk, attributes, context
         usage = operation.response.usage
         if not self._released or usage is None:
             return
         for kind, tokens in (("input", usage.input_tokens), ("output", usage.output_tokens)):
             if tokens is not None:
-                yield Point(semconv.TOKEN_USAGE, tokens, (*attributes, (semconv.TOKEN_TYPE, kind)), NO_EXEMPLAR)
+                yield semconv.TOKEN_USAGE, tokens, (*attributes, (semconv.TOKEN_TYPE, kind)), NO_EXEMPLAR
 
     def _of_search(self, operation: Operation, context: Context, labels: Mapping[str, str]) -> Points:
         request = operation.request
@@ -243,14 +238,14 @@ class Telemetry:
         method: Attributes = ()
         if request.method is not None:
             method = ((semconv.DB_OPERATION, self.caps.bound(semconv.DB_OPERATION, request.method)),)
-        yield Point(semconv.DB_DURATION, operation.duration, (*attributes, *error, *method), context)
-        yield Point(semconv.SEARCH_DURATION, operation.duration, (*attributes, *error, *app), context)
+        yield semconv.DB_DURATION, operation.duration, (*attributes, *error, *method), context
+        yield semconv.SEARCH_DURATION, operation.duration, (*attributes, *error, *app), context
         if operation.error_type is not None:
             return
         for chunks in _questions(operation.response):
-            yield Point(semconv.SEARCH_RESULTS, len(chunks), (*attributes, *app), context)
+            yield semconv.SEARCH_RESULTS, len(chunks), (*attributes, *app), context
             if not chunks:
-                yield Point(semconv.SEARCH_EMPTY, 1, (*attributes, *app))
+                yield semconv.SEARCH_EMPTY, 1, (*attributes, *app), None
             elif chunks[0].score is not None:
                 order = self._order(attributes, chunks, is_distance=operation.response.score_is_distance)
                 yield from _of_score(chunks[0].score, (*attributes, *app, (semconv.SCORE_ORDER, order.value)), context)
@@ -311,8 +306,8 @@ def _questions(response: Response) -> Iterator[tuple[Chunk, ...]]:
 
 def _of_score(score: float, attributes: Attributes, context: Context) -> Points:
     # The SDK takes no value below zero: such a score is in the first bucket, and its amount in a total of its own.
-    yield Point(semconv.SEARCH_SCORE, max(0.0, score), attributes, context)
-    yield Point(semconv.NEGATIVE_SCORES, max(0.0, -score), attributes)
+    yield semconv.SEARCH_SCORE, max(0.0, score), attributes, context
+    yield semconv.NEGATIVE_SCORES, max(0.0, -score), attributes, None
 
 
 def _latest_tokens(operation: Operation, attributes: Iterable[tuple[str, str | int]]) -> Points:
@@ -331,4 +326,4 @@ def _latest_tokens(operation: Operation, attributes: Iterable[tuple[str, str | i
         )
     for metric, tokens in zip(semconv.LATEST_TOTALS, counts, strict=True):
         if tokens is not None:
-            yield Point(metric, tokens, key)
+            yield metric, tokens, key, None

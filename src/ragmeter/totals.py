@@ -116,9 +116,9 @@ class Totals:
         if gate.amount(value) is None:
             raise ValueError(f"{metric.name} grows by amounts, not by {value!r}")
         values = self._values[metric.name]
-        if attributes in values:
+        try:
             values[attributes] += value
-        else:
+        except KeyError:
             values[attributes] = value
             self._room.enter(metric.name, attributes)
 
