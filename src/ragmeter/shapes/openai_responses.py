@@ -14,10 +14,6 @@ from ragmeter.shapes.fields import entries, field, is_silent, items, named, scor
 from ragmeter.shapes.openai_chat import definitions, role_of, tool_definitions
 from ragmeter.shapes.usage import counted, read_usage
 
-BLOCK_MODELS = ("gpt-4o-mini", "gpt-4.1-mini")
-"""Models that are charged a block of 8,000 input tokens for what each web search has found
-(https://platform.openai.com/docs/pricing): whether it is in the counts is not said."""
-
 FINAL_EVENTS = ("response.completed", "response.incomplete", "response.failed")
 PENDING = ("queued", "in_progress")
 KEPT = ("previous_response_id", "conversation", "prompt")
@@ -41,11 +37,7 @@ EMPTY = ("compaction_trigger", "mcp_approval_response")
 
 def read_counts(result: Any) -> Usage | None:
     """The counts of a response object; `None` while it is queued or running in the background."""
-    usage = billed(read_usage(field(result, "usage"), result), units_of_response(result))
-    model = named(result, "model") or ""
-    if usage is None or not usage.web_searches or not any(name in model for name in BLOCK_MODELS):
-        return usage
-    return replace(usage, inexact=True)
+    return billed(read_usage(field(result, "usage"), result), units_of_response(result))
 
 
 def read_prompt(body: Any) -> Prompt:
