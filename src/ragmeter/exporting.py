@@ -10,16 +10,19 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opentelemetry.metrics import MeterProvider as ApiMeterProvider
 from opentelemetry.metrics import NoOpMeterProvider, get_meter_provider
+from opentelemetry.sdk.environment_variables import OTEL_RESOURCE_ATTRIBUTES
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import ProxyTracerProvider, get_tracer_provider
 from opentelemetry.trace import TracerProvider as ApiTracerProvider
+from opentelemetry.util.types import AttributeValue
 
 from ragmeter import otel_environment
 from ragmeter.fork_hooks import threads_are_greenlets, without_fork_hooks
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("ragmeter")
 
+INSTANCE_ID = "service.instance.id"
 PROMETHEUS = "prometheus"
 KNOWN_EXPORTERS = {Signal.METRICS: (OTLP, PROMETHEUS, CONSOLE), Signal.TRACES: (OTLP, CONSOLE)}
 
@@ -70,12 +74,14 @@ class Providers:
         tracer_provider: ApiTracerProvider,
         meter_provider: ApiMeterProvider | None,
         spans: OwnSpans | None,
+        resource: Resource | None,
     ) -> None:
         self.tracer_provider = tracer_provider
         self._settings = settings
         self._given = meter_provider
         self._spans = spans
-        self._metrics = None if meter_provider is not None else own_metrics(settings)
+        self._resource = Resource.get_empty() if resource is None else resource
+        self._metrics = None if meter_provider is not None else own_metrics(settings, self._resource)
 
     @property
     def meter_provider(self) -> ApiMeterProvider:
@@ -102,7 +108,9 @@ class Providers:
         """In a forked child, with its first call: make providers of its own; whether there is a new one."""
         if self._given is not None or self._metrics is not None:
             return False
-        self._metrics = own_metrics(self._settings)
+        # Looking for a resource takes a pool of threads, which the interpreter has no more when it exits.
+        self._resource = self._resource.merge(Resource(_of_this_process(self._settings)))
+        self._metrics = own_metrics(self._settings, self._resource)
         return True
 
     def used(self) -> None:
@@ -130,18 +138,21 @@ def choose_providers(
     settings: Settings, tracer_provider: ApiTracerProvider | None, meter_provider: ApiMeterProvider | None
 ) -> Providers:
     """The given providers, else those the app has set globally, else our own."""
-    spans = None
+    spans = resource = None
     if tracer_provider is None:
         tracer_provider = get_tracer_provider()
         if isinstance(tracer_provider, ProxyTracerProvider) and (wanted := _wanted_exporters(Signal.TRACES)):
             spans = OwnSpans(wanted)
-            tracer_provider = _own_tracer_provider(settings, spans)
+            resource = Resource.create(_of_this_process(settings))
+            tracer_provider = _own_tracer_provider(resource, spans)
     if meter_provider is None:
         meter_provider = _global_meter_provider()
-    return Providers(settings, tracer_provider, meter_provider, spans)
+    if meter_provider is None and resource is None:
+        resource = Resource.create(_of_this_process(settings))
+    return Providers(settings, tracer_provider, meter_provider, spans, resource)
 
 
-def own_metrics(settings: Settings) -> OwnMetrics:
+def own_metrics(settings: Settings, resource: Resource) -> OwnMetrics:
     """A meter provider with the exporters that the environment names, else with OTLP or the page."""
     wanted = _wanted_exporters(Signal.METRICS)
     if not wanted:
@@ -150,7 +161,7 @@ def own_metrics(settings: Settings) -> OwnMetrics:
         page = _metrics_page(settings) if PROMETHEUS in wanted else None
         pushes = {name: push_reader(name) for name in wanted if name != PROMETHEUS}
         readers = [*pushes.values(), *(() if page is None else (page.reader,))]
-        provider = MeterProvider(readers, resource=_resource(settings), shutdown_on_exit=False)
+        provider = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
     if page is not None:
         page.open()
     _say_of_greenlets()
@@ -180,16 +191,22 @@ def _global_meter_provider() -> ApiMeterProvider | None:
     return None if type(provider).__name__ == "_ProxyMeterProvider" else provider
 
 
-def _resource(settings: Settings) -> Resource:
-    attributes = {"telemetry.distro.name": "ragmeter", "telemetry.distro.version": VERSION}
+def _of_this_process(settings: Settings) -> dict[str, AttributeValue]:
+    """Attributes of our resource; the process's own identity keeps its counts apart from those of its parent."""
+    attributes: dict[str, AttributeValue] = {
+        "telemetry.distro.name": "ragmeter",
+        "telemetry.distro.version": VERSION,
+    }
+    if INSTANCE_ID not in os.environ.get(OTEL_RESOURCE_ATTRIBUTES, ""):
+        attributes[INSTANCE_ID] = str(uuid.uuid4())
     if settings.service_name is not None:
         attributes["service.name"] = settings.service_name
-    return Resource.create(attributes)
+    return attributes
 
 
-def _own_tracer_provider(settings: Settings, spans: OwnSpans) -> TracerProvider:
+def _own_tracer_provider(resource: Resource, spans: OwnSpans) -> TracerProvider:
     with without_fork_hooks():
-        provider = TracerProvider(resource=_resource(settings), shutdown_on_exit=False)
+        provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(spans)
     return provider
 

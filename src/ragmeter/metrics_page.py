@@ -41,7 +41,7 @@ RELOADER_VARIABLES = ("WERKZEUG_RUN_MAIN", "RUN_MAIN")
 HANDOVER_SECONDS = 3.0
 """How long a child waits for its parent to let go of the port."""
 
-TAKING_BACK_TRIES, TAKING_BACK_PAUSE = 20, 0.1
+TAKING_BACK_TRIES, TAKING_BACK_PAUSE = 50, 0.2
 
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - addresses to connect to instead
 
@@ -72,7 +72,7 @@ class MetricsPage:
         self._inherited = os.environ.get(VARIABLE, "")
         self._is_used = False
         self._server: _Server | None = None
-        self._handing_over: socket.socket | None = None
+        self._handing_over: int | None = None
         self._problem = ""
         self._changing = threading.Lock()
 
@@ -123,16 +123,14 @@ class MetricsPage:
             if self._server is not None:
                 self._server.stop()
                 self._server = None
-            if self._handing_over is not None:
-                self._handing_over.close()
+            self._hand_back()
 
     def left_by_fork(self) -> None:
         """In a forked child: the socket and the connections are the parent's."""
         if self._server is not None:
             self._server.left_by_fork()
             self._server = None
-        if self._handing_over is not None:
-            self._handing_over.close()
+        self._hand_back()
         self.state = PageState.CLOSED
 
     def hand_over(self, word: str, *, reloaded: bool) -> bool:
@@ -173,7 +171,8 @@ class MetricsPage:
         if self.state is PageState.SERVING:
             return
         try:
-            self._handing_over = self._asked(self._parents_word())
+            # The bare number: a socket is closed as soon as the interpreter shuts down, and its port later.
+            self._handing_over = self._asked(self._parents_word()).detach()
             self._serve()
         except OSError as error:
             self._problem = error.strerror or str(error)
@@ -196,6 +195,11 @@ class MetricsPage:
             connection.close()
             raise OSError("another process of this app serves its own figures there")
         return connection
+
+    def _hand_back(self) -> None:
+        connection, self._handing_over = self._handing_over, None
+        if connection is not None:
+            socket.close(connection)
 
     def _parents_word(self) -> str:
         """The word of the process that serves on our port, when it has started this one."""

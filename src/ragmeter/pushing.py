@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -21,7 +22,13 @@ from opentelemetry.sdk.metrics.export import (
     PeriodicExportingMetricReader,
 )
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    ConsoleSpanExporter,
+    SimpleSpanProcessor,
+    SpanExporter,
+    SpanExportResult,
+)
 
 from ragmeter import otel_environment
 from ragmeter.fork_hooks import without_fork_hooks
@@ -85,7 +92,14 @@ class OwnSpans(SpanProcessor):
 
     def _made(self) -> Sequence[SpanProcessor]:
         with without_fork_hooks():
-            return [BatchSpanProcessor(_OfOneProcess(_span_exporter(name))) for name in self._exporters]
+            return [_batches(_OfOneProcess(_span_exporter(name))) for name in self._exporters]
+
+
+def _batches(exporter: SpanExporter) -> SpanProcessor:
+    try:
+        return BatchSpanProcessor(exporter)
+    except RuntimeError:
+        return SimpleSpanProcessor(exporter)  # the interpreter is shutting down and starts no thread
 
 
 class _OfOneProcess(SpanExporter):
@@ -109,7 +123,11 @@ def push_reader(name: str = OTLP) -> PushReader:
     """A metric reader that pushes: by OTLP to where and how the environment says, or to the console."""
     interval = CHILD_INTERVAL_MILLIS if _may_be_terminated() and INTERVAL not in os.environ else None
     exporter = _otlp_metric_exporter() if name == OTLP else ConsoleMetricExporter()
-    reader: PushReader = made(PushReader, exporter, export_interval_millis=interval, **limits())
+    try:
+        reader: PushReader = made(PushReader, exporter, export_interval_millis=interval, **limits())
+    except RuntimeError:
+        # The interpreter is shutting down and starts no thread: the last push needs none.
+        reader = made(PushReader, exporter, export_interval_millis=math.inf, **limits())
     return reader
 
 
