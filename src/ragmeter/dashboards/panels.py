@@ -29,13 +29,11 @@ from ragmeter.dashboards.scope import DATASOURCE
 
 PAGE = 24
 """Columns of a page."""
-
 WIDE = 12
 """From this width on the legend stands beside a graph, below it otherwise."""
 
 NARROWEST_COLUMN = 70
 """Pixels: with Grafana's own 150, a table with seven columns has to be scrolled."""
-
 LONGEST_TICK = 30
 """Characters of a name beside a bar: with 0, the SDK's own, Grafana shows dots only."""
 
@@ -86,7 +84,7 @@ def number(
     decimals: int | None = None,
     limits: Sequence[tuple[float, str]] = (),
 ) -> Panel:
-    """One figure; `limits` colour it from a value on. At most one of it and what may stand `instead` has a value."""
+    """One figure, coloured from `limits` on. At most one of it and what may stand `instead` has a value."""
     panel = (
         _framed(stat.Panel(), title, description, unit=unit, width=4, height=4)
         .with_target(_instant(Query(expression)))
@@ -136,7 +134,6 @@ def lines(
     highest: float | None = None,
     from_zero: bool = True,
     dashed: Sequence[str] = (),
-    decimals: int | None = None,
     calculations: Sequence[str] = ("mean", "lastNotNull"),
 ) -> Panel:
     """Values over time as lines, as stacked areas or as bars, with a legend that has figures.
@@ -149,14 +146,12 @@ def lines(
         .legend(_legend(calculations, is_wide=width >= WIDE))
         .tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING))
         .draw_style(kinds.GraphDrawStyle.BARS if bars else kinds.GraphDrawStyle.LINE)
-        .line_width(0 if bars or stacked else 2)
-        .fill_opacity(80 if bars or stacked else 0)
-        .show_points(kinds.VisibilityMode.NEVER if bars or stacked else kinds.VisibilityMode.AUTO)
         .span_nulls(False)
         .color_scheme(build.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
     )
     for at, query in enumerate(queries):
         panel.with_target(_ranged(query, chr(ord("A") + at), interval))
+    _filled(panel, is_filled=bars or stacked)
     if stacked:
         panel.stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL).group("A"))
     panel.axis_soft_max(LEAST_AXIS[unit] if highest is None else highest)
@@ -166,12 +161,7 @@ def lines(
     if since:
         panel.time_from(since)
     panel.no_value(missing or NO_POINT)
-    if decimals is not None:
-        panel.decimals(decimals)
-    for name in dashed:
-        style = DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [8, 6]})
-        panel.with_override(MatcherConfig(id_val="byName", options=name), [style])
-    return _coloured(panel, colours)
+    return _coloured(_dashed(panel, dashed), colours)
 
 
 def ranking(
@@ -220,7 +210,6 @@ def changes(
     width: int = 12,
     colours: Mapping[str, str] | None = None,
     missing: str = "",
-    decimals: int | None = None,
 ) -> Panel:
     """What went up and what went down: a bar to either side of zero for each value of a label."""
     panel = (
@@ -243,8 +232,6 @@ def changes(
     )
     if missing:
         panel.no_value(missing)
-    if decimals is not None:
-        panel.decimals(decimals)
     if colours:
         panel.override_by_name(label, [_text_colours(colours)])
     return panel
@@ -370,6 +357,19 @@ def _table(expression: str, reference: str) -> prometheus.Dataquery:
         .instant()
         .ref_id(reference)
     )
+
+
+def _filled(panel: Panel, *, is_filled: bool) -> None:
+    """Areas and bars without an edge, or lines on which a point that stands alone can be seen."""
+    points = kinds.VisibilityMode.NEVER if is_filled else kinds.VisibilityMode.AUTO
+    panel.line_width(0 if is_filled else 2).fill_opacity(80 if is_filled else 0).show_points(points)
+
+
+def _dashed(panel: Panel, names: Sequence[str]) -> Panel:
+    style = DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [8, 6]})
+    for name in names:
+        panel.with_override(MatcherConfig(id_val="byName", options=name), [style])
+    return panel
 
 
 def _coloured(panel: Panel, colours: Mapping[str, str] | None) -> Panel:
