@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 Step = Callable[[], None]
@@ -76,28 +79,56 @@ def completion(content: str = "An answer.", prompt_tokens: int = 100) -> dict[st
     }
 
 
-ANSWERS: dict[str, Any] = {}
-"""What the clients' `request` gives: by model, a whole answer or the chunks of a stream."""
+ANSWERS: dict[str, Given] = {}
+"""What the clients' `request` is given: by model, a whole answer or the chunks of a stream."""
 
 
 def take_out_the_client() -> None:
     """Replace the work of openai's own client below the function that every tool wraps or passes through.
 
-    Sending and parsing take a hundred times what is measured and vary more than it. To be called before anything is
-    instrumented.
+    Sending and parsing take a hundred times what is measured and vary more than it. What is left of it is what goes over
+    the wire, as bytes: in every configuration alike. To be called before anything is instrumented.
     """
     from openai import _base_client
 
-    def request(_: Any, cast_to: Any, options: Any, *, stream: bool = False, stream_cls: Any = None) -> Any:
-        answer = ANSWERS[options.json_data["model"]]
-        return _stream_of(answer) if stream else answer
+    def built(_: Any, options: Any, **__: Any) -> Any:
+        return SimpleNamespace(_content=json.dumps(options.json_data).encode())
 
-    async def request_async(_: Any, cast_to: Any, options: Any, *, stream: bool = False, stream_cls: Any = None) -> Any:
+    def processed(_: Any, *, options: Any, response: Any) -> Any:
+        return _stream_of(response.answer) if options.json_data.get("stream") else response.answer
+
+    async def processed_async(_: Any, *, options: Any, response: Any) -> Any:
+        return response.answer
+
+    def request(self: Any, cast_to: Any, options: Any, *, stream: bool = False, stream_cls: Any = None) -> Any:
+        self._build_request(options)
+        return self._process_response(options=options, response=ANSWERS[options.json_data["model"]])
+
+    async def request_async(
+        self: Any, cast_to: Any, options: Any, *, stream: bool = False, stream_cls: Any = None
+    ) -> Any:
+        self._build_request(options)
         await asyncio.sleep(0)
-        return ANSWERS[options.json_data["model"]]
+        return await self._process_response(options=options, response=ANSWERS[options.json_data["model"]])
 
+    _base_client.BaseClient._build_request = built  # type: ignore[assignment,method-assign]  # noqa: SLF001
+    _base_client.SyncAPIClient._process_response = processed  # type: ignore[assignment,method-assign]  # noqa: SLF001
+    _base_client.AsyncAPIClient._process_response = processed_async  # type: ignore[assignment,method-assign]  # noqa: SLF001
     _base_client.SyncAPIClient.request = request  # type: ignore[assignment,method-assign]
     _base_client.AsyncAPIClient.request = request_async  # type: ignore[assignment,method-assign]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the client has been answered: the object it makes of it, or those of a stream, and the bytes or events."""
+
+    answer: Any
+    _content: bytes | None = None
+
+
+def given(answer: Any) -> Given:
+    """A whole answer, or a list of chunks, as it comes over the wire."""
+    return Given(answer, None if isinstance(answer, list) else answer.model_dump_json(exclude_unset=True).encode())
 
 
 class _Connection:
@@ -107,19 +138,39 @@ class _Connection:
         """Nothing to close."""
 
 
-def _stream_of(chunks: list[Any]) -> Any:
+@cache
+def _stream_class() -> Any:
     import openai
 
-    stream: Any = object.__new__(openai.Stream)
+    class Stream(openai.Stream[Any]):
+        """A stream whose events are there already."""
+
+        def _iter_events(self) -> Any:
+            return iter(EVENTS)
+
+    return Stream
+
+
+def _stream_of(chunks: list[Any]) -> Any:
+    def read() -> Any:
+        yield from (chunk for _, chunk in zip(stream._iter_events(), chunks, strict=True))
+
+    if len(EVENTS) != len(chunks):
+        EVENTS[:] = [SimpleNamespace(data=chunk.model_dump_json(exclude_unset=True)) for chunk in chunks]
+    stream = object.__new__(_stream_class())
     stream.response = _Connection()
-    stream._iterator = (chunk for chunk in chunks)  # noqa: SLF001
+    stream._iterator = read()
     return stream
+
+
+EVENTS: list[Any] = []
+"""The events of the one stream that is measured."""
 
 
 def _chat(model: str, answer: Any) -> Any:
     import openai
 
-    ANSWERS[model] = answer
+    ANSWERS[model] = given(answer)
     return openai.OpenAI(api_key="k").chat.completions.create
 
 
@@ -146,7 +197,7 @@ def async_tasks() -> Step:
     """Fifty chat completions at once in one event loop."""
     import openai
 
-    ANSWERS["gpt-4o"] = _answer()
+    ANSWERS["gpt-4o"] = given(_answer())
     create = openai.AsyncOpenAI(api_key="k").chat.completions.create
     loop = asyncio.new_event_loop()
 
