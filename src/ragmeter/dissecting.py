@@ -167,7 +167,11 @@ def _added(response: Response) -> Origin | None:
     if response.retrieved:
         return Origin.CONTEXT
     usage = response.usage
-    return Origin.OTHER if usage is not None and (usage.web_searches or usage.units) else None
+    if usage is None:
+        return None
+    # Tokens and seconds of another kind are what was given or made, not what a tool has brought.
+    has_tools = any(not unit.endswith(("_tokens", "_seconds")) for unit in usage.units)
+    return Origin.OTHER if usage.web_searches or has_tools else None
 
 
 def _hash_of_tools(prompt: Prompt) -> int:

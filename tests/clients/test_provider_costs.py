@@ -225,6 +225,14 @@ def test_a_late_count_of_searches_is_not_taken_back(watch):
     assert message(watch, *stream, prices=prices).span()["ragmeter.cost.amount"] == pytest.approx(0.02)
 
 
+def test_a_providers_own_count_of_its_tools_stands_above_the_items(watch):
+    """xAI counts the calls of its tools in the usage: the same calls among the items are not counted again."""
+    usage = {"input_tokens": 7, "output_tokens": 1, "num_sources_used": 9}
+    usage["server_side_tool_usage_details"] = {"web_search_calls": 1, "code_interpreter_calls": 0}
+    items = (SEARCH, SEARCH, call("code_interpreter_call", container_id="c1", code="1"))
+    assert fees(watch, *items, usage=usage) == (pytest.approx(0.01), "priced")
+
+
 def test_code_that_anthropic_has_run_is_not_priced(watch):
     """Its time is billed, and no answer tells it."""
     used = {"type": "server_tool_use", "id": "t", "name": "bash_code_execution", "input": {"command": "ls"}}

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from ragmeter.model import Chunk, Response, Usage
+from ragmeter.shapes.costs import read_cost
 from ragmeter.shapes.documents import read_retrieved
 from ragmeter.shapes.fees import added, billed, units_of_message, units_of_model
 from ragmeter.shapes.fields import field, items, may_have, named, plain_text, text_of
 from ragmeter.shapes.usage import counted, later, mixed, read_usage
 
-TEXTS = ("content", "refusal")
 REASONING = ("reasoning_content", "reasoning", "reasoning_details")
 """The names servers have for one text: only the first that is there counts."""
 
@@ -28,7 +28,6 @@ class Gathered:
     """An answer while it is read: `take` a whole one, or the next piece of a stream, then ask for the `response`."""
 
     def __init__(self, so_far: Response) -> None:
-        self._so_far = so_far
         self._model, self._id, self._tier = so_far.model, so_far.id, so_far.service_tier
         self._usage, self._is_early = so_far.usage, so_far.usage_is_early
         self._reasons = list(so_far.finish_reasons)
@@ -49,12 +48,14 @@ class Gathered:
             self._take_choice(choice, field(choice, holder))
         self._chunks = self._chunks or read_retrieved(piece)
         has_text = len(self._text) + len(self._reasoning) > written
-        self._take_usage(piece, choices, whole=holder == "message", has_text=has_text)
+        self._take_usage(piece, choices, is_stale=has_text and holder == "delta")
         self._is_answer = self._is_answer or bool(choices)
 
     def response(self) -> Response:
         """All that was read, in the form it has for every provider."""
-        usage = billed(added(self._usage, self._tools), units_of_model(self._model) if self._is_answer else {})
+        usage = added(self._usage, self._tools)
+        if self._is_answer and (usage is None or usage.web_searches is None):
+            usage = billed(usage, units_of_model(self._model))
         return counted(
             Response(
                 self._model,
@@ -81,28 +82,27 @@ class Gathered:
         if reason := named(choice, "finish_reason"):
             self._reasons.append(reason)
 
-    def _take_usage(self, piece: Any, choices: Iterable[Any], *, whole: bool, has_text: bool) -> None:
-        told = usage_of(piece, choices, whole=whole)
+    def _take_usage(self, piece: Any, choices: Iterable[Any], *, is_stale: bool) -> None:
+        told = usage_of(piece, choices)
         self._usage = later(self._usage, told)
         if told is not None and (told.output_tokens or told.total_tokens):
             self._is_early = False
-        elif has_text and self._usage is not None:
+        elif is_stale and self._usage is not None:
             # What was counted before the last of the text is not all of it.
             self._is_early = True
 
 
-def usage_of(result: Any, choices: Iterable[Any], *, whole: bool) -> Usage | None:
-    """The usage of a `whole` answer or of a piece, from the first place that has some.
+def usage_of(result: Any, choices: Iterable[Any]) -> Usage | None:
+    """The usage of an answer or of a piece of one, from the first place that has some.
 
     Groq reports it under a name of its own unless it was asked for, Moonshot's streams have it in a choice.
     """
     places = (result, field(result, "x_groq"), *choices)
     told = [usage for place in places if (usage := field(place, "usage"))]
     known = next((read for usage in told if (read := read_usage(usage, result)) is not None), None)
-    if known is None and whole:
-        known = read_usage(None, result)
     if known is None:
-        return None
+        cost = read_cost(None, result)
+        return None if cost is None else Usage(reported_cost=cost)
     models = [named(each, "model") for each in items(field(field(result, "usage_breakdown"), "models"))]
     return mixed(known, named(result, "model"), models)
 

@@ -41,20 +41,22 @@ TOOL_CALLS = "tool_calls"
 FIELDS = frozenset((WEB_SEARCHES, FILE_SEARCHES))
 """Counts with a field of their own in `Usage`."""
 
+BY_TOOL = "server_side_tool_usage_details"
+"""xAI's counts of its tools' calls."""
+
 TOLD: tuple[tuple[tuple[str, ...], str], ...] = (
     (("server_tool_use", "web_search_requests"), WEB_SEARCHES),
     (("tool_calls_details", "search_web", "invocation"), WEB_SEARCHES),
     (("plugins", "search", "count"), WEB_SEARCHES),
     (("num_search_queries",), WEB_SEARCHES),
     (("num_sources_used",), SEARCH_SOURCES),
-    (("server_side_tool_usage_details", "web_search_calls"), WEB_SEARCHES),
-    (("server_side_tool_usage_details", "x_search_calls"), SOCIAL_SEARCHES),
-    (("server_side_tool_usage_details", "code_interpreter_calls"), CODE_EXECUTIONS),
-    (("server_side_tool_usage_details", "file_search_calls"), FILE_SEARCHES),
-    (("server_side_tool_usage_details", "document_search_calls"), FILE_SEARCHES),
-    (("server_side_tool_usage_details", "image_generation_calls"), IMAGES),
+    ((BY_TOOL, "web_search_calls"), WEB_SEARCHES),
+    ((BY_TOOL, "x_search_calls"), SOCIAL_SEARCHES),
+    ((BY_TOOL, "code_interpreter_calls"), CODE_EXECUTIONS),
+    ((BY_TOOL, "file_search_calls"), FILE_SEARCHES),
+    ((BY_TOOL, "document_search_calls"), FILE_SEARCHES),
+    ((BY_TOOL, "image_generation_calls"), IMAGES),
     (("prompt_audio_seconds",), "input_audio_seconds"),
-    (("citation_tokens",), "output_citation_tokens"),
 )
 """Where a `usage` object counts them: Anthropic and OpenRouter, Perplexity, Qwen, xAI, Mistral."""
 
@@ -77,6 +79,9 @@ def read_units(usage: Any) -> dict[str, int]:
         told = count(usage, *path)
         if told is not None:
             found[unit] = max(told, found.get(unit, 0))
+    if field(usage, BY_TOOL) is not None:
+        # Then the calls are billed, not the pages.
+        found.pop(SEARCH_SOURCES, None)
     size = field(usage, "search_context_size")
     if isinstance(size, str) and size in SEARCH_SIZES:
         found[f"{SEARCH_REQUESTS}{size}"] = 1
@@ -98,6 +103,8 @@ def units_of_message(message: Any) -> Counter[str]:
 
 def units_of_response(result: Any) -> dict[str, int]:
     """What an answer of the Responses API has used beside the counts in its `usage`."""
+    if field(field(result, "usage"), BY_TOOL) is not None:
+        return {}
     output = items(field(result, "output"))
     done = [item for item in output if field(item, "status", "completed") == "completed"]
     kinds = Counter(named(item, "type") for item in done)

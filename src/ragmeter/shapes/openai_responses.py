@@ -9,7 +9,7 @@ from typing import Any
 from ragmeter.integration import Reader
 from ragmeter.model import Chunk, Origin, Prompt, PromptPart, Response, Role, Usage
 from ragmeter.shapes.documents import Read, either, json_text, read_content, unread_iterators
-from ragmeter.shapes.fees import billed, units_of_response
+from ragmeter.shapes.fees import WEB_SEARCHES, billed, units_of_response
 from ragmeter.shapes.fields import entries, field, is_silent, items, named, score, strings_in, text_of
 from ragmeter.shapes.openai_chat import definitions, role_of, tool_definitions
 from ragmeter.shapes.usage import counted, read_usage
@@ -37,7 +37,11 @@ EMPTY = ("compaction_trigger", "mcp_approval_response")
 
 def read_counts(result: Any) -> Usage | None:
     """The counts of a response object; `None` while it is queued or running in the background."""
-    return billed(read_usage(field(result, "usage"), result), units_of_response(result))
+    told, units = read_usage(field(result, "usage"), result), units_of_response(result)
+    if told is not None and told.web_searches is not None:
+        # What the usage counts stands above what the items show.
+        units.pop(WEB_SEARCHES, None)
+    return billed(told, units)
 
 
 def read_prompt(body: Any) -> Prompt:

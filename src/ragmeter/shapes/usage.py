@@ -35,6 +35,7 @@ CACHE_WRITE = frozenset(
 )
 """Names among the details and beside the totals: Moonshot and together have them there, gateways Anthropic's."""
 
+CITED = "citation_tokens"
 REASONING = frozenset(("reasoning_tokens", "thinking_tokens"))
 
 RARE = {
@@ -62,8 +63,10 @@ def read_usage(usage: Any, result: Any = None) -> Usage | None:
 
 
 def _units_in(usage: Any) -> dict[str, int]:
-    """Tokens with a price of their own that few servers count: pictures made, films read."""
+    """Tokens with a price of their own that few servers count: pictures made, films read, pages cited."""
     told = {unit: count(_first(usage, details), name) for unit, (details, name) in RARE.items()}
+    if _is_research(usage):
+        told["output_citation_tokens"] = count(usage, CITED)
     return {unit: number for unit, number in told.items() if number}
 
 
@@ -150,13 +153,17 @@ def _with_outside(usage: Any, prompt: int | None, completion: int | None, reason
     """The output with what was billed beside the completion."""
     if prompt is None or completion is None:
         return completion
-    if field(usage, "num_search_queries") is not None:
-        # Perplexity bills what its research has thought and cited beside the completion, and its total has neither.
-        return completion + reasoning + (count(usage, "citation_tokens") or 0)
+    if _is_research(usage):
+        return completion + reasoning + (count(usage, CITED) or 0)
     total = count(usage, "total_tokens")
     if total is None:
         return completion + reasoning if reasoning > completion else completion
     return max(completion, total - prompt)
+
+
+def _is_research(usage: Any) -> bool:
+    """Whether Perplexity has researched: thoughts and citations are billed beside the completion, and in no total."""
+    return field(usage, "num_search_queries") is not None
 
 
 def _first(usage: Any, names: tuple[str, ...]) -> Any:
