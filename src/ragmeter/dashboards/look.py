@@ -17,6 +17,9 @@ FROM_THEN_ON = "time:[from] ddd HH:mm [on]"
 LEAST_AXIS = {DOLLARS: 1e-6, SECONDS: 0.001, SHARE: 0.01, NUMBER: 1.0, PER_SECOND: 0.01, TIMES: 1.0}
 """How far the axis of a graph of zeros goes, by unit: left to itself it goes to 100, which is 10,000 %."""
 
+NEXT_TO_NOTHING = 1e-9
+"""The same for bars to both sides: with a soft limit beyond them Grafana leaves no room for what is written there."""
+
 PLAIN = "semi-dark-blue"
 """The colour of what means nothing by its colour."""
 

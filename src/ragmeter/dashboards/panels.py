@@ -24,7 +24,7 @@ from grafana_foundation_sdk.models.dashboard import (
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from ragmeter.dashboards.look import LEAST_AXIS, NO_POINT, PLAIN
+from ragmeter.dashboards.look import LEAST_AXIS, NEXT_TO_NOTHING, NO_POINT, PLAIN
 from ragmeter.dashboards.scope import DATASOURCE
 
 PAGE = 24
@@ -225,8 +225,8 @@ def changes(
         .fill_opacity(80)
         .line_width(0)
         .axis_centered_zero(False)
-        .axis_soft_min(-LEAST_AXIS[unit])
-        .axis_soft_max(LEAST_AXIS[unit])
+        .axis_soft_min(-NEXT_TO_NOTHING)
+        .axis_soft_max(NEXT_TO_NOTHING)
         .legend(common.VizLegendOptions().show_legend(False).display_mode(kinds.LegendDisplayMode.HIDDEN))
         .color_scheme(build.FieldColor().mode(FieldColorModeId.FIXED).fixed_color(PLAIN))
     )
