@@ -52,7 +52,7 @@ def steps(body: str) -> dict[str, float]:
     dissector = Dissector()
     own = dissector.remember(PASSAGES)
     card = card_of({"input": 3.0, "output": 15.0}, "benchmark")
-    places = search.locate(next(prompts(body)), known)
+    places = search.locate(next(prompts(body)), known).places
     whole: list[Dissection] = []
 
     def everything(prompt: Prompt) -> None:

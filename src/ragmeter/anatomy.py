@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ragmeter.model import Fate, KnownChunk, Origin, Prompt, PromptPart, Role
+from ragmeter.pausing import LONG_TEXT, blocks
 
 Span = tuple[int, int]
 
@@ -41,26 +42,35 @@ class JudgedPlace:
 class Segment:
     """A stretch of the prompt with one origin, in wire order.
 
-    `weight` is its approximate number of tokens, `place` the number of the chunk's place where it is one.
+    `weight` is its approximate number of tokens, `place` the number of the chunk's place where it is one; `span` is the
+    stretch of characters of its part, the `source`.
     """
 
     origin: Origin
     weight: float
     place: int | None = None
-    text: str = field(default="", repr=False)
+    source: str = field(default="", repr=False)
+    span: Span = (0, 0)
+
+    @property
+    def text(self) -> str:
+        """The stretch itself: a copy, which those who only weigh it do without."""
+        return self.source[slice(*self.span)]
 
 
 @dataclass(frozen=True, slots=True)
 class Dissection:
     """A prompt taken apart, before anything is known of its total: its segments, and the places of chunks in it.
 
-    `is_exact` says that the weights are counts of the model's own tokens, so that what is beyond them is framing.
+    `is_exact` says that the weights are counts of the model's own tokens, so that what is beyond them is framing;
+    `unsettled` are chunks retrieved for the same query that may stand where nobody looked: a bound was reached.
     """
 
     segments: tuple[Segment, ...] = ()
     places: tuple[JudgedPlace, ...] = ()
     unread: Origin | None = None
     is_exact: bool = False
+    unsettled: tuple[KnownChunk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +102,19 @@ def earlier_turns(parts: Sequence[PromptPart]) -> range:
 
 
 def question_of(prompt: Prompt, places: Sequence[Place] = ()) -> str:
-    """The text of the last user turn, without the chunks that stand in it."""
+    """The text of the last user turn, without the chunks that stand in it; of very long stretches both ends."""
     first, last = current_turn(prompt.parts)
+    by_part = _spans_by_part(places)
     texts: list[str] = []
     for number in range(max(0, first), last + 1):
         part = prompt.parts[number]
         if part.role is Role.USER:
-            spans = [(*span, at) for at, place in enumerate(places) if place.part == number for span in place.spans]
-            texts += [text for place_number, text in _stretches(part.text, spans) if place_number is None]
+            for place, start, end in _stretches(len(part.text), by_part.get(number, ())):
+                if place is None and end - start > LONG_TEXT:
+                    half = LONG_TEXT // 2
+                    texts += [part.text[start : start + half], part.text[end - half : end]]
+                elif place is None:
+                    texts.append(part.text[start:end])
     return "\n".join(texts)
 
 
@@ -108,34 +123,47 @@ def segments(
 ) -> tuple[Segment, ...]:
     """The prompt cut at the places of its chunks, in wire order; tools weigh `tools_factor` of their text."""
     first, last = current_turn(prompt.parts)
-    by_part: dict[int, list[tuple[int, int, int]]] = {}
-    for index, place in enumerate(places):
-        by_part.setdefault(place.part, []).extend((start, end, index) for start, end in place.spans)
+    by_part = _spans_by_part(places)
     result: list[Segment] = []
     for number, part in enumerate(prompt.parts):
         origin = _origin(part, in_last_turn=first <= number <= last)
         factor = tools_factor if origin is Origin.TOOLS else 1.0
-        for place_number, text in _stretches(part.text, by_part.get(number, ())):
-            weight = weigh(text) * factor
-            result.append(Segment(origin if place_number is None else Origin.CONTEXT, weight, place_number, text))
+        for place, start, end in _stretches(len(part.text), by_part.get(number, ())):
+            weight = _weight(part.text, start, end, weigh) * factor
+            kind = origin if place is None else Origin.CONTEXT
+            result.append(Segment(kind, weight, place, part.text, (start, end)))
     return tuple(result)
 
 
-def _stretches(text: str, spans: Sequence[tuple[int, int, int]]) -> Iterator[tuple[int | None, str]]:
-    """The text cut up, each stretch with the number of its place; where two places overlap the first one has it."""
-    if not spans:
-        if text:
-            yield None, text
-        return
+def _weight(text: str, start: int, end: int, weigh: Callable[[str], float]) -> float:
+    """The weight of a stretch, which is not copied in one piece where it is very long."""
+    if (start, end) == (0, len(text)):
+        return weigh(text)
+    return sum(weigh(text[start + at : start + to]) for at, to in blocks(end - start, LONG_TEXT))
+
+
+def _spans_by_part(places: Sequence[Place]) -> dict[int, list[tuple[int, int, int]]]:
+    """The stretches of places by the part they stand in, each with the number of its place."""
+    by_part: dict[int, list[tuple[int, int, int]]] = {}
+    for index, place in enumerate(places):
+        by_part.setdefault(place.part, []).extend((start, end, index) for start, end in place.spans)
+    return by_part
+
+
+def _stretches(length: int, spans: Sequence[tuple[int, int, int]]) -> Iterator[tuple[int | None, int, int]]:
+    """A text of this length cut up: the number of a place, or none, and where it begins and ends.
+
+    Where two places overlap the first one has it.
+    """
     cursor = 0
     for start, end, place in sorted(spans):
         if start > cursor:
-            yield None, text[cursor:start]
+            yield None, cursor, start
         if end > max(start, cursor):
-            yield place, text[max(start, cursor) : end]
+            yield place, max(start, cursor), end
         cursor = max(cursor, end)
-    if cursor < len(text):
-        yield None, text[cursor:]
+    if cursor < length:
+        yield None, cursor, length
 
 
 def _origin(part: PromptPart, *, in_last_turn: bool) -> Origin:

@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from heapq import nsmallest
+from heapq import nlargest, nsmallest
 from itertools import islice
+from typing import Self
 
-from ragmeter.locating import GAP_OF_SAMPLE, Haystack, Needle
+from ragmeter.locating import GAP_OF_ALL, GAP_OF_SAMPLE, Haystack, Needle
 from ragmeter.model import Chunk, KnownChunk, TextKey, key_of
 from ragmeter.pausing import Pause, without_pause
-from ragmeter.words import grams, normal, words
+from ragmeter.words import GRAM, grams, normal, slices_of, words
 
 MOST_CHUNKS = 4_096
 """Chunks remembered, by 24 hashes each: 10 MB."""
+
+MOST_COMPARED = 4_096
+"""Hashes of a chunk that are compared while its text is held: all of them, or of a text of many pages each second one,
+each fourth."""
 
 SAMPLE = 24
 """Hashes kept of a chunk, the smallest: recall .986 and precision .989 with 3,416 chunks remembered."""
@@ -27,7 +32,10 @@ MOST_CHARACTERS = 8_000_000
 TEXT_SECONDS = 120.0
 """How much retrieved text is held at once, and how long after it was last retrieved."""
 
-MOST_GRAMS = 128
+GAP_OF_RATE = 6
+"""Words more that may lie between two hits, for each that is left out on average."""
+
+MOST_RUNS = 128
 """Chunks of which all hashes are kept as long as their text is, 20 kB each: hot ones are made into words once."""
 
 MOST_LATEST = 64
@@ -35,6 +43,37 @@ MOST_LATEST = 64
 
 LEAST_SAMPLED = 0.2
 """Share of a sample that makes a chunk a candidate: less than is asked of it in the end, when its text is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The hashes of a text's runs of words, one in `rate` of them, and its number of words."""
+
+    grams: frozenset[int]
+    words: int
+    rate: int
+
+    @classmethod
+    def of(cls, text: str, partition: str, pause: Pause) -> Self:
+        """Those of a text; of a long one so many that they can be compared in one go."""
+        kept: set[int] = set()
+        count, rare = 0, 0
+        last: list[str] = []
+        for start, end in slices_of(text, 0, len(text)):
+            found = words(normal(text[start:end]))
+            count += len(found)
+            last += found
+            if len(last) >= GRAM:
+                hashed = grams(last, partition)
+                kept.update([gram for gram in hashed if not gram & rare] if rare else hashed)
+                last = last[1 - GRAM :]
+            while len(kept) > MOST_COMPARED:
+                rare = 2 * rare + 1
+                kept = {gram for gram in kept if not gram & rare}
+            pause()
+        if count < GRAM:
+            kept.update(grams(last, partition))
+        return cls(frozenset(kept), count, rare + 1)
 
 
 @dataclass(eq=False, slots=True)
@@ -52,14 +91,13 @@ class Remembered:
     sample: frozenset[int] | None = None
     words: int = 0
 
-    def take_sample(self) -> frozenset[int]:
-        """All runs of words of the text that is still held, of which the sample is kept."""
-        found = words(normal(self.text or ""))
-        all_grams = frozenset(grams(found, self.partition))
+    def take_sample(self, pause: Pause) -> Runs:
+        """The runs of words of the text that is still held, of which the sample is kept."""
+        runs = Runs.of(self.text or "", self.partition, pause)
         if self.sample is None:
-            self.words = len(found)
-            self.sample = frozenset(nsmallest(SAMPLE, all_grams))
-        return all_grams
+            self.words = runs.words
+            self.sample = frozenset(nsmallest(SAMPLE, runs.grams))
+        return runs
 
 
 class ChunkMemory:
@@ -74,7 +112,7 @@ class ChunkMemory:
         # All in the order of their last use: the oldest go first.
         self._chunks: OrderedDict[TextKey, Remembered] = OrderedDict()
         self._texts: OrderedDict[TextKey, Remembered] = OrderedDict()
-        self._grams: OrderedDict[TextKey, frozenset[int]] = OrderedDict()
+        self._runs: OrderedDict[TextKey, Runs] = OrderedDict()
         self._unsampled: dict[TextKey, Remembered] = {}
         self._samples = SampleIndex()
         self._characters = 0
@@ -87,10 +125,10 @@ class ChunkMemory:
         known: list[KnownChunk] = []
         for chunk in chunks:
             if chunk.text.strip():
-                known.append(
-                    KnownChunk(key_of(chunk.text, partition), chunk.id, chunk.rank, chunk.collection or collection)
-                )
+                key = key_of(chunk.text, partition, self._pause)
+                known.append(KnownChunk(key, chunk.id, chunk.rank, chunk.collection or collection))
                 self._take_in(known[-1], chunk.text, partition)
+            self._pause()
         self.expire()
         return tuple(known)
 
@@ -104,27 +142,27 @@ class ChunkMemory:
         if remembered.text is None:
             margin = remembered.words // (SAMPLE + 1)
             return Needle(chunk, remembered.sample or frozenset(), remembered.words, GAP_OF_SAMPLE, margin)
-        found = self._grams.get(chunk.key)
-        if found is None:
-            found = self._grams[chunk.key] = remembered.take_sample()
-            if len(self._grams) > MOST_GRAMS:
-                self._grams.popitem(last=False)
+        runs = self._runs.get(chunk.key)
+        if runs is None:
+            runs = self._runs[chunk.key] = remembered.take_sample(self._pause)
+            if len(self._runs) > MOST_RUNS:
+                self._runs.popitem(last=False)
         else:
-            self._grams.move_to_end(chunk.key)
-        return Needle(chunk, found, remembered.words)
+            self._runs.move_to_end(chunk.key)
+        gap = GAP_OF_ALL + GAP_OF_RATE * (runs.rate - 1)
+        return Needle(chunk, runs.grams, runs.words, gap, runs.rate - 1)
 
     def latest(self, partition: str) -> list[Remembered]:
         """The chunks retrieved last whose texts are held, in the order of their retrieval."""
         found = islice((each for each in reversed(self._texts.values()) if each.partition == partition), MOST_LATEST)
         return list(found)[::-1]
 
-    def candidates(self, haystack: Haystack) -> Iterator[Remembered]:
-        """The chunks of the haystack's partition that may stand in it."""
+    def candidates(self, haystack: Haystack, most: int) -> list[Remembered]:
+        """The chunks of the haystack's partition that may stand in it, no more than `most`: the likeliest first."""
         while self._unsampled:
             _, remembered = self._unsampled.popitem()
-            self._samples.add(remembered)
-            self._pause()
-        return self._samples.candidates(haystack)
+            self._samples.add(remembered, self._pause)
+        return self._samples.candidates(haystack, most, self._pause)
 
     @property
     def number(self) -> int:
@@ -139,13 +177,15 @@ class ChunkMemory:
             if remembered.retrieved > oldest and self._characters <= MOST_CHARACTERS:
                 break
             self._drop_text(remembered)
+            self._pause()
         while len(self._chunks) > MOST_CHUNKS:
             key, remembered = self._chunks.popitem(last=False)
             self._unsampled.pop(key, None)
-            self._grams.pop(key, None)
+            self._runs.pop(key, None)
             if self._texts.pop(key, None) is not None:
                 self._characters -= len(remembered.text or "")
             self._samples.remove(remembered)
+            self._pause()
 
     def next_deadline(self) -> float | None:
         """When `expire` has a text to let go of, on the monotonic clock."""
@@ -171,9 +211,9 @@ class ChunkMemory:
 
     def _drop_text(self, remembered: Remembered) -> None:
         key = remembered.chunk.key
-        self._grams.pop(key, None)
+        self._runs.pop(key, None)
         if self._unsampled.pop(key, None) is not None:
-            self._samples.add(remembered)
+            self._samples.add(remembered, self._pause)
         del self._texts[key]
         self._characters -= len(remembered.text or "")
         remembered.text = None
@@ -183,21 +223,21 @@ class SampleIndex:
     """Who has which hash in its sample."""
 
     def __init__(self) -> None:
-        # Most hashes have one owner: a list for each of 100,000 would take twice the memory.
-        self._owners: dict[int, Remembered | list[Remembered]] = {}
+        # Most hashes have one owner: a collection for each of 100,000 would take twice the memory.
+        self._owners: dict[int, Remembered | dict[Remembered, None]] = {}
 
-    def add(self, remembered: Remembered) -> None:
+    def add(self, remembered: Remembered, pause: Pause) -> None:
         """Take the sample of a chunk whose text is still held."""
         if remembered.sample is None:
-            remembered.take_sample()
+            remembered.take_sample(pause)
         for gram in remembered.sample or ():
             owner = self._owners.get(gram)
             if owner is None:
                 self._owners[gram] = remembered
-            elif isinstance(owner, list):
-                owner.append(remembered)
+            elif isinstance(owner, dict):
+                owner[remembered] = None
             else:
-                self._owners[gram] = [owner, remembered]
+                self._owners[gram] = {owner: None, remembered: None}
 
     def remove(self, remembered: Remembered) -> None:
         """Forget a chunk."""
@@ -205,18 +245,22 @@ class SampleIndex:
             owner = self._owners.get(gram)
             if owner is remembered:
                 del self._owners[gram]
-            elif isinstance(owner, list) and remembered in owner:
-                owner.remove(remembered)
+            elif isinstance(owner, dict):
+                owner.pop(remembered, None)
                 if not owner:
                     del self._owners[gram]
 
-    def candidates(self, haystack: Haystack) -> Iterator[Remembered]:
+    def candidates(self, haystack: Haystack, most: int, pause: Pause) -> list[Remembered]:
         """The chunks that may stand in a text: enough of their sample does."""
         hits: dict[Remembered, int] = {}
-        for gram in self._owners.keys() & haystack.hashes():
+        for gram in haystack.common(self._owners):
             owner = self._owners[gram]
-            for remembered in owner if isinstance(owner, list) else (owner,):
+            for remembered in owner if isinstance(owner, dict) else (owner,):
                 hits[remembered] = hits.get(remembered, 0) + 1
-        for remembered, count in hits.items():
-            if count >= LEAST_SAMPLED * len(remembered.sample or ()):
-                yield remembered
+            pause()
+        likely = {
+            remembered: count / len(remembered.sample or (1,))
+            for remembered, count in hits.items()
+            if count >= LEAST_SAMPLED * len(remembered.sample or ())
+        }
+        return list(likely) if len(likely) <= most else nlargest(most, likely, key=likely.__getitem__)

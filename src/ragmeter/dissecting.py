@@ -16,7 +16,7 @@ from ragmeter.calibration import Calibration
 from ragmeter.chunk_memory import ChunkMemory
 from ragmeter.fates import Fingerprint
 from ragmeter.model import Chunk, Fate, KnownChunk, Operation, Origin, Prompt, Response, Role, TextKey, key_of
-from ragmeter.pausing import Pause, without_pause
+from ragmeter.pausing import Pause, hash_of, without_pause
 from ragmeter.prompt_search import PromptSearch
 from ragmeter.tool_declarations import declaration
 from ragmeter.weights import Tokenizer, Weigher, tokenizer_of
@@ -60,11 +60,11 @@ class Dissector:
         prompt = operation.prompt
         if not prompt.parts:
             return Dissection(unread=prompt.unread)
-        places = self._search.locate(prompt, own, partition)
-        self._pause()
+        located = self._search.locate(prompt, own, partition)
+        places = located.places
         tokenizer = tokenizer_of(operation.model)
         weigh = partial(self.weigher.weigh, tokenizer=tokenizer)
-        model, tools, factor = operation.model or "", _hash_of_tools(prompt), 1.0
+        model, tools, factor = operation.model or "", self._hash_of_tools(prompt), 1.0
         weight = 0.0
         if tools:
             weight = sum(weigh(part.text) for part in prompt.parts if part.role is Role.TOOLS)
@@ -87,14 +87,14 @@ class Dissector:
                 is_known=tokenizer.is_known,
                 is_exact=self.weigher.is_exact(tokenizer),
             )
-        return Dissection(parts, judged, unread, self.weigher.is_exact(tokenizer))
+        return Dissection(parts, judged, unread, self.weigher.is_exact(tokenizer), located.unsettled)
 
     def _declared(self, prompt: Prompt, tools: int, tokenizer: Tokenizer) -> float:
         """What the tools weigh as OpenAI's models read them."""
         if (tools, tokenizer) not in self._declarations:
             if len(self._declarations) >= MOST_DECLARATIONS:
                 self._declarations.clear()
-            text = declaration(part.text for part in prompt.parts if part.role is Role.TOOLS)
+            text = declaration((part.text for part in prompt.parts if part.role is Role.TOOLS), self._pause)
             self._declarations[tools, tokenizer] = self.weigher.weigh(text, tokenizer)
         return self._declarations[tools, tokenizer]
 
@@ -108,34 +108,37 @@ class Dissector:
         for number, place in enumerate(places):
             if not stale[number]:
                 first.setdefault(place.chunk.key, number)
+        self._pause()
         candidates = list(first.values())[-MOST_JUDGED:]
         prints = [self._fingerprint(_text_of(prompt, places[number])) for number in candidates]
-        verdicts = fates.judge(answer, question_of(prompt, places), prints)
+        verdicts = fates.judge(answer, question_of(prompt, places), prints, self._pause)
         verdict_of = dict.fromkeys(first.values(), Fate.UNKNOWN)
-        for number, verdict, duplicate in zip(candidates, verdicts, fates.near_duplicates(prints), strict=True):
+        duplicates = fates.near_duplicates(prints, self._pause)
+        for number, verdict, duplicate in zip(candidates, verdicts, duplicates, strict=True):
             verdict_of[number] = Fate.REPEATED if duplicate is not None else _VERDICTS[verdict]
-        cited = _cited(prompt, places, [number for number in range(len(places)) if not stale[number]], answer)
-        return tuple(
-            JudgedPlace(
-                place.chunk,
-                verdict_of.get(number, Fate.REPEATED),
-                is_stale=stale[number],
-                is_cited=number in cited,
-            )
-            for number, place in enumerate(places)
-        )
+        named = fates.cited(answer, self._pause)
+        cited = _cited(prompt, places, [number for number in range(len(places)) if not stale[number]], named)
+        judged: list[JudgedPlace] = []
+        for number, place in enumerate(places):
+            fate = verdict_of.get(number, Fate.REPEATED)
+            judged.append(JudgedPlace(place.chunk, fate, is_stale=stale[number], is_cited=number in cited))
+            self._pause()
+        return tuple(judged)
 
     def _fingerprint(self, text: str) -> Fingerprint:
-        key = key_of(text)
+        key = key_of(text, pause=self._pause)
         found = self._fingerprints.get(key)
         if found is None:
-            found = self._fingerprints[key] = fates.fingerprint(text)
-            self._pause()
+            found = self._fingerprints[key] = fates.fingerprint(text, self._pause)
             if len(self._fingerprints) > MOST_FINGERPRINTS:
                 self._fingerprints.popitem(last=False)
         else:
             self._fingerprints.move_to_end(key)
         return found
+
+    def _hash_of_tools(self, prompt: Prompt) -> int:
+        hashes = tuple(hash_of(part.text, self._pause) for part in prompt.parts if part.role is Role.TOOLS)
+        return hash(hashes) if hashes else 0
 
 
 def _text_of(prompt: Prompt, place: Place) -> str:
@@ -143,12 +146,11 @@ def _text_of(prompt: Prompt, place: Place) -> str:
     return " ".join(text[start:end] for start, end in place.spans)
 
 
-def _cited(prompt: Prompt, places: Sequence[Place], current: Sequence[int], answer: str) -> set[int]:
-    """The numbers of those `current` places that a marker in the answer names.
+def _cited(prompt: Prompt, places: Sequence[Place], current: Sequence[int], named: frozenset[int]) -> set[int]:
+    """The numbers of those `current` places that a marker in the answer names, by the numbers it has `named`.
 
     A marker names the number a template has written before a chunk, else its place in the current turn's order, from 1.
     """
-    named = fates.cited(answer)
     if not named:
         return set()
     written = [_label(prompt.parts[places[number].part].text, places[number].spans[0][0]) for number in current]
@@ -172,8 +174,3 @@ def _added(response: Response) -> Origin | None:
     # Tokens and seconds of another kind are what was given or made, not what a tool has brought.
     has_tools = any(not unit.endswith(("_tokens", "_seconds")) for unit in usage.units)
     return Origin.OTHER if usage.web_searches or has_tools else None
-
-
-def _hash_of_tools(prompt: Prompt) -> int:
-    texts = tuple(part.text for part in prompt.parts if part.role is Role.TOOLS)
-    return hash(texts) if texts else 0

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from itertools import chain, pairwise
+from typing import TypeVar
 
-from ragmeter.pausing import Pause, without_pause
-from ragmeter.words import normal, words
+from ragmeter.pausing import Pause, blocks, without_pause
+from ragmeter.words import normal, slices_of, words
+
+Thing = TypeVar("Thing")
 
 LONGEST_ANSWER = 20_000
 """Characters of an answer that are judged."""
@@ -42,6 +46,13 @@ two to three of these make what is one word elsewhere."""
 LONGEST_RANGE = 100
 """Numbers that a marker such as `[2-4]` names at the most."""
 
+LONGEST_CHUNK = 50_000
+LONGEST_QUESTION = 40_000
+"""Characters of a chunk that an answer is held against, and of a question that are told apart from it."""
+
+MOST_ALIKE = 8
+"""Earlier chunks, those with most in common, among which the one that a chunk repeats is looked for."""
+
 DUPLICATE = 0.8
 LEAST_SAMPLED = 12
 """Near-duplicates have so much of their pairs in common. Which chunks to compare is told by a sample of 12 to 24 pairs:
@@ -65,21 +76,29 @@ STOP_WORDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What the rule needs of a text: hashes of its stems and of its pairs of stems, and a sample of the pairs."""
+    """What the rule needs of a text: hashes of its stems and of its pairs of stems, and a sample of the pairs.
+
+    `is_whole` says that none of it was left out.
+    """
 
     words: frozenset[int]
     pairs: frozenset[int]
     sample: frozenset[int]
+    is_whole: bool = True
 
 
-def fingerprint(text: str) -> Fingerprint:
+def fingerprint(text: str, pause: Pause = without_pause) -> Fingerprint:
     """The fingerprint of a text as it stands in a prompt, whatever a template has escaped or wrapped in it."""
-    stems = _stems(text)
-    pairs = set(map(hash, pairwise(stems)))
+    stems = list(_stems(text[:LONGEST_CHUNK], pause))
+    pairs: set[int] = set()
+    for start, end in blocks(len(stems)):
+        pairs.update(map(hash, pairwise(stems[start : end + 1])))
+        pause()
     # A power of two, so that the sample of a longer text is a part of what a higher rate would have taken.
     rare = (1 << max(len(pairs) // LEAST_SAMPLED, 1).bit_length() - 1) - 1
     sample = frozenset([pair for pair in pairs if not pair & rare])
-    return Fingerprint(frozenset(map(hash, stems)), frozenset(pairs), sample)
+    pause()
+    return Fingerprint(frozenset(map(hash, stems)), frozenset(pairs), sample, len(text) <= LONGEST_CHUNK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,36 +114,61 @@ class _Sentence:
     length: int
 
 
-def judge(answer: str, question: str, chunks: Sequence[Fingerprint]) -> tuple[bool | None, ...]:
-    """Whether the answer uses each chunk; `None` for all when no sentence of it says enough to tell."""
-    sentences = _sentences(answer[:LONGEST_ANSWER], frozenset(map(hash, _stems(question))))
+def judge(
+    answer: str, question: str, chunks: Sequence[Fingerprint], pause: Pause = without_pause
+) -> tuple[bool | None, ...]:
+    """Whether the answer uses each chunk; `None` for all when it does not say enough to tell.
+
+    Also for a chunk so long that only its beginning was looked at, when the answer does not draw on that.
+    """
+    sentences = _sentences(answer[:LONGEST_ANSWER], _asked(question, pause), pause)
     if not sentences:
         return (None,) * len(chunks)
     novel = frozenset[int]().union(*(sentence.words for sentence in sentences))
     pairs = frozenset[int]().union(*(sentence.pairs for sentence in sentences))
     fresh = frozenset[int]().union(*(sentence.fresh for sentence in sentences))
-    present = [(novel & chunk.words, pairs & chunk.pairs) for chunk in chunks]
+    present = [(novel & chunk.words, pairs & chunk.pairs) for chunk in _paused(chunks, pause)]
     length = max(sentence.length for sentence in sentences)
     used = [len(found) >= PAIRS_IN_ALL * length and len(found & fresh) >= LEAST_FRESH * length for _, found in present]
     for sentence in sentences:
-        counts = [(len(sentence.words & found), len(sentence.pairs & found_pairs)) for found, found_pairs in present]
+        counts = [
+            (len(sentence.words & found), len(sentence.pairs & found_pairs))
+            for found, found_pairs in _paused(present, pause)
+        ]
         for number in _votes(sentence, counts):
             used[number] = True
-    return tuple(used)
+    return tuple(is_used if is_used or chunk.is_whole else None for is_used, chunk in zip(used, chunks, strict=True))
 
 
-def near_duplicates(chunks: Sequence[Fingerprint]) -> tuple[int | None, ...]:
+def _paused(things: Iterable[Thing], pause: Pause) -> Iterator[Thing]:
+    for thing in things:
+        pause()
+        yield thing
+
+
+def _asked(question: str, pause: Pause) -> frozenset[int]:
+    """The words of a question; of one that holds documents those at its beginning and its end."""
+    if len(question) > LONGEST_QUESTION:
+        question = f"{question[: LONGEST_QUESTION // 2]} {question[-LONGEST_QUESTION // 2 :]}"
+    return frozenset(map(hash, _stems(question, pause)))
+
+
+def near_duplicates(chunks: Sequence[Fingerprint], pause: Pause = without_pause) -> tuple[int | None, ...]:
     """For each chunk the number of the first earlier one that says nearly the same, `None` where there is none."""
     owners: dict[int, list[int]] = {}
     result: list[int | None] = []
     for number, chunk in enumerate(chunks):
         common = Counter(chain.from_iterable([owners[pair] for pair in chunk.sample if pair in owners]))
-        likely = sorted(
+        likely = [
             owner for owner, count in common.items() if 2 * count >= min(len(chunk.sample), len(chunks[owner].sample))
-        )
-        result.append(next((owner for owner in likely if _are_alike(chunk.pairs, chunks[owner].pairs)), None))
+        ]
+        # Those with most in common, the first of equals: copies have all of it.
+        likeliest = nsmallest(MOST_ALIKE, likely, key=lambda owner: (-common[owner], owner))
+        alike = [owner for owner in _paused(likeliest, pause) if _are_alike(chunk.pairs, chunks[owner].pairs)]
+        result.append(min(alike, default=None))
         for pair in chunk.sample:
             owners.setdefault(pair, []).append(number)
+        pause()
     return tuple(result)
 
 
@@ -193,40 +237,47 @@ def _votes(sentence: _Sentence, counts: Sequence[tuple[int, int]]) -> Iterator[i
 SENTENCE_END = re.compile("(?<=[.!?;])\\s+|[\n\u3002\uff01\uff1f\u061f\u06d4\u0964]+")
 
 
-def _sentences(answer: str, asked: frozenset[int]) -> list[_Sentence]:
-    """The sentences of an answer that say something which the question did not."""
-    result = []
-    for text in SENTENCE_END.split(answer):
-        stems = _stems(text)
-        found = frozenset(map(hash, stems)) - asked
-        length = 1 if 2 * sum(map(str.isascii, stems)) >= len(stems) else SPACELESS_LENGTH
-        if len(found) >= LEAST_NOVEL * length:
-            pairs = list(pairwise(stems))
-            fresh = (pair for pair in pairs if hash(pair[0]) not in asked or hash(pair[1]) not in asked)
-            result.append(_Sentence(found, frozenset(map(hash, pairs)), frozenset(map(hash, fresh)), length))
-    return result
+def _sentences(answer: str, asked: frozenset[int], pause: Pause) -> list[_Sentence]:
+    """The sentences of an answer that say something which the question did not; all of it when it is so in none."""
+    for texts in (SENTENCE_END.split(answer), [answer]):
+        said = [_sentence(list(_stems(text, pause)), asked) for text in texts]
+        enough = [sentence for sentence in said if len(sentence.words) >= LEAST_NOVEL * sentence.length]
+        if enough:
+            return enough
+    return []
+
+
+def _sentence(stems: list[str], asked: frozenset[int]) -> _Sentence:
+    pairs = list(pairwise(stems))
+    fresh = (pair for pair in pairs if hash(pair[0]) not in asked or hash(pair[1]) not in asked)
+    length = 1 if 2 * sum(map(str.isascii, stems)) >= len(stems) else SPACELESS_LENGTH
+    found = frozenset(map(hash, stems)) - asked
+    return _Sentence(found, frozenset(map(hash, pairs)), frozenset(map(hash, fresh)), length)
 
 
 # Endings and particles of Japanese are written in these; what is said is mostly in others.
 _HIRAGANA = re.compile("[\u3040-\u309f]+")
 
 
-def _stems(text: str) -> list[str]:
+def _stems(text: str, pause: Pause) -> Iterator[str]:
     """The content words of a text by their first letters; of scripts without blanks all short runs of characters."""
-    found = words(normal(text))
-    # Escapes of JSON hide other scripts in ASCII.
-    if text.isascii() and "\\u" not in text:
-        return [word[:STEM] for word in found if word not in STOP_WORDS]
-    result = []
     run = ""
-    for word in found:
-        if word.isascii():
+    for start, end in slices_of(text, 0, len(text)):
+        part = text[start:end]
+        found = words(normal(part))
+        pause()
+        # Escapes of JSON hide other scripts in ASCII.
+        if part.isascii() and "\\u" not in part:
             run = ""
-            if word not in STOP_WORDS:
-                result.append(word[:STEM])
-        else:
-            # Thai writes vowels and tones of their own: it takes more characters to tell as much.
-            run = (run + word)[-4 if "\u0e00" <= word <= "\u0e7f" else -2 :]
-            if (len(run) == 4 or run[-1] > "\u0e7f") and len(run) > 1 and not _HIRAGANA.fullmatch(run):
-                result.append(run)
-    return result
+            yield from [word[:STEM] for word in found if word not in STOP_WORDS]
+            continue
+        for word in found:
+            if word.isascii():
+                run = ""
+                if word not in STOP_WORDS:
+                    yield word[:STEM]
+            else:
+                # Thai writes vowels and tones of their own: it takes more characters to tell as much.
+                run = (run + word)[-4 if "\u0e00" <= word <= "\u0e7f" else -2 :]
+                if (len(run) == 4 or run[-1] > "\u0e7f") and len(run) > 1 and not _HIRAGANA.fullmatch(run):
+                    yield run

@@ -1,23 +1,24 @@
 """Where retrieved chunks stand in a text: as they are, or as a template has quoted, escaped, re-wrapped or cut them.
 
-Pure. First the chunk itself is looked for. What is then left of the text is compared by runs of four normalised words
-with the chunks that were not found; the best covered chunk explains its words away before the next one is judged, so
-that boilerplate which several share counts for one of them.
+Pure. What is left of a text when chunks that stand in it as they are were found is compared by runs of four normalised
+words with the others; the best covered chunk explains its words away before the next one is judged, so that boilerplate
+which several share counts for one of them.
 """
 
 from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 from ragmeter.anatomy import Span
 from ragmeter.model import KnownChunk
-from ragmeter.pausing import Pause
-from ragmeter.words import GRAM, grams, normal, word_span, words
+from ragmeter.pausing import BLOCK, Pause, blocks
+from ragmeter.words import GRAM, grams, normal, slices_of, word_span, words
 
 LEAST_CHUNK = 20
 """Characters below which a chunk is not looked for: such texts occur by chance."""
@@ -39,13 +40,18 @@ STRETCHED = 1.25
 """Lengths of a chunk that are taken for it with all gaps: what lacks there was changed, or other chunks have it too."""
 
 MOST_AGAIN = 8
-"""Positions kept of a run of words that occurs again and again: it tells nothing of where a chunk stands."""
+MOST_POSITIONS = 8_192
+"""Positions kept of a run of words that occurs again and again, which tells nothing of where a chunk stands, and of all
+such runs of one chunk."""
+
+ABOUT = 0.9
+"""Share of its coverage that a chunk may lose to others before the rest are asked again who is covered best."""
+
+MOST_GRAMS = 250_000
+"""Runs of words of one text that are compared: more than a megabyte of prose has, and 40 MB while it lasts."""
 
 OPENING = 3
 """Hits that begin a chunk: when one of them comes again, so does the chunk."""
-
-SLICE = 1_024
-"""Characters that are made into words at once, with a pause after them, in which the app may have the interpreter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,37 +83,6 @@ class Needle:
         return len(self.grams) * 0.5 + 0.01 if few else len(self.grams) * LEAST_COVERAGE
 
 
-def find_exact(text: str, chunks: Iterable[tuple[KnownChunk, str]], pause: Pause) -> list[Found]:
-    """The chunks whose stripped text stands in `text`, without overlaps; equal chunks are found twice if they can be.
-
-    The search starts where the last chunk ended: templates keep the order of the retrieval.
-    """
-    found: list[Found] = []
-    taken: list[Span] = []
-    cursor = 0
-    for chunk, chunk_text in chunks:
-        needle = chunk_text.strip()
-        if not LEAST_CHUNK <= len(needle) <= len(text):
-            continue
-        start = _free(text, needle, cursor, taken)
-        if start < 0 and cursor:
-            start = _free(text, needle, 0, taken)
-        if start >= 0:
-            cursor = start + len(needle)
-            taken.append((start, cursor))
-            found.append(Found(chunk, ((start, cursor),)))
-        pause()
-    return found
-
-
-def _free(text: str, needle: str, cursor: int, taken: Sequence[Span]) -> int:
-    """Where `needle` stands from `cursor` on without touching what is taken, -1 if nowhere."""
-    start = text.find(needle, cursor)
-    while start >= 0 and any(start < other_end and other < start + len(needle) for other, other_end in taken):
-        start = text.find(needle, start + 1)
-    return start
-
-
 def free_spans(length: int, found: Iterable[Found]) -> list[Span]:
     """What is left of a text of `length` characters outside of what was found, in order."""
     left: list[Span] = []
@@ -131,54 +106,67 @@ class _Slice(NamedTuple):
 
 
 class Haystack:
-    """The runs of words in stretches of a text, hashed in one pass, to look for needles in."""
+    """The runs of words in stretches of a text, hashed in one pass, to look for needles in.
+
+    `is_whole` says that they all went in: there is room for `MOST_GRAMS`.
+    """
 
     def __init__(self, text: str, stretches: Iterable[Span], partition: str, pause: Pause) -> None:
-        self._grams: list[int] = []
         self._slices: list[_Slice] = []
         self._firsts: list[int] = []
         self._text = text
-        for stretch in stretches:
-            for start, end in _slices(text, *stretch):
-                normal_text = normal(text[start:end])
-                found = words(normal_text)
-                if found:
-                    self._slices.append(_Slice(len(self._grams), start, normal_text, len(found)))
-                    self._firsts.append(len(self._grams))
-                    self._grams += grams(found, partition)
-                pause()
-        self._positions = _Positions(self._grams)
+        self._pause = pause
+        self.is_whole = True
+        hashed: list[int] = []
+        for start, end in chain.from_iterable(slices_of(text, *stretch) for stretch in stretches):
+            self.is_whole = len(hashed) < MOST_GRAMS
+            if not self.is_whole:
+                break
+            normal_text = normal(text[start:end])
+            found = words(normal_text)
+            if found:
+                self._slices.append(_Slice(len(hashed), start, normal_text, len(found)))
+                self._firsts.append(len(hashed))
+                hashed += grams(found, partition)
+            pause()
+        self._positions = _Positions(hashed, pause)
 
-    def hashes(self) -> KeysView[int]:
-        """All runs of words here."""
-        return self._positions.first.keys()
+    def common(self, known: Container[int]) -> Iterator[int]:
+        """The runs of words here that are `known`."""
+        return self._positions.common(known)
 
-    def find(self, needles: Sequence[Needle], pause: Pause) -> list[Found]:
+    def find(self, needles: Sequence[Needle]) -> list[Found]:
         """The needles that are here, best covered first; the hits of each are taken away from those after it."""
         positions = self._positions
         hits: dict[int, AbstractSet[int]] = {}
         for number, needle in enumerate(needles):
-            found = positions.first.keys() & needle.grams
+            found = positions.hits(needle.grams)
             if len(found) >= needle.least:
                 hits[number] = found
-        pause()
+            self._pause()
         places: list[Found] = []
-        for number, own in _explain_away(needles, hits):
+        for number, own in _explain_away(needles, hits, self._pause):
             needle = needles[number]
-            for stretches in positions.occurrences(needle, own):
-                spans = tuple(self._span(first, last, needle.margin) for first, last in stretches)
-                places.append(Found(needle.chunk, spans))
-            pause()
+            places += [
+                Found(needle.chunk, tuple(self._spans(stretches, needle.margin)))
+                for stretches in positions.occurrences(needle, own)
+            ]
         return places
 
-    def _span(self, first: int, last: int, margin: int) -> Span:
-        start, _ = self._characters(first, -margin)
-        _, end = self._characters(last, GRAM - 1 + margin)
-        # What closes the last word belongs to it: a full stop, a bracket.
-        limit = min(len(self._text), end + 3)
-        while end < limit and not self._text[end].isspace() and not self._text[end].isalnum():
-            end += 1
-        return start, end
+    def release(self) -> None:
+        """Let go of it all, bit by bit: at once that takes long as well."""
+        self._positions.release()
+
+    def _spans(self, stretches: Iterable[Span], margin: int) -> Iterator[Span]:
+        for first, last in stretches:
+            start, _ = self._characters(first, -margin)
+            _, end = self._characters(last, GRAM - 1 + margin)
+            # What closes the last word belongs to it: a full stop, a bracket.
+            limit = min(len(self._text), end + 3)
+            while end < limit and not self._text[end].isspace() and not self._text[end].isalnum():
+                end += 1
+            yield start, end
+            self._pause()
 
     def _characters(self, position: int, further: int) -> Span:
         """Where the word `further` words after the one at a position stands in the text, in the same slice at most."""
@@ -187,30 +175,26 @@ class Haystack:
         return each.offset + start, each.offset + end
 
 
-def _slices(text: str, start: int, end: int) -> Iterator[Span]:
-    """A stretch cut into slices, at blanks where there are any."""
-    while end - start > SLICE:
-        cut = text.find(" ", start + SLICE, start + SLICE + 64)
-        cut = start + SLICE if cut < 0 else min(cut, end)
-        yield start, cut
-        start = cut
-    yield start, end
-
-
 def _explain_away(
-    needles: Sequence[Needle], hits: Mapping[int, AbstractSet[int]]
+    needles: Sequence[Needle], hits: dict[int, AbstractSet[int]], pause: Pause
 ) -> Iterator[tuple[int, AbstractSet[int]]]:
-    """Numbers of the needles that are there, each with the hits that are its own, the best covered first."""
+    """Numbers of the needles that are there, each with the hits that are its own, the best covered first.
+
+    One that has lost little since it was looked at last need not queue again: so each is looked at some times at most.
+    """
     queue = [(-len(found) / len(needles[number].grams), number) for number, found in hits.items()]
     heapq.heapify(queue)
     explained: set[int] = set()
     while queue:
+        pause()
         coverage, number = heapq.heappop(queue)
-        left = hits[number] if explained.isdisjoint(hits[number]) else hits[number] - explained
+        left = hits.pop(number)
+        left = left if explained.isdisjoint(left) else left - explained
         if len(left) < needles[number].least:
             continue
         now = -len(left) / len(needles[number].grams)
-        if now > coverage and queue and queue[0][0] < now:
+        if now > coverage * ABOUT and queue and queue[0][0] < now:
+            hits[number] = left
             heapq.heappush(queue, (now, number))
             continue
         explained |= left
@@ -220,10 +204,36 @@ def _explain_away(
 class _Positions:
     """Where each run of words stands in a text: `first` of all, and further ones of those that come again."""
 
-    def __init__(self, grams: Sequence[int]) -> None:
-        self._grams = grams
-        self.first = dict(zip(reversed(grams), range(len(grams) - 1, -1, -1), strict=True))
+    def __init__(self, hashed: list[int], pause: Pause) -> None:
+        self._grams = hashed
+        self._pause = pause
+        self.first: dict[int, int] = {}
+        # Backwards, so that the first of equal ones stays.
+        for start, end in reversed(list(blocks(len(hashed)))):
+            self.first.update(zip(reversed(hashed[start:end]), range(end - 1, start - 1, -1), strict=True))
+            pause()
         self._again: dict[int, list[int]] | None = None
+
+    def release(self) -> None:
+        """Let go of it all."""
+        self.first.clear()
+        self._again = None
+        while self._grams:
+            del self._grams[-BLOCK:]
+            self._pause()
+
+    def hits(self, wanted: frozenset[int]) -> AbstractSet[int]:
+        """Which of these stand here; the fewer ones are gone through."""
+        first = self.first
+        return wanted.intersection(first) if len(first) < len(wanted) else first.keys() & wanted
+
+    def common(self, known: Container[int]) -> Iterator[int]:
+        """The runs of words that are `known`."""
+        for start, end in blocks(len(self._grams)):
+            for gram in set(filter(known.__contains__, self._grams[start:end])):
+                if self.first[gram] >= start:
+                    yield gram
+            self._pause()
 
     def occurrences(self, needle: Needle, own: AbstractSet[int]) -> Iterator[list[Span]]:
         """For each place of a needle, by the hits that are its own, the first and the last hits of its stretches."""
@@ -241,18 +251,28 @@ class _Positions:
             places = _places(needle, sorted([*((self.first[gram], gram) for gram in own - again), *repeated]))
         for place in places:
             stretches = _stretches(place, needle)
+            self._pause()
             if stretches:
                 yield stretches
 
     def _repeated(self, own: AbstractSet[int]) -> list[tuple[int, int]]:
         """All positions of those hits that come again, as (position, hash)."""
+        again = self._positions_again()
+        grams_again = own & again.keys()
+        most = max(1, MOST_POSITIONS // max(1, len(grams_again)))
+        return [(at, gram) for gram in grams_again for at in (self.first[gram], *again[gram][:most])]
+
+    def _positions_again(self) -> dict[int, list[int]]:
         if self._again is None:
             self._again = {}
-            for position, gram in enumerate(self._grams):
-                if self.first[gram] != position:
-                    self._again.setdefault(gram, []).append(position)
-        again = self._again
-        return [(at, gram) for gram in own & again.keys() for at in (self.first[gram], *again[gram][:MOST_AGAIN])]
+            for start, end in blocks(len(self._grams)):
+                for position, gram in enumerate(self._grams[start:end], start):
+                    if self.first[gram] != position:
+                        kept = self._again.setdefault(gram, [])
+                        if len(kept) < MOST_AGAIN:
+                            kept.append(position)
+                self._pause()
+        return self._again
 
 
 def _places(needle: Needle, taken: Sequence[tuple[int, int]]) -> Iterator[list[int]]:

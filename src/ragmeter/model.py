@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ragmeter.pausing import Pause, hash_of, without_pause
+
 
 class OperationKind(StrEnum):
     """What one call to a client does; the value is its `gen_ai.operation.name`."""
@@ -118,9 +120,9 @@ TextKey = tuple[int, int]
 """What stands for a text that is not kept."""
 
 
-def key_of(text: str, partition: str = "") -> TextKey:
+def key_of(text: str, partition: str = "", pause: Pause = without_pause) -> TextKey:
     """A text by its hash, which Python keys for each process, and its length; equal ones of two partitions differ."""
-    return hash((partition, text)), len(text)
+    return hash((partition, hash_of(text, pause))), len(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,33 +10,45 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ragmeter.pausing import Pause, without_pause
 from ragmeter.shapes.fields import items
 
 DEEPEST = 8
 """Levels of a schema that are written out; what lies deeper counts as `any`."""
 
+LONGEST_DEFINITION = 65_536
+"""Characters of a definition beyond which it counts as it stands: it would take milliseconds to read."""
 
 PLAIN = {"integer": "number"}
 
 
-def declaration(definitions: Iterable[str]) -> str:
+def declaration(definitions: Iterable[str], pause: Pause = without_pause) -> str:
     """The declarations of functions given as JSON texts; a schema or a hosted tool stays as it is."""
     lines = ["# Tools", "", "## functions", "", "namespace functions {", ""]
     others: list[str] = []
     for definition in definitions:
-        function = _function(definition)
-        if function is None:
+        try:
+            function = _function(definition)
+            if function is None:
+                others.append(definition)
+            else:
+                lines += _declared(function)
+        except RecursionError:
             others.append(definition)
-            continue
-        lines += _comment(function.get("description"))
-        parameters = function.get("parameters")
-        has_any = isinstance(parameters, Mapping) and parameters.get("properties")
-        taken = f"_: {_type(parameters, DEEPEST)}" if has_any else ""
-        lines += [f"type {function.get('name')} = ({taken}) => any;", ""]
+        pause()
     return "\n".join([*lines, "} // namespace functions", *others])
 
 
+def _declared(function: Mapping[str, Any]) -> list[str]:
+    parameters = function.get("parameters")
+    has_any = isinstance(parameters, Mapping) and parameters.get("properties")
+    taken = f"_: {_type(parameters, DEEPEST)}" if has_any else ""
+    return [*_comment(function.get("description")), f"type {function.get('name')} = ({taken}) => any;", ""]
+
+
 def _function(definition: str) -> Mapping[str, Any] | None:
+    if len(definition) > LONGEST_DEFINITION:
+        return None
     try:
         tool = json.loads(definition)
     except ValueError:
@@ -65,7 +77,7 @@ def _type(schema: Any, depth: int) -> str:
 
 
 def _object(schema: Mapping[str, Any], depth: int) -> str:
-    required = items(schema.get("required"))
+    required = {name for name in items(schema.get("required")) if isinstance(name, str)}
     lines = ["{"]
     for name, value in schema["properties"].items():
         lines += _property(name, value, depth, is_required=name in required)

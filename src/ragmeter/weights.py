@@ -114,6 +114,7 @@ class Weigher:
         counter = self._counter(tokenizer)
         if counter is None and len(text) > SAMPLE_ABOVE:
             # A sample is weighed faster than the whole text is hashed.
+            self._pause()
             return _weigh(text, tokenizer.vocabulary)
         key = (tokenizer, hash_of(text, self._pause), len(text))
         weight = self._remembered.get(key)

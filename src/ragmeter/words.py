@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Iterator
 from itertools import islice, repeat
 
 GRAM = 4
@@ -17,6 +18,9 @@ GRAM = 4
 
 SALT = secrets.token_hex(8) if os.environ.get("PYTHONHASHSEED", "random") != "random" else ""
 """Python keys its hash of texts for each process; where that key is set from outside, this replaces it."""
+
+SLICE = 1_024
+"""Characters that are made into words at once, with a pause after them, in which the app may have the interpreter."""
 
 FILL = "\0"
 """Stands in a normal text where an escape was longer than the letter it stood for."""
@@ -62,6 +66,16 @@ def words(normal_text: str) -> list[str]:
         return normal_text.split()
     found = _WORD.findall(normal_text)
     return [word.replace(FILL, "") for word in found] if FILL in normal_text else found
+
+
+def slices_of(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """A stretch of a text cut into slices, at blanks where there are any."""
+    while end - start > SLICE:
+        cut = text.find(" ", start + SLICE, start + SLICE + 64)
+        cut = start + SLICE if cut < 0 else min(cut, end)
+        yield start, cut
+        start = cut
+    yield start, end
 
 
 def word_span(normal_text: str, index: int) -> tuple[int, int]:

@@ -48,7 +48,7 @@ def places_of(trial: Trial, known_as: str) -> tuple[Place, ...]:
     known = memory.remember([chunk for pair in zip(trial.present, trial.absent, strict=True) for chunk in pair])
     if known_as == "hashes":
         clock.now += chunk_memory.TEXT_SECONDS + 1
-    return PromptSearch(memory).locate(user(trial.prompt), known if known_as == "own" else ())
+    return PromptSearch(memory).locate(user(trial.prompt), known if known_as == "own" else ()).places
 
 
 @pytest.mark.parametrize("known_as", ["own", "foreign", "hashes"])
@@ -76,7 +76,7 @@ def test_a_verbatim_chunk_is_found_to_the_character():
     memory = ChunkMemory()
     text = "The tide tables of the northern harbour are printed anew every spring."
     known = memory.remember([Chunk(text)])
-    (place,) = PromptSearch(memory).locate(user(f"Context: {text}\n\nQuestion?"), known)
+    (place,) = PromptSearch(memory).locate(user(f"Context: {text}\n\nQuestion?"), known).places
     assert place.spans == ((9, 9 + len(text)),)
 
 
@@ -86,7 +86,10 @@ def test_a_chunk_that_stands_twice_has_two_places():
     for first, second in ((text, text), (text.upper(), text.upper()), (text, repr(text.upper()))):
         memory = ChunkMemory()
         known = memory.remember([Chunk(text)])
-        assert len(PromptSearch(memory).locate(user(f"{first}\n\n---\n\n{second}\n\nWhat do they cost?"), known)) == 2
+        assert (
+            len(PromptSearch(memory).locate(user(f"{first}\n\n---\n\n{second}\n\nWhat do they cost?"), known).places)
+            == 2
+        )
 
 
 def test_what_a_model_wrote_and_what_tools_declare_is_no_context():
@@ -99,7 +102,7 @@ def test_what_a_model_wrote_and_what_tools_declare_is_no_context():
         PromptPart(Role.ASSISTANT, text),
         PromptPart(Role.USER, "What do they cost?"),
     )
-    assert PromptSearch(memory).locate(Prompt(parts), known) == ()
+    assert PromptSearch(memory).locate(Prompt(parts), known).places == ()
 
 
 def test_a_text_sent_before_it_was_retrieved_is_found_the_second_time():
@@ -109,9 +112,9 @@ def test_a_text_sent_before_it_was_retrieved_is_found_the_second_time():
     memory.remember([Chunk("Something else entirely that was retrieved before, to have a memory at all.")])
     text = "The tide tables of the northern harbour are printed anew every spring."
     prompt = user(f"Context: {text}\n\nWhen?")
-    assert search.locate(prompt) == ()
+    assert search.locate(prompt).places == ()
     known = memory.remember([Chunk(text)])
-    assert len(search.locate(prompt, known)) == 1
+    assert len(search.locate(prompt, known).places) == 1
 
 
 def test_texts_are_let_go_of(monkeypatch):
@@ -127,7 +130,7 @@ def test_texts_are_let_go_of(monkeypatch):
     memory.expire()
     assert all(each.text is None for each in held)
     assert memory.next_deadline() is None
-    found = PromptSearch(memory).locate(user("\n".join(f"> {text.upper()}" for text in texts[:3])))
+    found = PromptSearch(memory).locate(user("\n".join(f"> {text.upper()}" for text in texts[:3]))).places
     assert {place.chunk.key for place in found} == {key_of(text) for text in texts[:3]}
 
 
@@ -165,10 +168,10 @@ def test_a_text_that_is_let_go_of_leaves_its_sample_only():
     text = " ".join(f"word{at}" for at in range(200))
     known = memory.remember([Chunk(text)])
     PromptSearch(memory).locate(user(f"> {text.upper()}"), known)
-    assert len(memory._grams) == 1
+    assert len(memory._runs) == 1
     clock.now += chunk_memory.TEXT_SECONDS + 1
     memory.expire()
-    assert len(memory._grams) == 0
+    assert len(memory._runs) == 0
     (remembered,) = memory._chunks.values()
     assert len(remembered.sample or ()) == chunk_memory.SAMPLE
 
@@ -179,9 +182,9 @@ def test_partitions_share_nothing():
     search = PromptSearch(memory)
     text = "The tide tables of the northern harbour are printed anew every spring, and cost two crowns at the kiosk."
     memory.remember([Chunk(text)], "a")
-    assert len(search.locate(user(text.upper()), (), "a")) == 1
-    assert search.locate(user(text.upper()), (), "b") == ()
-    assert search.locate(user(text), (), "b") == ()
+    assert len(search.locate(user(text.upper()), (), "a").places) == 1
+    assert search.locate(user(text.upper()), (), "b").places == ()
+    assert search.locate(user(text), (), "b").places == ()
 
 
 @settings(max_examples=300, deadline=None)
@@ -202,5 +205,5 @@ def test_places_lie_within_their_texts(texts, around, escaped):
     memory = ChunkMemory()
     known = memory.remember([Chunk(text) for text in texts])
     body = around + " ".join(repr(text) if escaped else text for text in texts) + around
-    for place in PromptSearch(memory).locate(user(body), known):
+    for place in PromptSearch(memory).locate(user(body), known).places:
         assert all(0 <= start < end <= len(body) for start, end in place.spans)
