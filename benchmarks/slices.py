@@ -1,4 +1,4 @@
-"""How long the worker keeps the interpreter to itself on texts made to be slow: `python -m benchmarks.slices [KIND …]`."""
+"""How long the worker keeps the interpreter to itself on texts made to be slow: `python -m benchmarks.slices [--exact] [KIND …]`."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Kind:
     role: Role = Role.USER
 
 
-def cut(text: str, count: int = CHUNKS) -> list[str]:
+def cut(text: str, count: int) -> list[str]:
     """The text in pieces of equal length."""
     size = len(text) // count
     return [text[at * size : (at + 1) * size] for at in range(count)]
 
 
-def _prose(length: int = MEGABYTE, seed: int = 1) -> str:
+def _prose(length: int, seed: int = 1) -> str:
     random = Random(seed)
     vocabulary = ["".join(random.choices("abcdefghiklmnoprstuvw", k=random.randint(2, 9))) for _ in range(4_000)]
     words: list[str] = []
@@ -45,143 +45,144 @@ def _shuffled(texts: Sequence[str]) -> list[str]:
     return Random(2).sample(list(texts), len(texts))
 
 
-def _windows(text: str) -> list[str]:
+def _windows(text: str, count: int) -> list[str]:
     """Pieces that overlap their neighbours."""
-    return [text[at * 500 : at * 500 + 5_000] for at in range(CHUNKS)]
+    return [text[at * 500 : at * 500 + 5_000] for at in range(count)]
 
 
-def _nested(text: str) -> list[str]:
+def _nested(text: str, count: int) -> list[str]:
     """Each piece within the next one."""
-    return [text[: 40 * (at + 1)] for at in range(CHUNKS)]
+    return [text[: 40 * (at + 1)] for at in range(count)]
 
 
-def _near(text: str) -> list[str]:
-    """Copies of a page with a few words changed in each."""
+def _near(text: str, count: int) -> list[str]:
+    """Copies of a page with a word changed in each."""
     words = text[:2_500].split()
-    return [" ".join((*words[:at], f"w{at}", *words[at + 1 :])) for at in range(min(CHUNKS, len(words)))]
+    return [" ".join((*words[:at], f"w{at}", *words[at + 1 :])) for at in range(min(count, len(words)))]
 
 
 def _quoted(text: str) -> str:
     return "> " + text.replace(". ", ".\n> ")
 
 
-def kinds() -> Mapping[str, Callable[[], Kind]]:
-    """The inputs by name, made when they are asked for."""
-    prose = _prose()
-    one, word, letters = "x" * MEGABYTE, "word " * (MEGABYTE // 5), "a " * (MEGABYTE // 2)
-    periodic, chinese = (
-        "abcdefghij" * (MEGABYTE // 10),
-        "".join(chr(0x4E00 + at * at % 5_000) for at in range(MEGABYTE)),
-    )
-    different = ["x" * (20 + at) for at in range(CHUNKS)]
+def kinds(length: int = MEGABYTE, count: int = CHUNKS) -> Mapping[str, Callable[[], Kind]]:
+    """The inputs by name, made when they are asked for: a prompt of so many characters, so many chunks."""
+    prose, other = _prose(length), _prose(length, seed=9)
+    one, word, letters = "x" * length, "word " * (length // 5), "a " * (length // 2)
+    period, faces = "abcdefghij" * (length // 10), "\U0001f600 " * (length // 2)
+    chinese = "".join(chr(0x4E00 + at * at % 5_000) for at in range(length))
+    each = range(count)
+    different = ["x" * (20 + at) for at in each]
     return {
-        "prose, as it is": lambda: Kind(cut(prose), [prose]),
-        "prose, shuffled": lambda: Kind(_shuffled(cut(prose)), [prose]),
-        "prose, quoted": lambda: Kind(cut(prose), [_quoted(prose)]),
-        "prose, absent": lambda: Kind(cut(_prose(seed=9)), [prose]),
-        "prose, overlapping windows": lambda: Kind(_windows(prose), [prose]),
-        "prose, overlapping windows, quoted": lambda: Kind(_windows(prose), [_quoted(prose)]),
-        "prose, nested": lambda: Kind(_nested(prose), [prose]),
-        "prose, nested, quoted": lambda: Kind(_nested(prose), [_quoted(prose)]),
-        "prose, near-copies, quoted": lambda: Kind(_near(prose), [_quoted("\n".join(_near(prose)))[:MEGABYTE]]),
-        "one letter, chunks of different lengths": lambda: Kind(different, [one]),
-        "one letter, equal chunks": lambda: Kind(["x" * 1_000] * CHUNKS, [one]),
-        "one letter, 64 chunks, 120 kB": lambda: Kind([each * 60 for each in different[:64]], [one[:120_000]]),
-        "one letter, another in the middle": lambda: Kind([each + "y" + each for each in different], [one]),
-        "one letter, another at the end": lambda: Kind([each + "y" for each in different], [one]),
-        "one letter, in lines": lambda: Kind(different, ["\n".join(different * 2)[:MEGABYTE]]),
-        "one word repeated": lambda: Kind([word[: 100 + 5 * at] for at in range(CHUNKS)], [word]),
-        "one word repeated, another at the end": lambda: Kind(
-            [word[: 100 + 5 * at] + "end" for at in range(CHUNKS)], [word]
+        "prose, as it is": lambda: Kind(cut(prose, count), [prose]),
+        "prose, shuffled": lambda: Kind(_shuffled(cut(prose, count)), [prose]),
+        "prose, quoted": lambda: Kind(cut(prose, count), [_quoted(prose)]),
+        "prose, absent": lambda: Kind(cut(other, count), [prose]),
+        "prose, overlapping windows": lambda: Kind(_windows(prose, count), [prose]),
+        "prose, overlapping windows, quoted": lambda: Kind(_windows(prose, count), [_quoted(prose)]),
+        "prose, nested": lambda: Kind(_nested(prose, count), [prose]),
+        "prose, nested, quoted": lambda: Kind(_nested(prose, count), [_quoted(prose)]),
+        "prose, near-copies, quoted": lambda: Kind(
+            _near(prose, count), [_quoted("\n".join(_near(prose, count)))[:length]]
         ),
-        "single letters": lambda: Kind([letters[: 100 + 2 * at] + "b" for at in range(CHUNKS)], [letters]),
-        "no blanks, a period of ten": lambda: Kind([periodic[: 20 + at] + "!" for at in range(CHUNKS)], [periodic]),
-        "Chinese, as it is": lambda: Kind(cut(chinese), [chinese]),
-        "Chinese, in lines": lambda: Kind(cut(chinese), ["\n".join(cut(chinese, 50_000))]),
-        "emoji": lambda: Kind(cut("\U0001f600 " * (MEGABYTE // 2)), ["\U0001f600 " * (MEGABYTE // 2)]),
-        "backslashes": lambda: Kind(["\\" * (20 + at) for at in range(CHUNKS)], ["\\" * MEGABYTE]),
-        "escapes": lambda: Kind(["\\u4e00" * (20 + at) for at in range(CHUNKS)], ["\\u4e00" * (MEGABYTE // 6)]),
-        "HTML escapes": lambda: Kind(["&amp;" * (20 + at) for at in range(CHUNKS)], ["&amp;" * (MEGABYTE // 5)]),
-        "blanks": lambda: Kind(["a" + " " * (20 + at) + "b" for at in range(CHUNKS)], [" " * MEGABYTE]),
-        "many parts": lambda: Kind(cut(prose), _shuffled(cut(prose, 10_000)), role=Role.TOOL),
-        "many parts, absent": lambda: Kind(cut(_prose(seed=9)), cut(prose, 10_000), role=Role.TOOL),
-        "many parts of one letter": lambda: Kind(different, cut(one, 10_000), role=Role.TOOL),
+        "one letter, chunks of different lengths": lambda: Kind(different, [one]),
+        "one letter, equal chunks": lambda: Kind(["x" * 1_000] * count, [one]),
+        "one letter, 64 chunks, 120 kB": lambda: Kind([text * 60 for text in different[:64]], [one[:120_000]]),
+        "one letter, another in the middle": lambda: Kind([f"{text}y{text}" for text in different], [one]),
+        "one letter, another at the end": lambda: Kind([f"{text}y" for text in different], [one]),
+        "one letter, in lines": lambda: Kind(different, ["\n".join(different * 2)[:length]]),
+        "one word repeated": lambda: Kind([word[: 100 + 5 * at] for at in each], [word]),
+        "one word repeated, another at the end": lambda: Kind([f"{word[: 100 + 5 * at]}end" for at in each], [word]),
+        "single letters": lambda: Kind([f"{letters[: 100 + 2 * at]}b" for at in each], [letters]),
+        "no blanks, a period of ten": lambda: Kind([f"{period[: 20 + at]}!" for at in each], [period]),
+        "Chinese, as it is": lambda: Kind(cut(chinese, count), [chinese]),
+        "Chinese, in lines": lambda: Kind(cut(chinese, count), ["\n".join(cut(chinese, length // 20))]),
+        "emoji": lambda: Kind(cut(faces, count), [faces]),
+        "backslashes": lambda: Kind(["\\" * (20 + at) for at in each], ["\\" * length]),
+        "escapes": lambda: Kind(["\\u4e00" * (20 + at) for at in each], ["\\u4e00" * (length // 6)]),
+        "HTML escapes": lambda: Kind(["&amp;" * (20 + at) for at in each], ["&amp;" * (length // 5)]),
+        "blanks": lambda: Kind(["a" + " " * (20 + at) + "b" for at in each], [" " * length]),
+        "many parts": lambda: Kind(cut(prose, count), _shuffled(cut(prose, length // 100)), role=Role.TOOL),
+        "many parts, absent": lambda: Kind(cut(other, count), cut(prose, length // 100), role=Role.TOOL),
+        "many parts of one letter": lambda: Kind(different, cut(one, length // 100), role=Role.TOOL),
         "a chunk of the prompt's size": lambda: Kind([prose], [prose + "?"]),
         "a chunk of the prompt's size, quoted": lambda: Kind([prose], [_quoted(prose)]),
-        "7 MB of one word": lambda: Kind(["word " * 100], ["word " * 1_400_000]),
-        "7 MB of emoji": lambda: Kind(["\U0001f600 " * 100], ["\U0001f600 " * 3_500_000]),
-        "7 MB of prose, a question of it": lambda: Kind(cut(prose, 100), [prose * 7]),
-        "an answer of 1 MB": lambda: Kind(cut(prose, 100), [prose], answer=prose),
-        "an answer of short sentences": lambda: Kind(cut(prose, 100), [prose], answer="on to it. " * 100_000),
-        "an answer of one sentence": lambda: Kind(cut(prose[:100_000], 100), [prose], answer=prose.replace(".", "")),
-        "an answer of markers": lambda: Kind(cut(prose, 100), [prose], answer="[1][2], " * 125_000),
-        "tools of 1 MB": lambda: Kind(["word " * 100], ['{"name": "' + "x" * MEGABYTE + '"}'], role=Role.TOOLS),
-        "deeply nested tools": lambda: Kind(["word " * 100], ["[" * MEGABYTE], role=Role.TOOLS),
+        "seven times one word": lambda: Kind(["word " * 100], [word * 7]),
+        "seven times emoji": lambda: Kind(["\U0001f600 " * 100], [faces * 7]),
+        "seven times prose": lambda: Kind(cut(prose, count // 10), [prose * 7]),
+        "a long answer": lambda: Kind(cut(prose, count // 10), [prose], answer=prose),
+        "an answer of short sentences": lambda: Kind(
+            cut(prose, count // 10), [prose], answer="on to it. " * (length // 10)
+        ),
+        "an answer of one sentence": lambda: Kind(cut(prose, count // 10), [prose], answer=prose.replace(".", "")),
+        "an answer of markers": lambda: Kind(cut(prose, count // 10), [prose], answer="[1][2], " * (length // 8)),
+        "a long tool": lambda: Kind(["word " * 100], ['{"name": "' + one + '"}'], role=Role.TOOLS),
+        "a deep tool": lambda: Kind(["word " * 100], ["[" * length], role=Role.TOOLS),
     }
 
 
 class Watch:
-    """Called as the pause of the work: keeps the longest CPU time between two calls."""
+    """Called as the pause of the work: keeps the longest CPU time of its thread between two calls."""
 
     def __init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """Begin anew."""
         self.longest = 0.0
         self.calls = 0
         self._last = time.thread_time()
 
     def __call__(self) -> None:
-        now = time.thread_time()
-        self.longest = max(self.longest, now - self._last)
+        """Note what was taken since the last time."""
+        self.longest = max(self.longest, time.thread_time() - self._last)
         self.calls += 1
         self._last = time.thread_time()
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """CPU seconds of a prompt and of the longest slice, in seconds."""
+    """CPU seconds of a prompt and of its longest slice, how often the app could run, what was found and what was not."""
 
     seconds: float
     longest: float
     pauses: int
     places: int
+    unsettled: int
 
 
-def measure(kind: Kind, *, exact: bool = False) -> Taken:
-    """Remember the chunks and take the prompt apart, twice: the second time with another question."""
-    dissector = Dissector(exact=exact)
-    watch = Watch()
-    timed = Dissector(exact=exact, pause=watch)
-    timed.weigher.load()
-    del dissector
-    started = time.thread_time()
-    watch()
-    watch.longest = 0.0
-    known = timed.remember([Chunk(text, str(at), None, at) for at, text in enumerate(kind.chunks)])
-    watch()
+def measure(kind: Kind, pause: Watch, *, exact: bool = False) -> Taken:
+    """Remember the chunks and take the prompt apart."""
+    dissector = Dissector(exact=exact, pause=pause)
+    dissector.weigher.load()
     parts = tuple(PromptPart(kind.role, text) for text in kind.parts)
-    request = Request(OperationKind.CHAT, "openai", model="gpt-4o")
-    response = Response(usage=Usage(300_000, 300), text=(kind.answer,))
-    question = PromptPart(Role.USER, "What was closed, and for how long?")
     operation = Operation(
-        request=request, response=response, prompt=Prompt((*parts, question)), started=0, duration=1.0
+        request=Request(OperationKind.CHAT, "openai", model="gpt-4o"),
+        response=Response(usage=Usage(300_000, 300), text=(kind.answer,)),
+        prompt=Prompt((*parts, PromptPart(Role.USER, "What was closed, and for how long?"))),
+        started=0,
+        duration=1.0,
     )
-    watch()
-    places = timed.dissect(operation, known).places
-    watch()
-    return Taken(time.thread_time() - started, watch.longest, watch.calls, len(places))
+    chunks = [Chunk(text, str(at), None, at) for at, text in enumerate(kind.chunks)]
+    pause.start()
+    started = time.thread_time()
+    dissection = dissector.dissect(operation, dissector.remember(chunks))
+    pause()
+    return Taken(
+        time.thread_time() - started, pause.longest, pause.calls, len(dissection.places), len(dissection.unsettled)
+    )
 
 
-def main() -> None:
-    """A row for each kind, the slowest slice first to be looked for."""
-    wanted = sys.argv[1:]
-    print("| what | CPU, s | longest slice, ms | pauses | places |\n| --- | ---: | ---: | ---: | ---: |")
+def table(wanted: Sequence[str] = (), *, exact: bool = False) -> str:
+    """A row for each kind."""
+    rows = ["| what | CPU, s | longest slice, ms | places | unsettled |", "| --- | ---: | ---: | ---: | ---: |"]
     for name, make in kinds().items():
         if not wanted or any(each in name for each in wanted):
-            taken = measure(make())
-            print(
-                f"| {name} | {taken.seconds:.2f} | {taken.longest * 1e3:.1f} | {taken.pauses} | {taken.places} |",
-                flush=True,
-            )
+            taken = measure(make(), Watch(), exact=exact)
+            figures = f"{taken.seconds:.2f} | {taken.longest * 1e3:.1f} | {taken.places} | {taken.unsettled}"
+            rows.append(f"| {name} | {figures} |")
+    return "\n".join(rows)
 
 
 if __name__ == "__main__":
-    main()
+    print(table([each for each in sys.argv[1:] if each != "--exact"], exact="--exact" in sys.argv))

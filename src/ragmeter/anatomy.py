@@ -137,8 +137,8 @@ def segments(
 
 def _weight(text: str, start: int, end: int, weigh: Callable[[str], float]) -> float:
     """The weight of a stretch, which is not copied in one piece where it is very long."""
-    if (start, end) == (0, len(text)):
-        return weigh(text)
+    if end - start <= LONG_TEXT or end - start == len(text):
+        return weigh(text[start:end])
     return sum(weigh(text[start + at : start + to]) for at, to in blocks(end - start, LONG_TEXT))
 
 

@@ -16,7 +16,7 @@ from typing import Self
 from ragmeter.locating import GAP_OF_ALL, GAP_OF_SAMPLE, Haystack, Needle
 from ragmeter.model import Chunk, KnownChunk, TextKey, key_of
 from ragmeter.pausing import Pause, without_pause
-from ragmeter.words import GRAM, grams, normal, slices_of, words
+from ragmeter.words import GRAM, Hashes, compact, grams, normal, slices_of, words
 
 MOST_CHUNKS = 4_096
 """Chunks remembered, by 24 hashes each: 10 MB."""
@@ -49,7 +49,7 @@ LEAST_SAMPLED = 0.2
 class Runs:
     """The hashes of a text's runs of words, one in `rate` of them, and its number of words."""
 
-    grams: frozenset[int]
+    grams: Hashes
     words: int
     rate: int
 
@@ -73,7 +73,7 @@ class Runs:
             pause()
         if count < GRAM:
             kept.update(grams(last, partition))
-        return cls(frozenset(kept), count, rare + 1)
+        return cls(compact(kept, MOST_RUNS), count, rare + 1)
 
 
 @dataclass(eq=False, slots=True)

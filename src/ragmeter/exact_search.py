@@ -72,7 +72,7 @@ class ExactSearch:
         within: list[int] = []
         cursor = self._cursor
         for first, stop in ((cursor, len(self._text)), (0, min(len(self._text), cursor + len(needle) - 1))):
-            at = self._match(needle, first, stop)
+            at = self._match(needle, first, stop) if len(found) < len(self._starts) - 1 else -1
             while at >= 0:
                 end = at + len(needle)
                 after = self._taken.end_over(at, end)

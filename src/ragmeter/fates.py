@@ -16,7 +16,7 @@ from itertools import chain, pairwise
 from typing import TypeVar
 
 from ragmeter.pausing import Pause, blocks, without_pause
-from ragmeter.words import normal, slices_of, words
+from ragmeter.words import Hashes, compact, normal, slices_of, words
 
 Thing = TypeVar("Thing")
 
@@ -81,8 +81,8 @@ class Fingerprint:
     `is_whole` says that none of it was left out.
     """
 
-    words: frozenset[int]
-    pairs: frozenset[int]
+    words: Hashes
+    pairs: Hashes
     sample: frozenset[int]
     is_whole: bool = True
 
@@ -98,7 +98,7 @@ def fingerprint(text: str, pause: Pause = without_pause) -> Fingerprint:
     rare = (1 << max(len(pairs) // LEAST_SAMPLED, 1).bit_length() - 1) - 1
     sample = frozenset([pair for pair in pairs if not pair & rare])
     pause()
-    return Fingerprint(frozenset(map(hash, stems)), frozenset(pairs), sample, len(text) <= LONGEST_CHUNK)
+    return Fingerprint(compact(set(map(hash, stems))), compact(pairs), sample, len(text) <= LONGEST_CHUNK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def judge(
     novel = frozenset[int]().union(*(sentence.words for sentence in sentences))
     pairs = frozenset[int]().union(*(sentence.pairs for sentence in sentences))
     fresh = frozenset[int]().union(*(sentence.fresh for sentence in sentences))
-    present = [(novel & chunk.words, pairs & chunk.pairs) for chunk in _paused(chunks, pause)]
+    present = [(novel.intersection(chunk.words), pairs.intersection(chunk.pairs)) for chunk in _paused(chunks, pause)]
     length = max(sentence.length for sentence in sentences)
     used = [len(found) >= PAIRS_IN_ALL * length and len(found & fresh) >= LEAST_FRESH * length for _, found in present]
     for sentence in sentences:
@@ -162,19 +162,20 @@ def near_duplicates(chunks: Sequence[Fingerprint], pause: Pause = without_pause)
         likely = [
             owner for owner, count in common.items() if 2 * count >= min(len(chunk.sample), len(chunks[owner].sample))
         ]
-        # Those with most in common, the first of equals: copies have all of it.
-        likeliest = nsmallest(MOST_ALIKE, likely, key=lambda owner: (-common[owner], owner))
-        alike = [owner for owner in _paused(likeliest, pause) if _are_alike(chunk.pairs, chunks[owner].pairs)]
-        result.append(min(alike, default=None))
+        if len(likely) > MOST_ALIKE:
+            # Those with most in common: copies have all of it.
+            likely = nsmallest(MOST_ALIKE, likely, key=lambda owner: (-common[owner], owner))
+        alike = (owner for owner in sorted(likely) if _are_alike(chunk.pairs, chunks[owner].pairs))
+        result.append(next(alike, None))
         for pair in chunk.sample:
             owners.setdefault(pair, []).append(number)
         pause()
     return tuple(result)
 
 
-def _are_alike(one: frozenset[int], other: frozenset[int]) -> bool:
+def _are_alike(one: Hashes, other: Hashes) -> bool:
     least = DUPLICATE * max(len(one), len(other))
-    return min(len(one), len(other)) >= least and len(one & other) >= least
+    return min(len(one), len(other)) >= least and len(set(one).intersection(other)) >= least
 
 
 # Blanks are counted: without a bound a long row of them takes quadratic time. Repeats give nothing back (`*+`): a comma

@@ -8,8 +8,9 @@ which several share counts for one of them.
 from __future__ import annotations
 
 import heapq
+from array import array
 from bisect import bisect_right
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain
@@ -18,7 +19,7 @@ from typing import NamedTuple
 from ragmeter.anatomy import Span
 from ragmeter.model import KnownChunk
 from ragmeter.pausing import BLOCK, Pause, blocks
-from ragmeter.words import GRAM, grams, normal, slices_of, word_span, words
+from ragmeter.words import GRAM, Hashes, compact, grams, normal, slices_of, word_span, words
 
 LEAST_CHUNK = 20
 """Characters below which a chunk is not looked for: such texts occur by chance."""
@@ -40,15 +41,15 @@ STRETCHED = 1.25
 """Lengths of a chunk that are taken for it with all gaps: what lacks there was changed, or other chunks have it too."""
 
 MOST_AGAIN = 8
-MOST_POSITIONS = 8_192
+MOST_POSITIONS = 4_096
 """Positions kept of a run of words that occurs again and again, which tells nothing of where a chunk stands, and of all
 such runs of one chunk."""
 
 ABOUT = 0.9
 """Share of its coverage that a chunk may lose to others before the rest are asked again who is covered best."""
 
-MOST_GRAMS = 250_000
-"""Runs of words of one text that are compared: more than a megabyte of prose has, and 40 MB while it lasts."""
+MOST_GRAMS = 170_000
+"""Runs of words of one text that are compared: those of a megabyte of prose, 30 MB while it lasts."""
 
 OPENING = 3
 """Hits that begin a chunk: when one of them comes again, so does the chunk."""
@@ -71,7 +72,7 @@ class Needle:
     """
 
     chunk: KnownChunk
-    grams: frozenset[int]
+    grams: Hashes
     words: int
     gap: int = GAP_OF_ALL
     margin: int = 0
@@ -131,18 +132,18 @@ class Haystack:
             pause()
         self._positions = _Positions(hashed, pause)
 
-    def common(self, known: Container[int]) -> Iterator[int]:
+    def common(self, known: Mapping[int, object]) -> Iterator[int]:
         """The runs of words here that are `known`."""
         return self._positions.common(known)
 
     def find(self, needles: Sequence[Needle]) -> list[Found]:
         """The needles that are here, best covered first; the hits of each are taken away from those after it."""
         positions = self._positions
-        hits: dict[int, AbstractSet[int]] = {}
+        hits: dict[int, Hashes] = {}
         for number, needle in enumerate(needles):
-            found = positions.hits(needle.grams)
+            found = positions.first.keys() & needle.grams
             if len(found) >= needle.least:
-                hits[number] = found
+                hits[number] = compact(found, len(needles))
             self._pause()
         places: list[Found] = []
         for number, own in _explain_away(needles, hits, self._pause):
@@ -176,7 +177,7 @@ class Haystack:
 
 
 def _explain_away(
-    needles: Sequence[Needle], hits: dict[int, AbstractSet[int]], pause: Pause
+    needles: Sequence[Needle], hits: dict[int, Hashes], pause: Pause
 ) -> Iterator[tuple[int, AbstractSet[int]]]:
     """Numbers of the needles that are there, each with the hits that are its own, the best covered first.
 
@@ -188,7 +189,8 @@ def _explain_away(
     while queue:
         pause()
         coverage, number = heapq.heappop(queue)
-        left = hits.pop(number)
+        hashes = hits.pop(number)
+        left = set(hashes) if isinstance(hashes, array) else hashes
         left = left if explained.isdisjoint(left) else left - explained
         if len(left) < needles[number].least:
             continue
@@ -199,6 +201,7 @@ def _explain_away(
             continue
         explained |= left
         yield number, left
+    _empty(explained, pause)
 
 
 class _Positions:
@@ -212,23 +215,20 @@ class _Positions:
         for start, end in reversed(list(blocks(len(hashed)))):
             self.first.update(zip(reversed(hashed[start:end]), range(end - 1, start - 1, -1), strict=True))
             pause()
-        self._again: dict[int, list[int]] | None = None
+        self._following: array[int] | None = None
 
     def release(self) -> None:
         """Let go of it all."""
-        self.first.clear()
-        self._again = None
+        _empty(self.first, self._pause)
         while self._grams:
             del self._grams[-BLOCK:]
             self._pause()
 
-    def hits(self, wanted: frozenset[int]) -> AbstractSet[int]:
-        """Which of these stand here; the fewer ones are gone through."""
-        first = self.first
-        return wanted.intersection(first) if len(first) < len(wanted) else first.keys() & wanted
-
-    def common(self, known: Container[int]) -> Iterator[int]:
+    def common(self, known: Mapping[int, object]) -> Iterator[int]:
         """The runs of words that are `known`."""
+        if min(len(known), len(self.first)) <= BLOCK:
+            yield from self.first.keys() & known.keys()
+            return
         for start, end in blocks(len(self._grams)):
             for gram in set(filter(known.__contains__, self._grams[start:end])):
                 if self.first[gram] >= start:
@@ -249,6 +249,7 @@ class _Positions:
         else:
             again = {gram for _, gram in repeated}
             places = _places(needle, sorted([*((self.first[gram], gram) for gram in own - again), *repeated]))
+        self._pause()
         for place in places:
             stretches = _stretches(place, needle)
             self._pause()
@@ -257,22 +258,42 @@ class _Positions:
 
     def _repeated(self, own: AbstractSet[int]) -> list[tuple[int, int]]:
         """All positions of those hits that come again, as (position, hash)."""
-        again = self._positions_again()
-        grams_again = own & again.keys()
-        most = max(1, MOST_POSITIONS // max(1, len(grams_again)))
-        return [(at, gram) for gram in grams_again for at in (self.first[gram], *again[gram][:most])]
+        following = self._following_positions()
+        again = [gram for gram in own if following[self.first[gram]] >= 0]
+        most = min(MOST_AGAIN, max(1, MOST_POSITIONS // max(1, len(again))))
+        repeated: list[tuple[int, int]] = []
+        for gram in again:
+            at = self.first[gram]
+            for _ in range(most + 1):
+                if at >= 0:
+                    repeated.append((at, gram))
+                    at = following[at]
+        self._pause()
+        return repeated
 
-    def _positions_again(self) -> dict[int, list[int]]:
-        if self._again is None:
-            self._again = {}
-            for start, end in blocks(len(self._grams)):
-                for position, gram in enumerate(self._grams[start:end], start):
-                    if self.first[gram] != position:
-                        kept = self._again.setdefault(gram, [])
-                        if len(kept) < MOST_AGAIN:
-                            kept.append(position)
+    def _following_positions(self) -> array[int]:
+        """For each position that at which the same run of words comes again, -1 for none."""
+        if self._following is None:
+            latest: dict[int, int] = {}
+            following = array("l", bytes(array("l").itemsize * len(self._grams)))
+            for start, end in reversed(list(blocks(len(self._grams)))):
+                for position in range(end - 1, start - 1, -1):
+                    gram = self._grams[position]
+                    following[position] = latest.get(gram, -1)
+                    latest[gram] = position
                 self._pause()
-        return self._again
+            self._following = following
+            _empty(latest, self._pause)
+        return self._following
+
+
+def _empty(things: dict[int, int] | set[int], pause: Pause) -> None:
+    """Let go of things bit by bit: of a hundred thousand at once it takes long."""
+    take = things.popitem if isinstance(things, dict) else things.pop
+    while things:
+        for _ in range(min(BLOCK, len(things))):
+            take()
+        pause()
 
 
 def _places(needle: Needle, taken: Sequence[tuple[int, int]]) -> Iterator[list[int]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ragmeter import anatomy, pricing, strategy
 from ragmeter.anatomy import Dissection, JudgedPlace, Share
-from ragmeter.model import Operation, OperationKind, Origin, PriceState, Response, Usage
+from ragmeter.model import Fate, Operation, OperationKind, Origin, PriceState, Response, Usage
 from ragmeter.pricing import Cost, Part, RateCard
 from ragmeter.weights import Weigher, tokenizer_of
 
@@ -42,7 +42,8 @@ class ContextUse:
 class Metered:
     """An operation with everything derived from it.
 
-    `usage` is the provider's, or with `estimated` our own estimate; `context` are the chunks that stand in its prompt.
+    `usage` is the provider's, or with `estimated` our own estimate; `context` are the chunks that stand in its prompt,
+    and those of which nobody knows whether they do.
     """
 
     operation: Operation
@@ -86,7 +87,8 @@ def meter_inference(
         parts = pricing.split(usage, anatomy.apportion(dissection, usage.input_tokens or 0), cost)
     retrieved = bool(dissection.places) or operation.response.retrieved
     label = strategy.derive(fine_tuned=fine_tuned, retrieved=retrieved)
-    context = context_of(dissection.places, parts)
+    unsettled = (ContextUse(JudgedPlace(chunk, Fate.UNKNOWN), 0, None) for chunk in dissection.unsettled)
+    context = (*context_of(dissection.places, parts), *unsettled)
     return Metered(operation, usage, estimated, cost, pricing.merged(parts), label, context)
 
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ragmeter.anatomy import Place, Span, current_turn
 from ragmeter.chunk_memory import ChunkMemory, Remembered
 from ragmeter.exact_search import MOST_SCANNED, ExactSearch, together
-from ragmeter.locating import LEAST_CHUNK, Found, Haystack, Needle, free_spans
+from ragmeter.locating import FEW_GRAMS, LEAST_CHUNK, Found, Haystack, Needle, free_spans
 from ragmeter.model import KnownChunk, Prompt, PromptPart, Role, TextKey, key_of
 from ragmeter.pausing import Pause, without_pause
+from ragmeter.words import compact
 
 MOST_PARTS = 8_192
 """Parts of prompts of which it is remembered what stands in them."""
@@ -25,7 +26,7 @@ MOST_PARTS = 8_192
 SHORT_STRETCH = 200
 """Characters between located chunks that are not searched any further: a separator, a question."""
 
-MOST_SEARCHED = 1_000_000
+MOST_SEARCHED = 1_500_000
 """Characters of one prompt that are compared by words at the most, the latest parts first."""
 
 MOST_COMPARED = 50_000
@@ -71,7 +72,8 @@ class _KnownPart:
 class _Search:
     """One prompt being searched: `found` by number of the part, `missing` the query's own that stand nowhere yet.
 
-    `scanned`, `characters` and `comparisons` may still be spent; `shortest` is the length of its shortest own chunk.
+    `scanned`, `characters` and `comparisons` may still be spent; `shortest` is the length of its shortest own chunk;
+    `is_whole` says that all was compared by words that may hold something.
     """
 
     parts: Sequence[PromptPart]
@@ -90,6 +92,13 @@ class _Search:
     def has_nothing(self) -> bool:
         """Whether none of the query's own chunks stands anywhere so far."""
         return len(self.missing) == len(self.own)
+
+    def is_unsettled(self, key: TextKey) -> bool:
+        """Whether a chunk that was not found may stand where nobody looked; by its words it would have been found."""
+        if key not in self.missing or (self.is_whole and self.scanned > 0):
+            return False
+        needle = self.prepared.get(key)
+        return not self.is_whole or needle is None or len(needle.grams) < FEW_GRAMS
 
     def take(self, number: int, found: Iterable[Found]) -> None:
         """Note what stands in a part."""
@@ -129,11 +138,11 @@ class PromptSearch:
                 key = key_of(part.text, partition, self._pause)
                 places.append(Place(KnownChunk(key), number, ((0, len(part.text)),)))
             self._pause()
+        unsettled = tuple(chunk for chunk in own if search.is_unsettled(chunk.key))
         while search.prepared:
             # One after the other: to let go of a thousand at once takes long.
             search.prepared.popitem()
             self._pause()
-        unsettled = () if search.is_whole else tuple(chunk for chunk in own if chunk.key in search.missing)
         return Located(tuple(places), unsettled)
 
     def _search(self, search: _Search) -> None:
@@ -168,9 +177,9 @@ class PromptSearch:
         if not any(search.found.get(number) for number in numbers):
             is_whole &= self._find_exact(search, numbers, self._memory.latest(search.partition))
         for number in reversed(numbers):
-            was_whole = self._search_words(search, number) and is_whole
+            was_whole = self._search_words(search, number)
             search.is_whole = search.is_whole and was_whole
-            self._keep(search, number, is_whole=was_whole)
+            self._keep(search, number, is_whole=was_whole and is_whole)
 
     def _find_exact(self, search: _Search, numbers: Sequence[int], chunks: Iterable[Remembered]) -> bool:
         """Look for chunks as they are; whether all were looked for everywhere."""
@@ -245,7 +254,10 @@ class PromptSearch:
                 search.comparisons -= 1 if needle is not None else PREPARING
                 if search.comparisons <= 0:
                     break
-                needles[key] = search.prepared[key] = needle or self._memory.needle(each)
+                if needle is None:
+                    needle = self._memory.needle(each)
+                    needle = search.prepared[key] = replace(needle, grams=compact(needle.grams, len(search.prepared)))
+                needles[key] = needle
                 self._pause()
         return list(needles.values())
 

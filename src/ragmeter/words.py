@@ -10,8 +10,11 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from array import array
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from itertools import islice, repeat
+from typing import TypeAlias
 
 GRAM = 4
 """Consecutive words that are compared as one: fewer occur by chance, more break at every edit."""
@@ -24,6 +27,14 @@ SLICE = 1_024
 
 FILL = "\0"
 """Stands in a normal text where an escape was longer than the letter it stood for."""
+
+MOST_IN_SET = 1_000
+MOST_IN_SETS = 50_000
+"""Hashes that are kept as a set, of one text and of all together: the garbage collector goes through young sets, and a
+million hashes would take it tens of milliseconds."""
+
+Hashes: TypeAlias = "AbstractSet[int] | array[int]"
+"""Hashes, each once."""
 
 _SINGLE = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _WORD = re.compile(f"[{_SINGLE}]|[a-z0-9][a-z0-9{FILL}]*")
@@ -98,6 +109,12 @@ def grams(found: list[str], partition: str = "") -> list[int]:
     if len(found) < GRAM:
         return [hash((seed, *found))] if found else []
     return list(map(hash, zip(repeat(seed), found, found[1:], found[2:], found[3:], strict=False)))
+
+
+def compact(hashes: Hashes, count: int = 1) -> Hashes:
+    """Hashes of one of `count` texts as they are kept."""
+    is_few = len(hashes) <= MOST_IN_SET and len(hashes) * count <= MOST_IN_SETS
+    return hashes if is_few else array("q", hashes)
 
 
 def _character(match: re.Match[str]) -> str:
