@@ -18,7 +18,7 @@ fingerprint() {
     {
         "$python" -c 'import sys; print(sys.executable, sys.version)'
         echo "$root"
-        cat "$root/pyproject.toml" "$root/scripts/oldest.txt"
+        cat "$root/pyproject.toml" "$root/scripts/oldest.txt" "$root/scripts/middle.txt"
     } | sha256sum | cut -d ' ' -f 1
 }
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
 from llama_index.core import MockEmbedding, VectorStoreIndex
 from llama_index.core.base.base_retriever import BaseRetriever
-from llama_index.core.llms import MockLLM
+from llama_index.core.llms import ChatMessage, MockLLM
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.response_synthesizers import get_response_synthesizer
 from llama_index.core.schema import IndexNode, MetadataMode, NodeWithScore, TextNode
 
 import ragmeter
-from frameworks_contract import HITS, QUESTION, TEXTS, FrameworkContract, ask, chat_span, fates
+from frameworks_contract import ANSWER, HITS, QUESTION, TEXTS, FrameworkContract, answer, ask, chat_span, fates
 from ragmeter.shapes.passages import read_passages, take_passages
+from wire import Wire
 
 
 def document(hit):
@@ -100,3 +102,14 @@ def test_nodes_are_read_with_text_id_and_score():
     """A node's text, its id and the score around it are the chunk's."""
     (chunk,) = read_passages(take_passages([document(HITS[0])]))
     assert (chunk.text, chunk.id, chunk.score, chunk.rank) == (TEXTS[0], "passage-0", 0.9, 0)
+
+
+def test_its_own_chat_model_is_counted_once(watch):
+    """Where LlamaIndex's model for OpenAI is installed, with the client it brings along: one call is one operation."""
+    models = pytest.importorskip("llama_index.llms.openai")
+    seen = watch(providers={"127.0.0.1": "openai"})
+    with Wire(answer) as wire:
+        model = models.OpenAI(model="gpt-4o-mini", api_base=f"{wire.url}/v1", api_key="k", max_retries=0)
+        assert model.chat([ChatMessage(role="user", content=QUESTION)]).message.content == ANSWER
+    assert seen.operations() == 1
+    assert seen.total("ragmeter.tokens", ragmeter_part="output") == 20
