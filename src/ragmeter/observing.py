@@ -7,8 +7,9 @@ app and its client but attribute reads: every step of ours is guarded, the call 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from types import CoroutineType
 from typing import Any, Protocol
 
 from opentelemetry import context as otel_context
@@ -101,6 +102,9 @@ class Observer:
                 return wrapped(*arguments, **keywords)
             with observation:
                 result = wrapped(*observation.call.arguments, **observation.call.keywords)
+            if isinstance(result, CoroutineType):
+                # Another tool's plain function stands around a coroutine function.
+                return _observed_later(observation, result)
             observation.returned(result)
             return result
 
@@ -162,10 +166,17 @@ class Observer:
     def _noting(self, target: Retrieval) -> Wrapper:
         def note(wrapped: Any, _: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
             result = wrapped(*arguments, **keywords)
+            if isinstance(result, CoroutineType):
+                return self._noted_later(target, result)
             self._note(target, result)
             return result
 
         return note
+
+    async def _noted_later(self, target: Retrieval, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        result = await coroutine
+        self._note(target, result)
+        return result
 
     def _noting_async(self, target: Retrieval) -> Wrapper:
         async def note(wrapped: Any, _: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
@@ -238,6 +249,13 @@ class Observer:
         if parent.get(OTHER_INFERENCE if request.kind.is_inference else OTHER_EMBEDDING) is not None:
             return None, parent
         return self._spans.start_span(request, started, parent)
+
+
+async def _observed_later(observation: Observation, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    with observation:
+        result = await coroutine
+    observation.returned(result)
+    return result
 
 
 def _is_suppressed(context: Context) -> bool:

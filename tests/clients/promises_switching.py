@@ -57,6 +57,25 @@ def by_closure(bare: Any) -> Any:
     return traced
 
 
+def by_plain_function(bare: Any) -> Any:
+    """The same without a look at what kind of function the bare one is: a coroutine is handed through."""
+
+    def traced(self: Any, *arguments: Any, **keywords: Any) -> Any:
+        return bare(self, *arguments, **keywords)
+
+    return traced
+
+
+def by_class(bare: Any) -> Any:
+    """A method that asks the function above in a way that nobody can see in it."""
+    above = {"function": [bare]}
+
+    def asked(self: Any, *arguments: Any, **keywords: Any) -> Any:
+        return above["function"][0](self, *arguments, **keywords)
+
+    return asked
+
+
 def left_bare(bare: Any) -> Any:
     """What a tool leaves on a class when it takes itself back."""
     return bare
@@ -69,6 +88,10 @@ class Switching(ClientBlanks):
     def integration(self) -> Integration:
         """What is declared for this client."""
         return importlib.import_module(f"ragmeter.integrations.{self.library}").INTEGRATION  # type: ignore[no-any-return]
+
+    def above(self, client_class: Any) -> Any:
+        """The class in which the client's function is defined."""
+        return next(owner for owner in client_class.__mro__ if "request" in vars(owner))
 
     def test_off_is_as_before(self, watch):
         """`instrument()` wraps, `uninstrument()` puts the very same functions back, as often as one likes."""
@@ -195,12 +218,14 @@ class Switching(ClientBlanks):
         await finished(client.close())
 
     @both_kinds
-    @pytest.mark.parametrize("make", [by_wrapt, by_closure, left_bare])
-    async def test_a_tool_that_came_first_does_not_lead_past_us(self, watch, monkeypatch, asynchronous, make):
-        """A tool that has put the bare function on the client's own class before us: all is counted, streams too."""
+    @pytest.mark.parametrize("place", ["on the class", "on the function itself"])
+    @pytest.mark.parametrize("make", [by_wrapt, by_closure, by_plain_function, by_class, left_bare])
+    async def test_a_tool_that_came_first_does_not_lead_past_us(self, watch, monkeypatch, asynchronous, make, place):
+        """A tool that has wrapped the client's function before us, there or on the class apps use: all is counted."""
         client_class = getattr(self.module, f"{'Async' if asynchronous else ''}{self.client_class}")
+        owner = client_class if place == "on the class" else self.above(client_class)
         theirs = make(client_class.request)
-        monkeypatch.setattr(client_class, "request", theirs, raising=False)
+        monkeypatch.setattr(owner, "request", theirs, raising=False)
         seen = self.watched(watch)
 
         async def scenario(client: Any) -> Any:
@@ -209,16 +234,23 @@ class Switching(ClientBlanks):
             return await chunks_of(await self.ask(client, stream=True))
 
         with Wire(self.whole(), self.whole(), self.stream()) as wire:
-            assert await self.told(scenario, wire.url, asynchronous=asynchronous)
+            assert len(await self.told(scenario, wire.url, asynchronous=asynchronous)) == len(self.events)
         assert seen.operations() == 3
         assert self.tokens_told(seen) == (3 * self.tokens[0], 3 * self.tokens[1])
         (status,) = [each for each in ragmeter.status().integrations if each.name == self.library]
         assert "shadowed" not in {target.state for target in status.targets}
-        between = [front for target in status.targets for front in target.between]
-        standing = f"{client_class.__module__}.{client_class.__qualname__}.request by {__name__}"
-        assert between == ([] if make is left_bare else [standing])
         ragmeter.uninstrument()
-        assert vars(client_class)["request"] is theirs
+        assert vars(owner)["request"] is theirs
+
+    @both_kinds
+    async def test_what_calls_meet_before_us_is_said(self, watch, monkeypatch, asynchronous):
+        """The status names the function of another tool that calls meet before ours."""
+        client_class = getattr(self.module, f"{'Async' if asynchronous else ''}{self.client_class}")
+        monkeypatch.setattr(client_class, "request", by_closure(client_class.request), raising=False)
+        self.watched(watch)
+        (status,) = [each for each in ragmeter.status().integrations if each.name == self.library]
+        between = [front for target in status.targets for front in target.between]
+        assert between == [f"{client_class.__module__}.{client_class.__qualname__}.request by {__name__}"]
 
     @both_kinds
     async def test_what_leads_past_us_is_said(self, watch, monkeypatch, asynchronous):
