@@ -6,6 +6,7 @@ the app imports it, and no call of the app is changed, delayed or broken.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Mapping
 from os import PathLike
@@ -48,7 +49,7 @@ def instrument(
     prometheus_host: str | None = None,
     prometheus_port: int | None = None,
 ) -> None:
-    """Wrap the app's LLM and vector-database clients. A second call changes nothing.
+    """Wrap the app's LLM and vector-database clients. A second call changes nothing, and says so where it differs.
 
     Everything may also be set by the environment, see `ragmeter.settings.VARIABLES`; a value that cannot be used raises
     `ragmeter.settings.SettingsError`.
@@ -66,6 +67,7 @@ def instrument(
     spans. `profile`: generation of the standard metrics, `released`, `latest` or
     `both`.
     """
+    from ragmeter.otel_environment import is_disabled
     from ragmeter.runtime import Runtime
     from ragmeter.settings import read_settings
 
@@ -90,8 +92,12 @@ def instrument(
             "prometheus_port": prometheus_port,
         }
     )
+    if is_disabled(os.environ):
+        return
     with _changing:
-        if not _running:
+        if _running:
+            _running[0].say_differences(settings, tracer_provider, meter_provider)
+        else:
             runtime = Runtime(settings, tracer_provider, meter_provider)
             runtime.start()
             _running.append(runtime)

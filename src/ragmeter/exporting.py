@@ -10,7 +10,10 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import socket
+import sys
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,14 +23,14 @@ from opentelemetry.sdk.environment_variables import OTEL_RESOURCE_ATTRIBUTES
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import ProxyTracerProvider, get_tracer_provider
+from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, get_tracer_provider
 from opentelemetry.trace import TracerProvider as ApiTracerProvider
 from opentelemetry.util.types import AttributeValue
 
 from ragmeter import otel_environment
 from ragmeter.fork_hooks import threads_are_greenlets, without_fork_hooks
 from ragmeter.otel_environment import NONE, Signal
-from ragmeter.pushing import CONSOLE, OTLP, OwnSpans, PushReader, limits, made, push_reader, push_target
+from ragmeter.pushing import CONSOLE, OTLP, OwnSpans, PushReader, default_port, limits, made, push_reader, push_target
 from ragmeter.settings import Settings
 from ragmeter.version import VERSION
 from ragmeter.zero_first import show_from_zero
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
     from ragmeter.metrics_page import MetricsPage
 
 logger = logging.getLogger("ragmeter")
+
+ZERO_CODE = "opentelemetry.instrumentation.auto_instrumentation"
+LISTENING_SECONDS = 0.2
 
 INSTANCE_ID = "service.instance.id"
 PROMETHEUS = "prometheus"
@@ -73,15 +79,18 @@ class Providers:
         settings: Settings,
         tracer_provider: ApiTracerProvider,
         meter_provider: ApiMeterProvider | None,
-        spans: OwnSpans | None,
-        resource: Resource | None,
+        *,
+        spans: OwnSpans | None = None,
+        resource: Resource | None = None,
+        wanted: tuple[str, ...] = (),
     ) -> None:
         self.tracer_provider = tracer_provider
         self._settings = settings
         self._given = meter_provider
         self._spans = spans
         self._resource = Resource.get_empty() if resource is None else resource
-        self._metrics = None if meter_provider is not None else own_metrics(settings, self._resource)
+        self._wanted = wanted
+        self._metrics = None if meter_provider is not None else own_metrics(settings, self._resource, wanted)
 
     @property
     def meter_provider(self) -> ApiMeterProvider:
@@ -110,7 +119,7 @@ class Providers:
             return False
         # Looking for a resource takes a pool of threads, which the interpreter has no more when it exits.
         self._resource = self._resource.merge(Resource(_of_this_process(self._settings)))
-        self._metrics = own_metrics(self._settings, self._resource)
+        self._metrics = own_metrics(self._settings, self._resource, self._wanted)
         return True
 
     def used(self) -> None:
@@ -138,6 +147,8 @@ def choose_providers(
     settings: Settings, tracer_provider: ApiTracerProvider | None, meter_provider: ApiMeterProvider | None
 ) -> Providers:
     """The given providers, else those the app has set globally, else our own."""
+    if tracer_provider is None and _is_unheard():
+        return _unheard(settings, meter_provider)
     spans = resource = None
     if tracer_provider is None:
         tracer_provider = get_tracer_provider()
@@ -149,12 +160,43 @@ def choose_providers(
         meter_provider = _global_meter_provider()
     if meter_provider is None and resource is None:
         resource = Resource.create(_of_this_process(settings))
-    return Providers(settings, tracer_provider, meter_provider, spans, resource)
+    wanted = _wanted_exporters(Signal.METRICS) if meter_provider is None else ()
+    return Providers(settings, tracer_provider, meter_provider, spans=spans, resource=resource, wanted=wanted)
 
 
-def own_metrics(settings: Settings, resource: Resource) -> OwnMetrics:
-    """A meter provider with the exporters that the environment names, else with OTLP or the page."""
-    wanted = _wanted_exporters(Signal.METRICS)
+def _unheard(settings: Settings, meter_provider: ApiMeterProvider | None) -> Providers:
+    """Zero code without a collector: the page in the place of an OTLP endpoint that nobody named and nobody listens at.
+
+    The distribution pushes to it unasked, and each process would end ten seconds later: it tries again and again.
+    """
+    logger.warning(
+        "ragmeter: no OTLP endpoint is named and nothing listens at the default one, %s; metrics are served to "
+        "Prometheus instead, and no spans of ragmeter's are exported. Name an endpoint with %s, or what you want with "
+        "%s and %s.",
+        f"localhost:{default_port(Signal.METRICS)}",
+        otel_environment.ENDPOINT,
+        *(signal.exporter_variable for signal in Signal),
+    )
+    resource = Resource.create(_of_this_process(settings))
+    wanted = (PROMETHEUS,) if meter_provider is None else ()
+    return Providers(settings, NoOpTracerProvider(), meter_provider, resource=resource, wanted=wanted)
+
+
+def _is_unheard() -> bool:
+    """Whether zero code has set up OTLP to the default endpoint, and nothing listens there."""
+    if ZERO_CODE not in sys.modules or any(otlp_endpoint(signal) for signal in Signal):
+        return False
+    if any(otel_environment.exporters(signal, os.environ) != (OTLP,) for signal in Signal):
+        return False
+    try:
+        socket.create_connection(("localhost", default_port(Signal.METRICS)), LISTENING_SECONDS).close()
+    except OSError:
+        return True
+    return False
+
+
+def own_metrics(settings: Settings, resource: Resource, wanted: Sequence[str]) -> OwnMetrics:
+    """A meter provider with the wanted exporters."""
     if not wanted:
         return OwnMetrics(NoOpMeterProvider())
     with without_fork_hooks():

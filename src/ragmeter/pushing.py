@@ -137,9 +137,13 @@ def push_target(name: str) -> str:
         return f"the {name}"
     endpoint = otel_environment.endpoint(Signal.METRICS, os.environ)
     if endpoint is None:
-        port = otel_environment.HTTP_PORT if _speaks_http(Signal.METRICS) else otel_environment.GRPC_PORT
-        return f"OTLP to localhost:{port}"
+        return f"OTLP to localhost:{default_port(Signal.METRICS)}"
     return f"OTLP to {without_secrets(endpoint)}"
+
+
+def default_port(signal: Signal) -> int:
+    """The port of the default endpoint, which depends on the protocol."""
+    return otel_environment.HTTP_PORT if _speaks_http(signal) else otel_environment.GRPC_PORT
 
 
 def limits() -> dict[str, Any]:

@@ -9,12 +9,13 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
 import wrapt
 from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import ProxyTracerProvider, TracerProvider, get_tracer_provider
+from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, TracerProvider, get_tracer_provider
 
 from ragmeter import integrations, semconv
 from ragmeter.accounting import Accounting, UnpricedModel
@@ -89,6 +90,7 @@ class Runtime:
         self._followed: Any = None
         self._end = ProcessEnd(self.exit)
         self._is_over = False
+        self._said_different: list[str] = []
         self._clients: dict[Attributes, int] = {}
         self._show_state()
         _running.add(self)
@@ -112,6 +114,23 @@ class Runtime:
         self._drain_before_flush(self.providers.meter_provider)
         self._end.listen()
         atexit.register(self.exit)
+
+    def say_differences(
+        self, settings: Settings, tracer_provider: TracerProvider | None, meter_provider: MeterProvider | None
+    ) -> None:
+        """One line for a second `instrument()` that asks for something else than the first."""
+        different = [each.name for each in fields(Settings) if _differ(each.name, settings, self.settings)]
+        if tracer_provider not in (None, self.providers.tracer_provider):
+            different.append("tracer_provider")
+        if meter_provider not in (None, self.providers.meter_provider):
+            different.append("meter_provider")
+        if different and different != self._said_different:
+            self._said_different = different
+            logger.warning(
+                "ragmeter: instrument() was called before, and goes on as it was told then; now different: %s. "
+                "Call ragmeter.uninstrument() first, or give all settings in one place.",
+                ", ".join(different),
+            )
 
     def stop(self) -> None:
         """Put the clients back, hand over what is collected, close what is ours."""
@@ -240,7 +259,7 @@ class Runtime:
     def _follow_tracer_provider(self) -> None:
         """Hear of local root spans from the tracer provider, also from one that the app sets after us."""
         provider = self.providers.tracer_provider
-        if isinstance(provider, ProxyTracerProvider):
+        if isinstance(provider, ProxyTracerProvider | NoOpTracerProvider):
             provider = get_tracer_provider()
         if provider is self._followed:
             return
@@ -350,6 +369,10 @@ class Runtime:
         original = getattr(provider, name)
         setattr(provider, name, wrapt.FunctionWrapper(original, drained))
         self._unhook.append(lambda: _restore(provider, name))
+
+
+def _differ(name: str, one: Settings, other: Settings) -> bool:
+    return bool(getattr(one, name) != getattr(other, name))
 
 
 def _restore(provider: Any, name: str) -> None:

@@ -76,6 +76,12 @@ CLIENT = "ragmeter.client"
 CLIENT_VERSION = "ragmeter.client.version"
 CLIENT_RANGE = "ragmeter.client.range"
 
+LABELS = (
+    *(OPERATION_NAME, PROVIDER_NAME, REQUEST_MODEL, RESPONSE_MODEL, TOKEN_TYPE, TOKEN_MODALITY, ERROR_TYPE),
+    *(SERVER_ADDRESS, SERVER_PORT, DB_SYSTEM, DB_COLLECTION, DB_OPERATION),
+)
+"""Attributes of metrics that are named by the conventions; those of ours all begin with `ragmeter.`."""
+
 SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 """Buckets of the conventions' duration metrics (D14)."""
 DB_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)

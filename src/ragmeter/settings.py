@@ -7,13 +7,15 @@ what to write instead.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ragmeter import integrations, tokenizers
+from ragmeter import integrations, semconv, tokenizers
 from ragmeter.pricebook import PriceTable, PriceTableError, check_aliases, read_price_table
+from ragmeter.prometheus_names import label_name
 from ragmeter.providers import ProviderError, checked_providers
 
 PROFILES = ("released", "latest", "both")
@@ -48,6 +50,18 @@ VARIABLES = {
     "capture_content": "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
 }
 """The environment variable of each setting; lists are separated by commas, mappings written `key=value,key=value`."""
+
+
+LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]*")
+CONVENTIONS = ("ragmeter.", "gen_ai.", "db.")
+TAKEN_PREFIXES = ("__", "ragmeter_", "otel_scope_")
+TAKEN_LABELS = frozenset(
+    (
+        *("le", "quantile", "vmrange", "job", "instance", "alertname", "alertstate", "scope_name", "scope_version"),
+        *map(label_name, semconv.LABELS),
+    )
+)
+"""Labels, as Prometheus writes them, that series have anyway: those of its own, of its exporters, and ours."""
 
 
 class SettingsError(ValueError):
@@ -120,14 +134,22 @@ def _names(value: Any, source: str) -> tuple[str, ...]:
 
 
 def _label_names(value: Any, source: str) -> tuple[str, ...]:
-    names = _names(value, source)
+    names = tuple(dict.fromkeys(_names(value, source)))
+    seen: dict[str, str] = {}
     for name in names:
-        if not name.replace("_", "").replace(".", "").isalnum() or name[0].isdigit():
+        if not LABEL.fullmatch(name):
             raise SettingsError(f"{source}: {name!r} is no label name; use letters, digits, '_' and '.'")
-        if name.startswith(("ragmeter.", "gen_ai.", "db.")) or name == "error.type":
+        written = label_name(name)
+        if name.startswith(CONVENTIONS) or written.startswith(TAKEN_PREFIXES) or written in TAKEN_LABELS:
             raise SettingsError(
-                f"{source}: {name!r} is a name of the conventions; choose one of your own such as 'team'"
+                f"{source}: {name!r} is a name of the conventions, of ragmeter or of Prometheus, "
+                "where it would stand for two things; choose one of your own such as 'team'"
             )
+        if written in seen:
+            raise SettingsError(
+                f"{source}: {seen[written]!r} and {name!r} are one label, {written!r}, in Prometheus; keep one of them"
+            )
+        seen[written] = name
     return names
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Container, Mapping
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from ragmeter import integrations
 from ragmeter.accounting import UnpricedModel
 from ragmeter.integration import Integration
+from ragmeter.otel_environment import DISABLED, is_disabled
 from ragmeter.patching import Patch, PatchState
 from ragmeter.version import VERSION
 
@@ -166,7 +168,7 @@ def inactive_status() -> Status:
     return Status(
         version=VERSION,
         active=False,
-        exporter="not instrumented",
+        exporter=f"nothing: {DISABLED}=true" if is_disabled(os.environ) else "not instrumented",
         integrations=statuses({}, integrations.names()),
         foreign=foreign_instrumentations(),
         unpriced=(),

@@ -14,6 +14,9 @@ from threading import Thread
 import pytest
 
 import ragmeter
+from otlp_receiver import Receiver
+from ragmeter import otel_environment
+from ragmeter.otel_environment import Signal
 
 TESTS = Path(__file__).parents[1]
 ASK = """
@@ -120,6 +123,121 @@ def test_an_otlp_endpoint_gets_metrics_and_spans_also_at_exit(wire):
     sent = dict(Collector.received)
     assert b"ragmeter.cost.usd" in sent["/v1/metrics"]
     assert b"chat gpt-4o-mini" in sent["/v1/traces"]
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Where metrics go under an environment."""
+
+    def told(**environment):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        ragmeter.instrument(prometheus_port=0)
+        try:
+            return ragmeter.status().exporter
+        finally:
+            ragmeter.uninstrument()
+
+    return told
+
+
+def test_exporters_that_the_environment_switches_off_are_off(wire):
+    """With `none` for metrics and traces nothing is served and nothing is sent, though an endpoint is named."""
+    with Receiver() as receiver:
+        done = run(
+            "import ragmeter\nragmeter.instrument()\n" + ASK.format(url=wire.url) + "print(ragmeter.status().exporter)",
+            OTEL_METRICS_EXPORTER="none",
+            OTEL_TRACES_EXPORTER="none",
+            **receiver.environment,
+        )
+        assert done.stdout.strip() == "nothing: OTEL_METRICS_EXPORTER=none", done.stderr
+        assert (receiver.total("ragmeter.operations"), receiver.spans) == (0, [])
+
+
+def test_spans_alone_may_be_switched_off(wire):
+    """With `none` for traces alone metrics still arrive."""
+    with Receiver() as receiver:
+        program = "import ragmeter\nragmeter.instrument()\n" + ASK.format(url=wire.url)
+        done = run(program, OTEL_TRACES_EXPORTER="none", **receiver.environment)
+        assert done.returncode == 0, done.stderr
+        assert (receiver.total("ragmeter.operations"), receiver.spans) == (1, [])
+
+
+def test_named_exporters_stand_above_what_is_usual(told):
+    """A page is served where `prometheus` is named, also beside OTLP; an unknown exporter is said and left out."""
+    endpoint = "http://127.0.0.1:9"
+    exporter = told(OTEL_METRICS_EXPORTER="otlp,prometheus", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
+    assert exporter.startswith(f"OTLP to {endpoint}, Prometheus on http://127.0.0.1:")
+    assert told(OTEL_METRICS_EXPORTER="prometheus").startswith("Prometheus on ")
+
+
+def test_an_unknown_exporter_is_said(told, caplog):
+    """The usual one is used instead."""
+    assert told(OTEL_METRICS_EXPORTER="zipkin").startswith("Prometheus on ")
+    assert "no exporter zipkin" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("environment", "protocol"),
+    [
+        ({}, "http/protobuf"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}, "http/protobuf"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317"}, "grpc"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://vendor.example/otlp"}, "http/protobuf"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:55680"}, "grpc"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "http/protobuf"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "grpc"),
+        (
+            {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "http/protobuf"},
+            "http/protobuf",
+        ),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4317", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://c:4318/m"},
+            "http/protobuf",
+        ),
+    ],
+)
+def test_the_protocol_is_the_one_that_is_named_or_the_endpoints(environment, protocol):
+    """The variable of the signal, then that of all, then the port's, then the specification's default."""
+    assert otel_environment.protocol(Signal.METRICS, environment) == protocol
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://collector:4318", "http://collector:4318"),
+        ("https://user:secret@collector.example:4318/v1/metrics", "https://collector.example:4318/v1/metrics"),
+        ("https://collector.example/otlp?api_key=secret#secret", "https://collector.example/otlp"),
+        ("https://collector.example/v1/3f9d2c7b1a5e4d60/metrics", "https://collector.example/v1/…/metrics"),
+        ("https://collector.example/secret-0f7a2b9c-4d1e-4a/x", "https://collector.example/…/x"),
+        ("user:secret@collector:4317", "collector:4317"),
+        ("http://[::1]:4318", "http://[::1]:4318"),
+        ("http://collector:secret", "http://collector"),
+        ("https://", "an address that cannot be read"),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(address, shown, told):
+    """Names, passwords, queries and keys in a path are not part of what the status and `ragmeter doctor` show."""
+    assert otel_environment.without_secrets(address) == shown
+    assert told(OTEL_EXPORTER_OTLP_ENDPOINT=address, OTEL_TRACES_EXPORTER="none").endswith(f"OTLP to {shown}")
+
+
+def test_zero_code_without_a_collector_has_a_page(wire, tmp_path):
+    """Where zero code would push to an endpoint nobody named or listens at, there is a page, and one line says so."""
+    program = tmp_path / "app.py"
+    program.write_text(
+        ASK.format(url=wire.url) + "import ragmeter\nragmeter.flush()\nprint(ragmeter.status().exporter)"
+    )
+    done = run(
+        str(program),
+        str(Path(sys.executable).parent / "opentelemetry-instrument"),
+        sys.executable,
+        RAGMETER_PROMETHEUS_PORT="0",
+        OTEL_LOGS_EXPORTER="none",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Prometheus on http://127.0.0.1:")
+    assert done.stderr.count("OTEL_EXPORTER_OTLP_ENDPOINT") == 1
 
 
 def test_instrument_imports_no_client_and_asks_no_network():

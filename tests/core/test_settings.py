@@ -7,6 +7,11 @@ import pytest
 import ragmeter
 from ragmeter.settings import VARIABLES, SettingsError, read_settings
 
+TAKEN = (
+    *("le", "quantile", "job", "instance", "__address", "otel_scope_name", "otel.scope.version"),
+    *("ragmeter_strategy", "ragmeter.part", "gen_ai_provider_name", "db_collection_name", "error_type", "server.port"),
+)
+
 
 def test_defaults_need_no_environment():
     """Without arguments and environment every integration is used, content stays private, metrics are on loopback."""
@@ -67,6 +72,9 @@ def test_the_conventions_opt_in_chooses_the_latest_profile():
     [
         ({"only": ["opnai"]}, {}, "no integration called opnai; there are anthropic"),
         ({"labels": ["gen_ai.team"]}, {}, "choose one of your own"),
+        *(({"labels": [name]}, {}, "choose one of your own") for name in TAKEN),
+        ({"labels": ["team", "team.a", "team_a"]}, {}, "'team.a' and 'team_a' are one label, 'team_a', in Prometheus"),
+        ({"labels": ["équipe"]}, {}, "no label name"),
         ({"labels": ["team name"]}, {}, "no label name"),
         ({"profile": "newest"}, {}, "released, latest, both"),
         ({"prometheus_port": 70_000}, {}, "whole number from 0 to 65535"),
@@ -82,6 +90,33 @@ def test_a_wrong_value_says_which_and_what_would_do(arguments, environment, mess
     """Each unusable value is refused at once, with its source and what to write instead."""
     with pytest.raises(SettingsError, match=message):
         read_settings(arguments, environment)
+
+
+def test_a_label_given_twice_is_one():
+    """The same name again is no mistake worth stopping an app for."""
+    assert read_settings({}, {"RAGMETER_LABELS": "team,feature,team"}).labels == ("team", "feature")
+
+
+def test_a_second_instrument_says_what_differs_and_changes_nothing(seen, caplog):
+    """The first call's settings stay; another that asks for something else is told so once, the same one is silent."""
+    del seen
+    ragmeter.instrument()
+    assert caplog.text == ""
+    for _ in range(2):
+        ragmeter.instrument(labels=["team"], profile="both")
+    assert len(caplog.records) == 1
+    assert "labels, profile" in caplog.text
+    assert "uninstrument()" in caplog.text
+
+
+def test_a_switched_off_opentelemetry_is_left_off(monkeypatch):
+    """Under `OTEL_SDK_DISABLED=true` nothing is wrapped and nothing served; the status says why."""
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    ragmeter.instrument(prometheus_port=0)
+    status = ragmeter.status()
+    assert (status.active, status.exporter) == (False, "nothing: OTEL_SDK_DISABLED=true")
+    with ragmeter.query():
+        assert ragmeter.flush()
 
 
 def test_instrument_refuses_a_wrong_value_and_changes_nothing():
