@@ -34,6 +34,9 @@ PREPARING = 15
 """Comparisons of a chunk with a part of one prompt by words, some 10 microseconds each; it takes the time of so many to
 make a chunk ready for its first."""
 
+MOST_FULL = 64
+"""Parts, the latest, that all of the query's missing chunks are compared with, not only those likely to be there."""
+
 MOST_QUOTED = 4
 """Chunks that a question is expected to quote at the most."""
 
@@ -72,8 +75,8 @@ class _KnownPart:
 class _Search:
     """One prompt being searched: `found` by number of the part, `missing` the query's own that stand nowhere yet.
 
-    `scanned`, `characters` and `comparisons` may still be spent; `shortest` is the length of its shortest own chunk;
-    `is_whole` says that all was compared by words that may hold something.
+    `scanned`, `characters`, `comparisons` and `full` ones may still be spent; `shortest` is the length of its shortest
+    own chunk; `is_whole` says that all was compared by words that may hold something.
     """
 
     parts: Sequence[PromptPart]
@@ -86,6 +89,7 @@ class _Search:
     scanned: int = MOST_SCANNED
     characters: int = MOST_SEARCHED
     comparisons: int = MOST_COMPARED
+    full: int = MOST_FULL
     is_whole: bool = True
 
     @property
@@ -173,11 +177,15 @@ class PromptSearch:
 
     def _search_parts(self, search: _Search, numbers: Sequence[int]) -> None:
         is_whole = self._find_exact(search, numbers, search.own.values())
-        self._leave_question(search, numbers)
+        asked = current_turn(search.parts)[1]
+        if asked in numbers:
+            self._leave_question(search, asked)
         if not any(search.found.get(number) for number in numbers):
             is_whole &= self._find_exact(search, numbers, self._memory.latest(search.partition))
         for number in reversed(numbers):
             was_whole = self._search_words(search, number)
+            if number == asked:
+                self._leave_question(search, asked)
             search.is_whole = search.is_whole and was_whole
             self._keep(search, number, is_whole=was_whole and is_whole)
 
@@ -193,32 +201,34 @@ class PromptSearch:
             search.scanned = exact.left
         return search.scanned > 0
 
-    def _leave_question(self, search: _Search, numbers: Sequence[int]) -> None:
-        """A chunk that stands within another one has its place there, rather than in a question that quotes it."""
-        asked = current_turn(search.parts)[1]
-        found = search.found.get(asked) if asked in numbers else None
+    def _leave_question(self, search: _Search, asked: int) -> None:
+        """A chunk whose text another one holds has its place there, rather than in a question that repeats it."""
+        found = search.found.get(asked, [])
         for _ in range(MOST_QUOTED):
-            last = max(found or (), key=lambda each: each.spans[-1], default=None)
-            if found is None or last is None or _is_before_question(search.parts[asked].text, last.spans[-1][1]):
+            last = max(found, key=lambda each: each.spans[-1], default=None)
+            if last is None or _is_before_question(search.parts[asked].text, last.spans[-1][1]):
                 return
-            within = self._within_another(search, asked, last)
+            within = self._within_another(search, last)
             if within is None:
                 return
-            number, place = within
             found.remove(last)
-            search.take(number, (place,))
+            if not any(each.chunk.key == last.chunk.key for others in search.found.values() for each in others):
+                search.take(within[0], (within[1],))
 
-    def _within_another(self, search: _Search, asked: int, quoted: Found) -> tuple[int, Found] | None:
-        start, end = quoted.spans[-1]
-        text = search.parts[asked].text[start:end]
+    def _within_another(self, search: _Search, quoted: Found) -> tuple[int, Found] | None:
+        """The part and the place of a chunk within a longer one that stands in the prompt and holds its text."""
+        text = self._text_of(quoted.chunk)
         for number, found in search.found.items():
-            for other_start, other_end in (each.spans[0] for each in found):
-                if other_end - other_start > end - start:
-                    other = search.parts[number].text[other_start:other_end]
-                    for _, each in ExactSearch((other,), self._pause).find([(quoted.chunk, text)]):
-                        ((at, to),) = each.spans
-                        return number, Found(quoted.chunk, ((other_start + at, other_start + to),))
+            for each in found if text else ():
+                other = self._text_of(each.chunk)
+                if len(other) > len(text):
+                    for _, inner in ExactSearch((other,), self._pause).find([(quoted.chunk, text)]):
+                        return number, Found(quoted.chunk, (_scaled(inner.spans[0], len(other), each.spans[0]),))
         return None
+
+    def _text_of(self, chunk: KnownChunk) -> str:
+        remembered = self._memory.get(chunk.key)
+        return "" if remembered is None or remembered.text is None else remembered.text.strip()
 
     def _search_words(self, search: _Search, number: int) -> bool:
         """Look for what stands in a part besides what was found as it is; whether all of it was looked through."""
@@ -247,7 +257,9 @@ class PromptSearch:
     def _needles(self, search: _Search, haystack: Haystack, most: int) -> list[Needle]:
         """The chunks to compare with a part: the query's own, and of the others those that may stand there."""
         needles: dict[TextKey, Needle] = {}
-        for each in (*search.missing.values(), *self._memory.candidates(haystack, most)):
+        search.full -= 1
+        missing = search.missing.values() if search.full >= 0 else ()
+        for each in (*missing, *self._memory.candidates(haystack, most)):
             key = each.chunk.key
             if key not in needles:
                 needle = search.prepared.get(key)
@@ -270,6 +282,12 @@ class PromptSearch:
         self._known[key_of(text, search.partition, self._pause)] = _KnownPart(found, self._memory.number, is_whole)
         while len(self._known) > MOST_PARTS:
             self._known.popitem(last=False)
+
+
+def _scaled(span: Span, length: int, place: Span) -> Span:
+    """Where a stretch of a text of this length lies in the place that the text has taken in another form."""
+    start, end = place
+    return start + span[0] * (end - start) // length, start + span[1] * (end - start) // length
 
 
 def _is_before_question(text: str, end: int) -> bool:

@@ -63,6 +63,21 @@ def test_short_answers_tell_nothing(answer):
     assert verdicts(answer, "Is the tower in Paris?", PARIS, ROME) == (None, None)
 
 
+@pytest.mark.parametrize(
+    "answer", ["In March 1889. By Eiffel's company.", "- March 1889\n- Gustave Eiffel\n- Paris", "1889; World's Fair."]
+)
+def test_an_answer_of_short_clauses_is_judged_as_a_whole(answer):
+    """Where no sentence has enough words of its own the whole answer may: two clauses tell which chunk they rest on."""
+    assert verdicts(answer, "When was the Eiffel Tower built, and by whom?", PARIS, ROME) == (True, False)
+
+
+def test_a_chunk_too_long_to_be_read_to_its_end_is_not_called_unused():
+    """An answer that does not draw on the beginning of a chunk may draw on the rest of it."""
+    filler = "The tide tables are printed anew every spring, and the lock keepers get them first. " * 1_000
+    answer = "It was completed in March 1889 by Gustave Eiffel's company for the World's Fair."
+    assert verdicts(answer, "When was it built?", PARIS + filler, filler, ROME) == (True, None, False)
+
+
 def test_a_chunk_that_only_repeats_the_question_is_not_used():
     """Words that the answer takes up from the question speak for no chunk."""
     question = "What did the annual report of the harbour authority say about container traffic in the northern basin?"
