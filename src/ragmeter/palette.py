@@ -2,8 +2,8 @@
 
 Searched for with simulated deuteranopia, protanopia and tritanopia (matrices of Machado, Oliveira and Fernandes, 2009):
 any two origins are at least 23 apart in CIELAB, any two parts of a bill 18, any two fates 24, any two strategies 42,
-any two drivers 40, and each colour has a contrast of at least 2.2 to white and of 3 to black. Where colours are missing,
-patterns stand for them.
+any two drivers 40, and each colour has a contrast of at least 2.2 to white and of 3 to black. Where colours are
+missing, patterns stand for them.
 """
 
 from __future__ import annotations
