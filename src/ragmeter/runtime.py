@@ -9,7 +9,6 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -29,7 +28,7 @@ from ragmeter.process_end import ProcessEnd
 from ragmeter.queries import Until
 from ragmeter.records import Item, Record, Retrieved, slim
 from ragmeter.scopes import QueryHandle, QueryScope, Scopes
-from ragmeter.settings import Settings
+from ragmeter.settings import Settings, differences
 from ragmeter.shapes.passages import read_passages, take_passages
 from ragmeter.status_report import (
     MISSING,
@@ -119,7 +118,7 @@ class Runtime:
         self, settings: Settings, tracer_provider: TracerProvider | None, meter_provider: MeterProvider | None
     ) -> None:
         """One line for a second `instrument()` that asks for something else than the first."""
-        different = [each.name for each in fields(Settings) if _differ(each.name, settings, self.settings)]
+        different = list(differences(settings, self.settings))
         if tracer_provider not in (None, self.providers.tracer_provider):
             different.append("tracer_provider")
         if meter_provider not in (None, self.providers.meter_provider):
@@ -154,10 +153,23 @@ class Runtime:
     def _hand_in(self) -> None:
         """Account for what is finished, and export it. Nothing is closed: handlers of the app may still make calls."""
         try:
-            self.settle(EXIT_SECONDS)
+            if not self._settle(Until.EVERYTHING, EXIT_SECONDS):
+                self._settle_quickly()
             self.providers.flush(EXIT_SECONDS)
         except Exception as error:
             self.guard.caught("exporting at the end of the process", error)
+
+    def _settle_quickly(self) -> None:
+        """Count what waits without looking into its texts; past a worker that is stuck, if it comes to that."""
+        logger.warning(
+            "ragmeter: the process ends with %d calls that wait to be measured; they are counted without taking their "
+            "prompts apart, and may be unpriced. Call ragmeter.flush() before the end of a short program.",
+            self.worker.waiting,
+        )
+        self.worker.be_quick()
+        if not self._settle(Until.EVERYTHING, EXIT_SECONDS):
+            self.worker.drain_past()
+            self._settle(Until.EVERYTHING, EXIT_SECONDS)
 
     def settle(self, timeout: float) -> None:
         """Account for everything collected so far, also for queries that are still open."""
@@ -369,10 +381,6 @@ class Runtime:
         original = getattr(provider, name)
         setattr(provider, name, wrapt.FunctionWrapper(original, drained))
         self._unhook.append(lambda: _restore(provider, name))
-
-
-def _differ(name: str, one: Settings, other: Settings) -> bool:
-    return bool(getattr(one, name) != getattr(other, name))
 
 
 def _restore(provider: Any, name: str) -> None:

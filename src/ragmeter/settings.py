@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,11 @@ def read_settings(arguments: Mapping[str, Any], environment: Mapping[str, str] =
         found["profile"] = "latest"
     _check_together(found)
     return Settings(**found)
+
+
+def differences(one: Settings, other: Settings) -> tuple[str, ...]:
+    """The names of the settings in which the two differ."""
+    return tuple(each.name for each in fields(Settings) if getattr(one, each.name) != getattr(other, each.name))
 
 
 def _check_together(found: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from ragmeter.guard import Guard
 
@@ -95,6 +95,8 @@ class Worker(Generic[Item]):
         self.lock = threading.RLock()
         self._waiting = 0
         self._characters = 0
+        self._is_quick = False
+        self._in_hand: dict[int, Waiting[Item]] = {}
         self._thread: threading.Thread | None = None
 
     def forked(self) -> None:
@@ -139,6 +141,18 @@ class Worker(Generic[Item]):
             if time.monotonic() >= deadline:
                 return False
         return True
+
+    def be_quick(self) -> None:
+        """Handle what waits as if it had come when the queue was full: the process ends."""
+        self._is_quick = True
+
+    def drain_past(self) -> None:
+        """Handle what waits on this thread though another is stuck with the lock; the process ends."""
+        self.lock = threading.RLock()
+        for thread in list(self._in_hand):
+            if entry := self._in_hand.pop(thread, None):
+                self._handle_entry(entry)
+        self._drain_here()
 
     def stop(self) -> None:
         """Let the thread end once it has handled what waits. The next item would start another."""
@@ -192,16 +206,24 @@ class Worker(Generic[Item]):
 
     def _take(self, entry: Waiting[Item]) -> bool:
         """Handle one entry; whether it was the word to stop."""
-        item, characters, is_slim = entry
-        if isinstance(item, threading.Event):
+        if isinstance(entry.item, threading.Event):
             self._hurry.clear()
-            item.set()
-            return item is _STOP
+            entry.item.set()
+            return entry.item is _STOP
         with self._counting:
             self._waiting -= 1
-            self._characters -= characters
-        self._run(self._handle_slim if is_slim else self._handle, item)
+            self._characters -= entry.characters
+        # In hand until the lock is had: at the process's end another thread may take it from one that is stuck.
+        thread = threading.get_ident()
+        self._in_hand[thread] = entry
+        with self.lock:
+            is_ours = self._in_hand.pop(thread, None) is entry
+            if is_ours:
+                self._handle_entry(entry)
         return False
+
+    def _handle_entry(self, entry: Waiting[Item]) -> None:
+        self._run(self._handle_slim if entry.is_slim or self._is_quick else self._handle, cast("Item", entry.item))
 
     def _run(self, handle: Callable[..., None], item: Item | None) -> None:
         try:

@@ -84,6 +84,26 @@ def test_the_work_of_every_process_arrives_once(name, tmp_path):
         assert len(receiver.spans) == calls
 
 
+STUCK = """
+import os, threading, ragmeter.runtime
+ragmeter.runtime.EXIT_SECONDS = 0.3
+ragmeter.instrument(providers={"127.0.0.1": "openai"})
+import openai
+def ask():
+    client = openai.OpenAI(base_url=os.environ["WIRE"], api_key="k", max_retries=0)
+    client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "hello"}])
+ask(), ragmeter.flush()
+held = threading.Event()
+def be_stuck():
+    with ragmeter._running[0].worker.lock:
+        held.set()
+        threading.Event().wait()
+threading.Thread(target=be_stuck, daemon=True).start()
+held.wait()
+ask(), ask()
+"""
+
+
 def child_tells(program):
     """What a forked child prints; it must not raise."""
     done = subprocess.run(
@@ -205,3 +225,19 @@ def test_a_forked_worker_serves_the_page_of_an_idle_parent():
         """)
     assert done.stdout.splitlines() == ["True", "1", "0", "True"]
     assert done.stderr == ""
+
+
+def test_what_is_finished_is_counted_at_the_end_though_our_thread_is_stuck():
+    """When the time for the end is over, what waits is counted and exported without its prompts, and that is said."""
+    with Wire(answer) as wire, Receiver() as receiver:
+        done = subprocess.run(
+            [sys.executable, "-c", STUCK],
+            env={**os.environ, "RAGMETER_LOUD": "0", "WIRE": wire.url, **receiver.environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert receiver.total("ragmeter.operations") == receiver.total("ragmeter.queries") == 3
+        assert done.stderr.count("ragmeter: the process ends with ") == 1
