@@ -112,8 +112,8 @@ def take_out_the_client() -> None:
         return await self._process_response(options=options, response=ANSWERS[options.json_data["model"]])
 
     _base_client.BaseClient._build_request = built  # type: ignore[assignment,method-assign]  # noqa: SLF001
-    _base_client.SyncAPIClient._process_response = processed  # type: ignore[assignment,method-assign]  # noqa: SLF001
-    _base_client.AsyncAPIClient._process_response = processed_async  # type: ignore[assignment,method-assign]  # noqa: SLF001
+    _base_client.SyncAPIClient._process_response = processed  # type: ignore[method-assign]  # noqa: SLF001
+    _base_client.AsyncAPIClient._process_response = processed_async  # type: ignore[method-assign]  # noqa: SLF001
     _base_client.SyncAPIClient.request = request  # type: ignore[assignment,method-assign]
     _base_client.AsyncAPIClient.request = request_async  # type: ignore[assignment,method-assign]
 
@@ -157,7 +157,7 @@ def _stream_of(chunks: list[Any]) -> Any:
 
     if len(EVENTS) != len(chunks):
         EVENTS[:] = [SimpleNamespace(data=chunk.model_dump_json(exclude_unset=True)) for chunk in chunks]
-    stream = object.__new__(_stream_class())
+    stream: Any = object.__new__(_stream_class())
     stream.response = _Connection()
     stream._iterator = read()
     return stream
