@@ -111,11 +111,14 @@ def take_out_the_client() -> None:
         await asyncio.sleep(0)
         return await self._process_response(options=options, response=ANSWERS[options.json_data["model"]])
 
-    _base_client.BaseClient._build_request = built  # type: ignore[assignment,method-assign]  # noqa: SLF001
-    _base_client.SyncAPIClient._process_response = processed  # type: ignore[method-assign]  # noqa: SLF001
-    _base_client.AsyncAPIClient._process_response = processed_async  # type: ignore[method-assign]  # noqa: SLF001
-    _base_client.SyncAPIClient.request = request  # type: ignore[assignment,method-assign]
-    _base_client.AsyncAPIClient.request = request_async  # type: ignore[assignment,method-assign]
+    for owner, name, function in (
+        (_base_client.BaseClient, "_build_request", built),
+        (_base_client.SyncAPIClient, "_process_response", processed),
+        (_base_client.AsyncAPIClient, "_process_response", processed_async),
+        (_base_client.SyncAPIClient, "request", request),
+        (_base_client.AsyncAPIClient, "request", request_async),
+    ):
+        setattr(owner, name, function)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +155,16 @@ def _stream_class() -> Any:
 
 
 def _stream_of(chunks: list[Any]) -> Any:
-    def read() -> Any:
-        yield from (chunk for _, chunk in zip(stream._iter_events(), chunks, strict=True))
-
     if len(EVENTS) != len(chunks):
         EVENTS[:] = [SimpleNamespace(data=chunk.model_dump_json(exclude_unset=True)) for chunk in chunks]
-    stream: Any = object.__new__(_stream_class())
-    stream.response = _Connection()
-    stream._iterator = read()
-    return stream
+    made: Any = object.__new__(_stream_class())
+    made.response = _Connection()
+
+    def read() -> Any:
+        yield from (chunk for _, chunk in zip(made._iter_events(), chunks, strict=True))  # noqa: SLF001
+
+    made._iterator = read()  # noqa: SLF001
+    return made
 
 
 EVENTS: list[Any] = []
