@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import wrapt
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, TracerProvider, get_tracer_provider
 
@@ -44,6 +43,7 @@ from ragmeter.totals import Attributes
 from ragmeter.tracing import Tracing
 from ragmeter.version import VERSION
 from ragmeter.worker import Worker
+from ragmeter.wrapped_function import wrapped_bound
 
 logger = logging.getLogger("ragmeter")
 
@@ -379,7 +379,7 @@ class Runtime:
             return wrapped(*arguments, **keywords)
 
         original = getattr(provider, name)
-        setattr(provider, name, wrapt.FunctionWrapper(original, drained))
+        setattr(provider, name, wrapped_bound(original, drained))
         self._unhook.append(lambda: _restore(provider, name))
 
 

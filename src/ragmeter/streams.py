@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable
 from functools import wraps
 from time import perf_counter
+from types import FunctionType
 from typing import Any
 
 from ragmeter.guard import Guard
@@ -25,6 +26,9 @@ MOST_KEPT = 1_000_000
 
 SIZE_OF_LEAVES = 256
 """What a piece that is no text is taken for."""
+
+HEARD = "heard_by_ragmeter"
+"""Attribute of a function that stands in an instance for its own method."""
 
 
 def _nothing() -> None:
@@ -239,8 +243,16 @@ def _hear_events(stream: Any, name: str, of_event: Callable[[Any], object], read
 
 
 def hear_close(connection: Any, listener: Callable[[], None]) -> None:
-    """Call `listener` after each `close` or `aclose` of this one connection."""
-    hear(connection, ("close", "aclose"), after=listener)
+    """Call `listener` after the first `close` or `aclose` of this one connection; then nothing of it is heard any more.
+
+    What stayed in the instance could not be pickled, and a copy's method would be that of this one.
+    """
+
+    def closed() -> None:
+        _unhear(connection)
+        listener()
+
+    hear(connection, ("close", "aclose"), after=closed)
 
 
 def hear(
@@ -250,7 +262,16 @@ def hear(
     for name in names:
         method = getattr(instance, name, None)
         if method is not None:
-            setattr(instance, name, _heard(method, before, after))
+            heard = _heard(method, before, after)
+            setattr(heard, HEARD, True)
+            setattr(instance, name, heard)
+
+
+def _unhear(instance: Any) -> None:
+    attributes = getattr(instance, "__dict__", {})
+    for name, value in list(attributes.items()):
+        if isinstance(value, FunctionType) and hasattr(value, HEARD):
+            del attributes[name]
 
 
 def _heard(method: Any, before: Callable[[], None], after: Callable[[], None]) -> Any:

@@ -78,6 +78,13 @@ def wrapped(found: Any, make_wrapper: Callable[[Any], Wrapper], *, method: bool)
     return wrapper, wrapper if kind is None else kind(wrapper)
 
 
+def wrapped_bound(method: Any, wrapper: Wrapper) -> Any:
+    """A bound method with a wrapper, as a real bound method of the same instance; any other function just wrapped."""
+    if isinstance(method, MethodType):
+        return MethodType(WrappedMethod(method.__func__, wrapper), method.__self__)
+    return WrappedFunction(method, wrapper)
+
+
 def _bound(function: Any, instance: Any) -> Any:
     bind = getattr(type(function), "__get__", None)
     return function if bind is None else bind(function, instance, type(instance))

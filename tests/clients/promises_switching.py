@@ -6,6 +6,7 @@ import asyncio
 import functools
 import importlib
 import inspect
+import pickle
 import threading
 import time
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 import wrapt
 
 import ragmeter
-from clients.blanks import ClientBlanks, both_kinds, chunks_of, finished, first_of, our_lines, plain
+from clients.blanks import ClientBlanks, both_kinds, chunks_of, entering, finished, first_of, our_lines, plain
 from function_uses import uses_of
 from ragmeter.integration import Integration
 from wire import Wire
@@ -216,6 +217,29 @@ class Switching(ClientBlanks):
         self.watched(watch)
         assert (uses_of(lambda: client.request), uses_of(lambda: type(client).request)) == before
         await finished(client.close())
+
+    @both_kinds
+    async def test_a_response_that_is_over_is_as_it_was(self, watch, asynchronous):
+        """Once it is read or closed, nothing of ours is left in a response: it is pickled and copied as without us."""
+
+        async def scenario(client: Any) -> Any:
+            responses = [(await self.ask(client, stream=True)).response for _ in range(2)]
+            await finished(responses[0].aclose() if asynchronous else responses[0].close())
+            await finished(responses[1].aread() if asynchronous else responses[1].read())
+            for leave in (False, True):
+                async with entering(self.method(client, "with_streaming_response")(**self.question)) as raw:
+                    responses.append(raw.http_response)
+                    if not leave:
+                        await finished(raw.read())
+            stream = await self.ask(client, stream=True)
+            await chunks_of(stream)
+            return [
+                (sorted(vars(response)), type(pickle.loads(pickle.dumps(response))))
+                for response in (*responses, stream.response)
+            ]
+
+        _, told = await self.compared(watch, scenario, self.stream(), asynchronous=asynchronous)
+        assert len(told) == 5
 
     @both_kinds
     @pytest.mark.parametrize("place", ["on the class", "on the function itself"])

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import weakref
 from pathlib import Path
+from types import MethodType
 from unittest import mock
 
 import pytest
@@ -410,6 +411,17 @@ def test_a_copy_of_a_class_of_the_app_keeps_the_wrapper(library):
     (copied,) = copy.deepcopy([client.ask])
     copied("why")
     assert watched.calls[0][0] is copied.__self__ is not client
+
+
+def test_a_providers_own_methods_are_still_its_own(watch):
+    """What is wrapped of the app's providers, to hand over before they flush, are bound methods as before."""
+    seen = watch()
+    for provider in (seen.tracer_provider, seen.meter_provider):
+        for method in (provider.force_flush, provider.shutdown):
+            assert type(method) is MethodType
+            assert method.__self__ is provider
+            assert weakref.WeakMethod(method)() == method == getattr(type(provider), method.__name__).__get__(provider)
+    assert seen.meter_provider.force_flush()
 
 
 def test_the_register_is_the_folder():
