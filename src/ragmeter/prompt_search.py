@@ -34,7 +34,7 @@ PREPARING = 15
 """Comparisons of a chunk with a part of one prompt by words, some 10 microseconds each; it takes the time of so many to
 make a chunk ready for its first."""
 
-MOST_FULL = 64
+MOST_FULL = 32
 """Parts, the latest, that all of the query's missing chunks are compared with, not only those likely to be there."""
 
 MOST_QUOTED = 4
