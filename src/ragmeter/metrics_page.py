@@ -38,7 +38,7 @@ RELOADED_HEADER = "X-Ragmeter-Reloaded"
 RELOADER_VARIABLES = ("WERKZEUG_RUN_MAIN", "RUN_MAIN")
 """Set to `true` in the child of a reloader (Flask, Django): its parent never answers, whatever it has counted."""
 
-HANDOVER_SECONDS = 3.0
+HANDOVER_SECONDS = 10.0
 """How long a child waits for its parent to let go of the port."""
 
 TAKING_BACK_TRIES, TAKING_BACK_PAUSE = 50, 0.2
