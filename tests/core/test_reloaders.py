@@ -159,8 +159,8 @@ def test_the_second_of_two_workers_says_that_the_port_is_taken(tmp_path):
     """Of two workers the first to count is served; the second says what to do, and both live."""
     program = tmp_path / "main.py"
     program.write_text(
-        APP
-        + "if os.environ.get('AGAIN'):\n    ask(), ask(), os.write(1, ragmeter.status().exporter.encode() + b'\\n'), answer()\n"
+        APP + "if os.environ.get('AGAIN'):\n    ask(), ask()\n"
+        "    os.write(1, ragmeter.status().exporter.encode() + b'\\n'), answer()\n"
         "else:\n    again = {**os.environ, 'AGAIN': '1'}\n"
         "    workers = [subprocess.Popen([sys.executable, __file__], env=again) for _ in range(2)]\n"
         "    [worker.wait() for worker in workers]\n"
