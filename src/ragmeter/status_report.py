@@ -104,10 +104,12 @@ def installed_version(distribution: str) -> str | None:
 def version_of(integration: Integration) -> str | None:
     """The installed version of a client: of its distribution, else as the imported client itself tells it."""
     installed = installed_version(integration.distribution)
-    if installed is None and (client := sys.modules.get(integration.package)) is not None:
-        told = getattr(client, "__version__", None)
-        return told if isinstance(told, str) else UNKNOWN
-    return installed
+    package = integration.package
+    if installed is not None or package not in sys.modules:
+        return installed
+    # While the package is still being imported only its own module of the version tells.
+    told = [getattr(sys.modules.get(name), "__version__", None) for name in (package, f"{package}._version")]
+    return next((version for version in told if isinstance(version, str)), UNKNOWN)
 
 
 def is_in_range(installed: str, tested: tuple[str, str]) -> bool:

@@ -80,6 +80,8 @@ def test_a_version_is_known_without_metadata(watch, monkeypatch, caplog):
     (status,) = [each for each in ragmeter.status().integrations if each.name == "openai"]
     assert (status.installed, status.in_range) == (installed, True)
     monkeypatch.delattr("openai.__version__")
+    assert next(each.installed for each in ragmeter.status().integrations if each.name == "openai") == installed
+    monkeypatch.delattr("openai._version.__version__")
     (status,) = [each for each in ragmeter.status().integrations if each.name == "openai"]
     assert (status.installed, status.in_range) == ("unknown", None)
     assert "patched" in {target.state for target in status.targets}
