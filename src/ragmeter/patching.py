@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partialmethod
 from typing import Any
 
 import wrapt
@@ -91,7 +92,7 @@ class Patch:
         """
         place = attribute_of(heir, self.attribute)
         found = place.get()
-        if not callable(getattr(found, "__func__", found)) or leads_to(found, self._ours()):
+        if not _is_function(found) or leads_to(found, self._ours()):
             return
         originals = _inside(self.original)
         inner = [] if id(found) in originals else list(references(found, lambda held: id(held) in originals))
@@ -116,7 +117,7 @@ class Patch:
         ours = self._ours()
         for owner in (self.parent, *heirs(self.parent, self.attribute)):
             found = vars(owner).get(self.attribute)
-            if id(found) in ours or not callable(getattr(found, "__func__", found)):
+            if id(found) in ours or not _is_function(found):
                 continue
             leads = leads_to(found, ours)
             if leads or owner is self.parent or not asks_above(owner, self.attribute, found):
@@ -186,6 +187,10 @@ def _inside(function: Any) -> frozenset[int]:
     while (inner := getattr(found[-1], "__wrapped__", None)) is not None and len(found) < 20:
         found.append(inner)
     return frozenset(map(id, found))
+
+
+def _is_function(found: Any) -> bool:
+    return callable(_bare(found)) or isinstance(found, partialmethod)
 
 
 def _bare(function: Any) -> Any:

@@ -314,6 +314,24 @@ def test_a_method_that_answers_by_itself_is_wrapped(library):
     assert len(watched.calls) == 1
 
 
+def test_a_partial_method_from_before_us_is_wrapped(library):
+    """A tool that has put a partial method there, which shows nothing of what it calls: it is wrapped as a whole."""
+    bare = library.Client.ask
+
+    def noted(self, inner, question):
+        return inner(self, question)
+
+    library.Special.ask = partial = functools.partialmethod(noted, bare)
+    watched = Watched()
+    client = library.Special()
+    assert client.ask("why") == (client, "why", 1)
+    assert [call[0] for call in watched.calls] == [client]
+    watched.patching.undo()
+    assert vars(library.Special)["ask"] is partial
+    assert client.ask("why") == (client, "why", 1)
+    assert len(watched.calls) == 1
+
+
 @pytest.mark.parametrize("make", WRAPPERS)
 def test_a_wrapper_around_ours_is_told(library, make):
     """A tool that comes after us wraps what is ours: nothing is changed, the status names it."""
