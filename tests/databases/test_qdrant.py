@@ -84,11 +84,11 @@ class TestQdrant(DatabaseContract):
                 "async": (lambda db: asyncio.run(search_async()), 2),
             }
         if OLD:
-            request = models.SearchRequest(vector=[1.0, 0.0], limit=2, with_payload=True)
+            one = models.SearchRequest(vector=[1.0, 0.0], limit=2, with_payload=True)
             alike = models.RecommendRequest(positive=[1], limit=2)
             found |= {
                 "search": (lambda db: db.search("shop", [1.0, 0.0], limit=2), 2),
-                "search_batch": (lambda db: db.search_batch("shop", [request, request]), 4),
+                "search_batch": (lambda db: db.search_batch("shop", [one, one]), 4),
                 "search_groups": (lambda db: db.search_groups("shop", [1.0, 0.0], group_by="kind"), 2),
                 "recommend": (lambda db: db.recommend("shop", positive=[1]), 2),
                 "recommend_batch": (lambda db: db.recommend_batch("shop", [alike]), 2),
