@@ -1,7 +1,7 @@
-"""A RAG app with ragmeter in it: two lines are ragmeter's, the rest is what the app would be without.
+"""A RAG app with ragmeter in it: the lines that name ragmeter are its own, the rest is what the app would be without.
 
 Run it with `OPENAI_API_KEY` set, or with `OPENAI_BASE_URL` naming any compatible server, and look at the address it
-prints. Needs `openai` and `qdrant-client`.
+prints before you press Enter. Needs `openai` and `qdrant-client`.
 """
 
 import ragmeter
@@ -59,5 +59,4 @@ def answer(client: OpenAI, database: QdrantClient, question: str) -> str:
 if __name__ == "__main__":
     openai_client = OpenAI()
     print(answer(openai_client, index(openai_client), "How long is the warranty of the kettle?"))
-    ragmeter.flush()
-    print(ragmeter.status().exporter)
+    input(f"Metrics: {ragmeter.status().exporter}, as long as this program runs. Enter ends it. ")
