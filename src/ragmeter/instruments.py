@@ -11,7 +11,7 @@ import weakref
 from opentelemetry.metrics import Histogram, MeterProvider
 
 from ragmeter.semconv import SCOPE, Metric
-from ragmeter.series_room import Room, most_series
+from ragmeter.series_room import Room, exports_differences, most_series
 from ragmeter.totals import Totals
 from ragmeter.version import VERSION
 from ragmeter.zero_first import push_from_zero
@@ -26,7 +26,12 @@ class Instruments:
         self._histograms: dict[str, Histogram] = {}
         self.room = Room()
         push_from_zero(provider)
-        self.totals = Totals(self._meter, self.room, lambda instrument: most_series(self._provider(), instrument))
+        self.totals = Totals(
+            self._meter,
+            self.room,
+            lambda instrument: most_series(self._provider(), instrument),
+            differs=exports_differences(provider),
+        )
 
     def histogram(self, metric: Metric) -> Histogram:
         """The histogram of `metric`, with its buckets as advice to the SDK."""

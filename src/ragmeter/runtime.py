@@ -237,9 +237,9 @@ class Runtime:
 
         Nothing here waits or starts a thread: `os.fork` has not returned yet.
         """
+        self.accounting.clear()
         self.guard.clear()
         self.telemetry.caps.clear()
-        self.accounting.clear()
         self.providers.forked()
         self._end.listen()
         self._is_over = False

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Any
 
+from opentelemetry.sdk.metrics import ObservableCounter
+from opentelemetry.sdk.metrics.export import AggregationTemporality
+
 
 class Room:
     """The attribute sets of each instrument of one provider. Used under the worker's lock.
@@ -70,6 +73,13 @@ def readers_of(provider: Any) -> tuple[Any, ...]:
     # Until 1.43 the provider's configuration had them.
     config = getattr(provider, "_sdk_config", None)
     return tuple(getattr(provider, "_metric_readers", None) or getattr(config, "metric_readers", None) or ())
+
+
+def exports_differences(provider: Any) -> bool:
+    """Whether a reader of an SDK's provider exports by how much counters have grown: delta temporality."""
+    chosen = [getattr(reader, "_instrument_class_temporality", {}) for reader in readers_of(provider)]
+    of_counters = [each for kinds in chosen for kind, each in kinds.items() if issubclass(kind, ObservableCounter)]
+    return AggregationTemporality.DELTA in of_counters
 
 
 def _of_view(view: Any) -> int | None:

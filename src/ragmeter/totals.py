@@ -82,13 +82,19 @@ class LabelCaps:
 class Totals:
     """Counters by attributes, exported through one observable instrument for each metric.
 
-    `most_series` tells how many attribute sets an instrument keeps apart, `room` counts them.
+    `most_series` tells how many attribute sets an instrument keeps apart, `room` counts them. Where the provider
+    `differs`, it exports by how much each total has grown since it last read it.
     """
 
-    def __init__(self, meter: Meter, room: Room, most_series: Callable[[Any], int | None]) -> None:
+    def __init__(
+        self, meter: Meter, room: Room, most_series: Callable[[Any], int | None], *, differs: bool = False
+    ) -> None:
         self._meter = meter
         self._room = room
         self._most_series = most_series
+        self._differs = differs
+        self._read: dict[str, dict[Attributes, float]] = {}
+        self._inherited: dict[str, dict[Attributes, float]] = {}
         self._values: dict[str, dict[Attributes, float]] = {}
         self._sources: dict[str, list[Callable[[], Mapping[Attributes, int]]]] = {}
 
@@ -102,7 +108,7 @@ class Totals:
                 )
                 instrument = create(
                     metric.name,
-                    callbacks=[self._observer(metric.name)],
+                    callbacks=[self._observer(metric)],
                     unit=metric.unit,
                     description=metric.description,
                 )
@@ -132,21 +138,31 @@ class Totals:
         return lambda: sources.remove(count)
 
     def clear(self) -> None:
-        """Start from nothing: in a forked child the parent's totals are the parent's."""
-        for values in self._values.values():
-            values.clear()
+        """Start from nothing: in a forked child the parent's totals are the parent's.
 
-    def _observer(self, name: str) -> Callable[[CallbackOptions], list[Observation]]:
+        Where differences are exported, nothing is what was last read: from less they would be negative.
+        """
+        for name, values in self._values.items():
+            values.clear()
+            values.update(self._read.get(name, {}))
+        self._inherited = {name: self._read[name] for name in self._sources if name in self._read}
+
+    def _observer(self, metric: Metric) -> Callable[[CallbackOptions], list[Observation]]:
         def observe(_: CallbackOptions) -> list[Observation]:
-            values = self._values[name]
-            if name in self._sources:
-                added: Counter[Attributes] = Counter()
-                for count in list(self._sources[name]):
-                    added.update(count())
-                values = {key: float(value) for key, value in added.items()}
-            return [Observation(_observed(value), dict(key)) for key, value in list(values.items())]
+            values = self._followed(metric.name) if metric.name in self._sources else self._values[metric.name]
+            read = list(values.items())
+            if self._differs and not metric.is_gauge:
+                self._read[metric.name] = dict(read)
+            return [Observation(_observed(value), dict(key)) for key, value in read]
 
         return observe
+
+    def _followed(self, name: str) -> Mapping[Attributes, float]:
+        added: Counter[Attributes] = Counter()
+        for count in list(self._sources[name]):
+            added.update(count())
+        before = self._inherited.get(name, {})
+        return {key: float(added[key] + before.get(key, 0.0)) for key in {**added, **before}}
 
 
 def _observed(total: float) -> float:

@@ -241,3 +241,48 @@ def test_what_is_finished_is_counted_at_the_end_though_our_thread_is_stuck():
         assert done.returncode == 0, done.stderr
         assert receiver.total("ragmeter.operations") == receiver.total("ragmeter.queries") == 3
         assert done.stderr.count("ragmeter: the process ends with ") == 1
+
+
+def test_a_forked_childs_differences_are_its_own():
+    """On an app's provider that exports differences a child exports what it has counted: never less than nothing."""
+    done = child_tells("""
+        import os, sys
+        sys.path[:0] = ["tests", "tests/queries"]
+        import openai, ragmeter
+        from opentelemetry.sdk.metrics import MeterProvider, ObservableCounter
+        from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
+        from shop import QUESTION, answer
+        from wire import Wire
+        reader = InMemoryMetricReader(preferred_temporality={ObservableCounter: AggregationTemporality.DELTA})
+        provider = MeterProvider([reader], shutdown_on_exit=False)
+        ragmeter.instrument(meter_provider=provider, providers={"127.0.0.1": "openai"})
+        guard = ragmeter._running[0].guard
+
+        def work(url, number):
+            client = openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0)
+            for _ in range(number):
+                client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": QUESTION}])
+                guard.overflowed += 1
+            assert ragmeter.flush(10)
+
+        def tell():
+            data = reader.get_metrics_data()
+            metrics = [m for r in data.resource_metrics for s in r.scope_metrics for m in s.metrics]
+            points = [(m.name, point) for m in metrics for point in m.data.data_points]
+            values = {name: point.value for name, point in points if hasattr(point, "value")}
+            assert min(values.values()) >= 0
+            print(*(values[name] for name in ("ragmeter.queries", "ragmeter.overflowed")), flush=True)
+
+        with Wire(answer) as wire:
+            work(wire.url, 3)
+            tell()
+            work(wire.url, 1)
+            child = os.fork()
+            if child == 0:
+                work(wire.url, 2)
+                tell()
+                os._exit(0)
+            os.waitpid(child, 0)
+            tell()
+    """)
+    assert done.stdout.splitlines() == ["3 3.0", "2 2.0", "1 1.0"]
