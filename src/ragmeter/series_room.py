@@ -6,11 +6,14 @@ without a strategy. The limit came with release 1.45 (2,000 unless reader or vie
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Iterable
 from typing import Any
 
 from opentelemetry.sdk.metrics import ObservableCounter
 from opentelemetry.sdk.metrics.export import AggregationTemporality
+
+logger = logging.getLogger("ragmeter")
 
 
 class Room:
@@ -38,14 +41,28 @@ class Room:
             return
         known.add(attributes)
         self.share = max(self.share, len(known) / most)
+        if len(known) == most + 1:
+            logger.warning(
+                "ragmeter: the app's meter provider keeps %d series of %s apart, and more have come: what they count "
+                "has no strategy. Give its reader, or the view, a higher limit.",
+                most,
+                name,
+            )
 
-    def holds(self, points: Iterable[tuple[str, Hashable]], share: float) -> bool:
-        """Whether these sets, by the name of their instrument, are known or fit into `share` of its limit."""
+    def holds(self, points: Iterable[tuple[str, Hashable]], share: float, spare: int) -> bool:
+        """Whether these sets, by the name of their instrument, are known or fit into `share` of its limit.
+
+        So many as are `spare` stay free in any case, or half of an instrument that keeps few.
+        """
         fresh: dict[str, set[Hashable]] = {}
         for name, attributes in points:
             if name in self._most and attributes not in self._known[name]:
                 fresh.setdefault(name, set()).add(attributes)
-        return all(len(self._known[name]) + len(sets) <= share * self._most[name] for name, sets in fresh.items())
+        return all(
+            len(self._known[name]) + len(sets) <= min(share * most, most - min(spare, most / 2))
+            for name, sets in fresh.items()
+            for most in (self._most[name],)
+        )
 
     def crowded(self, share: float) -> tuple[str, ...]:
         """The instruments that are filled to `share` of their limit or beyond."""

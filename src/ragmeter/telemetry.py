@@ -22,11 +22,11 @@ NO_EXEMPLAR = Context()
 NEW_VALUES = 0.5
 """How full an instrument may be, of the attribute sets its provider keeps apart, before labels take no new values."""
 
-KNOWN_VALUES = 0.8
-"""And before those values of the app's labels that need yet another set become `other`."""
+KNOWN_VALUES = (0.8, 64)
+"""And before those values of the app's labels that need yet another set become `other`; so many sets stay free."""
 
-ALL_BUT_OURS = 0.95
-"""And before models, collections and hosts do. Strategies, parts and rates never do."""
+ALL_BUT_OURS = (0.95, 32)
+"""And before models, collections and hosts do. Strategies, parts and rates never do: there are some thirty of them."""
 
 FOLDED = (
     semconv.REQUEST_MODEL,
@@ -116,11 +116,11 @@ class Telemetry:
         self.caps.close((*self._labels, *FOLDED))
         largest_first = sorted(self._labels, key=self.caps.values, reverse=True)
         fitted = tuple(points())
-        for label, share in (
+        for label, (share, spare) in (
             *((each, KNOWN_VALUES) for each in largest_first),
             *((each, ALL_BUT_OURS) for each in FOLDED),
         ):
-            if self._room.holds(((metric.name, attributes) for metric, _, attributes, _ in fitted), share):
+            if self._room.holds(((metric.name, attributes) for metric, _, attributes, _ in fitted), share, spare):
                 break
             values = {str(value) for _, _, attributes, _ in fitted for name, value in attributes if name == label}
             if self.caps.fold(label, values):

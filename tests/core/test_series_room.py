@@ -104,6 +104,39 @@ def test_without_labels_models_make_room(monkeypatch, watch):
 
 
 @limited
+@pytest.mark.parametrize("limit", [12, 24, 60, 200])
+def test_a_small_limit_leaves_room_for_strategies(monkeypatch, watch, limit):
+    """However few series a reader keeps apart, labels and models leave room for each strategy and part of the money."""
+    reader = InMemoryMetricReader(cardinality_limits={ObservableCounter: limit})
+    monkeypatch.setattr("telemetry_seen.InMemoryMetricReader", lambda: reader)
+    prices = {model: {"input": 1.0, "output": 1.0} for model in MODELS}
+    seen = watch(labels=["team"], providers={"127.0.0.1": "openai"}, prices=prices)
+    with Wire(answer) as wire:
+        client = openai.OpenAI(base_url=f"{wire.url}/v1", api_key="k", max_retries=0)
+        for number in range(80):
+            ask(client, number // 8, MODELS[number // 2 % 4], rag=number % 2 == 1)
+    plain, with_passage = len(QUESTION.split()) + 10, len(f"{PASSAGE} {QUESTION}".split()) + 10
+    assert by(seen, "ragmeter.tokens", "ragmeter.strategy") == {"base": 40 * plain, "rag": 40 * with_passage}
+    assert None not in by(seen, "ragmeter.cost.usd", "ragmeter.part")
+
+
+@limited
+def test_beyond_the_limit_is_said(caplog, monkeypatch, watch):
+    """A limit that is below what strategies alone need is told once for each metric, with what helps."""
+    reader = InMemoryMetricReader(cardinality_limits={ObservableCounter: 2})
+    monkeypatch.setattr("telemetry_seen.InMemoryMetricReader", lambda: reader)
+    watch(providers={"127.0.0.1": "openai"})
+    with Wire(answer) as wire:
+        client = openai.OpenAI(base_url=f"{wire.url}/v1", api_key="k", max_retries=0)
+        for number in range(6):
+            ask(client, None, MODELS[0], rag=number % 2 == 0)
+    assert ragmeter.flush(10)
+    said = [record.getMessage() for record in caplog.records if "higher limit" in record.getMessage()]
+    assert sum("ragmeter.tokens" in each for each in said) == 1
+    assert "ragmeter.tokens" in ragmeter.status().crowded_metrics
+
+
+@limited
 def test_the_limit_is_that_of_reader_and_view():
     """What a reader or a view says of the number of series is known; the least of several counts."""
     reader = InMemoryMetricReader(cardinality_limits={ObservableCounter: 500})
