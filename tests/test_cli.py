@@ -21,6 +21,7 @@ import pytest
 import wrapt
 from typer.testing import CliRunner, Result
 
+from pages import README
 from ragmeter.cli import application
 from ragmeter.demo.report import COST_PER_1000_QUERIES
 from ragmeter.demo.server import serving
@@ -54,6 +55,20 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(*arguments: str) -> Result:
     """The command in this process, in a terminal of 80 columns."""
     return CliRunner(env={"COLUMNS": "80"}).invoke(application(), list(arguments))
+
+
+def test_the_table_of_the_readme_is_what_the_demo_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the README shows of the demo is what whoever runs it sees, but for the times, which are the machine's."""
+    monkeypatch.setenv("RAGMETER_EXACT_TOKENS", "false")
+    shown, printed = table(README.read_text(encoding="utf-8")), table(run("demo", "--speed=500").output)
+    assert list(shown) == STRATEGIES
+    assert shown == printed
+
+
+def table(page: str) -> dict[str, list[str]]:
+    """The rows of the demo's table by strategy, without its search share and times."""
+    rows = (line.split() for line in page.splitlines() if re.fullmatch(r"[a-z_]+ +\$[\d.]+ .*", line))
+    return {strategy: [*figures[:4], figures[-1]] for strategy, *figures in rows}
 
 
 def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
