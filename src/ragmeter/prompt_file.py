@@ -70,7 +70,7 @@ def _content(path: Path) -> Any:
                 f"holds more than one JSON value (the second in line {error.lineno}): "
                 "put the one request to look at into a file of its own"
             ) from error
-        raise PromptFileError(f"is no JSON: {error}; {EXPECTED}") from error
+        raise PromptFileError(f"is not JSON: {error}; {EXPECTED}") from error
     except RecursionError as error:
         raise PromptFileError(f"is nested too deeply; {EXPECTED}") from error
 

@@ -121,7 +121,9 @@ def _check_together(found: Mapping[str, Any]) -> None:
     """Refuse settings that are each well-formed and do not go together, or not with what is installed."""
     tenant, labels = found.get("tenant_label"), found.get("labels", ())
     if tenant is not None and tenant not in labels:
-        raise SettingsError(f"tenant_label: {tenant!r} is no declared label; declare it with labels=[{tenant!r}, ...]")
+        raise SettingsError(
+            f"tenant_label: {tenant!r} is not a declared label; declare it with labels=[{tenant!r}, ...]"
+        )
     if found.get("exact_tokens") and not tokenizers.is_installed():
         raise SettingsError("exact_tokens: the package that counts is not installed; pip install 'ragmeter[exact]'")
     try:
@@ -143,7 +145,7 @@ def _label_names(value: Any, source: str) -> tuple[str, ...]:
     seen: dict[str, str] = {}
     for name in names:
         if not LABEL.fullmatch(name):
-            raise SettingsError(f"{source}: {name!r} is no label name; use letters, digits, '_' and '.'")
+            raise SettingsError(f"{source}: {name!r} is not a label name; use letters, digits, '_' and '.'")
         written = label_name(name)
         if name.startswith(CONVENTIONS) or written.startswith(TAKEN_PREFIXES) or written in TAKEN_LABELS:
             raise SettingsError(

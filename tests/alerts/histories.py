@@ -82,7 +82,7 @@ INCIDENTS = (
         Service("dearer", queries=daily(600), dollars=from_incident(0.023, 0.01)),
         1597,
         OF_STRATEGY,
-        "A query with rag of dearer costs 1.8 times what it did yesterday",
+        "A query with rag of dearer costs 1.8 times as much as yesterday",
         "Over the last hour a query with strategy rag of dearer cost 1.8 times what one cost at the same hour "
         "yesterday. This is not traffic: each query got dearer.",
     ),
@@ -91,7 +91,7 @@ INCIDENTS = (
         Service("bloat", queries=daily(600), tokens=from_incident(3400, 2000)),
         1614,
         OF_STRATEGY,
-        "Prompts of rag of bloat have 1.7 times the tokens they had yesterday",
+        "Prompts of rag of bloat have 1.7 times as many tokens as yesterday",
         "Over the last hour a prompt of strategy rag of bloat had 1.7 times the input tokens of one at the same hour "
         "yesterday.",
     ),

@@ -39,7 +39,7 @@ CLOCKS = {
 }
 NOT_LABELLED = "begun with a month, and without labels"
 
-COMPARISON = "no like time before to compare with"
+COMPARISON = "no comparable time before this one"
 SHORTER = "nothing at any point of this range: a shorter one has more"
 TO_COME = {
     "change: Cost before": COMPARISON,

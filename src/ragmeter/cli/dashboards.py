@@ -42,7 +42,7 @@ def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go; made if it is missing.")],
     *,
     labels: Labels = None,
-    budget: Annotated[float, typer.Option(metavar="USD", help="What a month may cost; 0 is no budget.")] = 0.0,
+    budget: Annotated[float, typer.Option(metavar="USD", help="What a month may cost; 0 means no budget.")] = 0.0,
     datasource: Annotated[
         str, typer.Option(metavar="UID", help="Prometheus in Grafana, for alerts that Grafana evaluates.")
     ] = "prometheus",
@@ -278,7 +278,7 @@ def _grafana_errors(address: str, what: str) -> Iterator[None]:
         target = error.response.headers.get("Location") if error.response is not None else None
         raise DashboardsError(f"{address} redirects to {target}: give Grafana's own address.") from error
     except (ValueError, TypeError, KeyError) as error:
-        # What came is no JSON, or not what Grafana answers.
+        # What came is not JSON, or not what Grafana answers.
         raise DashboardsError(
             f"{address} answers, but not as Grafana does. Is it the address of Grafana itself?"
         ) from error

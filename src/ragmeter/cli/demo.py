@@ -62,16 +62,23 @@ def demo(
     speed: Annotated[float, typer.Option(help="How much faster than real time the simulated model answers.")] = 1.0,
     json_file: Annotated[
         Path | None,
-        typer.Option("--json", dir_okay=False, metavar="FILE", help="Write the table's figures (or incidents) here."),
+        typer.Option(
+            "--json",
+            dir_okay=False,
+            metavar="FILE",
+            help="Write the table's figures (with --history: the incidents) here.",
+        ),
     ] = None,
     history: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME", help="Instead, write made-up metrics of so long (14d) for Prometheus, with incidents."
+            metavar="TIME",
+            help="Instead, write made-up metrics of this length (such as 14d) for Prometheus, with incidents.",
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(dir_okay=False, metavar="FILE", help="With --history: the file, else history.om.")
+        Path | None,
+        typer.Option(dir_okay=False, metavar="FILE", help="With --history: the file to write, else history.om."),
     ] = None,
     every: Annotated[
         str | None, typer.Option(metavar="TIME", help="With --history: time between two samples, else 2m.")
@@ -201,7 +208,7 @@ def _show(exporters: Exporters, outcome: Outcome, json_file: Path | None, notes:
     screen.print(report.render(rows))
     spent = report.spent_outside_queries(metrics)
     embedded = f"cost {dollars(spent)}" if spent is not None else "is not priced"
-    screen.print(f"\nEmbedding the documents {embedded}, once: that is no query.")
+    screen.print(f"\nEmbedding the documents {embedded}, once; they belong to no query.")
     screen.print(f"\nThe cost column in PromQL:\n{report.COST_PER_1000_QUERIES}", soft_wrap=True)
     if not live:
         screen.print(f"\n{SIMULATED}")

@@ -215,7 +215,7 @@ def _show_absent(screen: Console, status: Status, failures: Mapping[str, str]) -
 def _show_between(screen: Console, status: Status) -> None:
     """Say which functions of others calls meet before ours, and which lead past ours."""
     for target in (target for integration in status.integrations for target in integration.targets if target.between):
-        screen.print(f"\nIn front of {target.path} stands: {', '.join(target.between)}", soft_wrap=True)
+        screen.print(f"\nIn front of {target.path}: {', '.join(target.between)}", soft_wrap=True)
         if target.state == PatchState.SHADOWED:
             advice = "call instrument() after that tool is set up."
             screen.print(f"[red]Calls that go there are not measured:[/] {advice}", soft_wrap=True)

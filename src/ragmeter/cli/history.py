@@ -51,7 +51,7 @@ def write_history(length: str, output: Path | None, every: str | None, end: str 
             raise typer.BadParameter(f"no folder {path.parent}.", param_hint=hint)
         if path is not None and path.exists() and not path.is_file():
             # A device would be replaced by a file.
-            raise typer.BadParameter(f"{path} is no file that could be replaced.", param_hint=hint)
+            raise typer.BadParameter(f"{path} is not a file that could be replaced.", param_hint=hint)
     if json_file is not None and json_file.resolve() == target.resolve():
         raise typer.BadParameter("is the file of the history.", param_hint="--json")
     moment = _moment(end)

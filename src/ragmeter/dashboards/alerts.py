@@ -144,7 +144,7 @@ def queries_dearer() -> Alert:
         _than_yesterday(cost, queries, recording.DEARER_FACTOR),
         lasting="15m",
         severity=Severity.WARNING,
-        summary=f"A query with {STRATEGY} costs {TIMES} times what it did yesterday",
+        summary=f"A query with {STRATEGY} costs {TIMES} times as much as yesterday",
         description=f"Over the last hour a query with strategy {STRATEGY} cost {TIMES} times what one cost at the same "
         "hour yesterday. This is not traffic: each query got dearer.",
         runbook="queries-dearer",
@@ -159,7 +159,7 @@ def context_bloat() -> Alert:
         _than_yesterday(tokens, prompts, recording.BLOAT_FACTOR),
         lasting="30m",
         severity=Severity.WARNING,
-        summary=f"Prompts of {STRATEGY} have {TIMES} times the tokens they had yesterday",
+        summary=f"Prompts of {STRATEGY} have {TIMES} times as many tokens as yesterday",
         description=f"Over the last hour a prompt of strategy {STRATEGY} had {TIMES} times the input tokens of one at "
         "the same hour yesterday.",
         runbook="context-bloat",

@@ -247,7 +247,7 @@ def _who(within: Scope) -> tuple[Panel, ...]:
     tables = [
         rows_of(
             f"By {SHORT.get(label, label.replace('_', ' '))}",
-            "US dollars in the chosen range and before. Without a like time before there is no change.",
+            "US dollars in the chosen range and before. Without a comparable time before, no change is shown.",
             {label: "Which"},
             _changes(within, label),
             height=7,

@@ -41,7 +41,7 @@ WHOLE_HOURS = "from the first full hour on"
 RECORDED_HOURLY = "from the first full hour on, with the recording rules"
 """Shown where a graph reads what is recorded once an hour and finds nothing."""
 
-NOTHING_BEFORE = "no like time before to compare with"
+NOTHING_BEFORE = "no comparable time before this one"
 """Shown where there was no data then, or less, or the chosen range reaches into it."""
 
 ORIGINS = {origin.value: colour for origin, colour in palette.ORIGINS.items()}

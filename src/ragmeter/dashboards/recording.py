@@ -50,17 +50,19 @@ class Limit:
         return f"scalar({self.record})"
 
 
-BUDGET = Limit("budget_usd_per_month", 0.0, "US dollars a month for all services together; 0 is no budget")
-SPIKE_FACTOR = Limit("cost_spike_factor", 3.0, "a spike costs so many times what the same hour of other days did")
-SPIKE_FLOOR = Limit("cost_spike_floor_usd_per_hour", 1.0, "below so many US dollars an hour nothing is a spike")
-DEARER_FACTOR = Limit("dearer_queries_factor", 1.5, "a query costs so many times what it did yesterday")
-BLOAT_FACTOR = Limit("context_bloat_factor", 1.3, "a prompt has so many times the tokens it had yesterday")
+BUDGET = Limit("budget_usd_per_month", 0.0, "US dollars a month for all services together; 0 means no budget")
+SPIKE_FACTOR = Limit("cost_spike_factor", 3.0, "a spike costs this many times the usual cost of its hour on other days")
+SPIKE_FLOOR = Limit("cost_spike_floor_usd_per_hour", 1.0, "US dollars an hour below which nothing is a spike")
+DEARER_FACTOR = Limit("dearer_queries_factor", 1.5, "a dearer query costs this many times as much as yesterday")
+BLOAT_FACTOR = Limit("context_bloat_factor", 1.3, "a bloated prompt has this many times as many tokens as yesterday")
 UNUSED_SHARE = Limit("unused_context_share", 0.7, "share of the context's tokens that no answer used")
 SEARCH_SECONDS = Limit("search_p95_seconds", 1.0, "seconds that 95 % of the searches stay below")
 EMPTY_SHARE = Limit("search_empty_share", 0.2, "share of the searches that find nothing")
 FAILED_SHARE = Limit("search_failed_share", 0.05, "share of the searches that fail")
 UNPRICED_SHARE = Limit("unpriced_share", 0.05, "share of the operations whose price is not known")
-LEAST_QUERIES = Limit("least_queries_per_hour", 30.0, "with fewer queries, prompts or searches an hour no ratio alerts")
+LEAST_QUERIES = Limit(
+    "least_queries_per_hour", 30.0, "queries, prompts or searches an hour below which no ratio alerts"
+)
 LIMITS = (
     BUDGET,
     SPIKE_FACTOR,

@@ -248,7 +248,7 @@ def _read(content: bytes) -> Mapping[str, Any]:
     try:
         body = json.loads(content)
     except ValueError as error:
-        raise RequestError(f"the body is no JSON: {error}") from error
+        raise RequestError(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise RequestError("expected a JSON object as body")
     return body
