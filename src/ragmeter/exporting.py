@@ -36,6 +36,9 @@ from ragmeter.version import VERSION
 from ragmeter.zero_first import show_from_zero
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics.export import MetricReader
+    from prometheus_client import CollectorRegistry
+
     from ragmeter.metrics_page import MetricsPage
 
 logger = logging.getLogger("ragmeter")
@@ -200,12 +203,11 @@ def own_metrics(settings: Settings, resource: Resource, wanted: Sequence[str]) -
     if not wanted:
         return OwnMetrics(NoOpMeterProvider())
     with without_fork_hooks():
-        page = _metrics_page(settings) if PROMETHEUS in wanted else None
+        pulled = _page_reader() if PROMETHEUS in wanted else None
         pushes = {name: push_reader(name) for name in wanted if name != PROMETHEUS}
-        readers = [*pushes.values(), *(() if page is None else (page.reader,))]
+        readers = [*pushes.values(), *(() if pulled is None else (pulled[0],))]
         provider = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
-    if page is not None:
-        page.open()
+    page = None if pulled is None else _open_page(settings, pulled[1])
     _say_of_greenlets()
     return OwnMetrics(provider, tuple(pushes.values()), tuple(map(push_target, pushes)), page)
 
@@ -253,18 +255,25 @@ def _own_tracer_provider(resource: Resource, spans: OwnSpans) -> TracerProvider:
     return provider
 
 
-def _metrics_page(settings: Settings) -> MetricsPage:
+def _page_reader() -> tuple[MetricReader, CollectorRegistry]:
+    """What shows our metrics, and the registry from which a page is written."""
     from opentelemetry.exporter.prometheus import PrometheusMetricReader
     from prometheus_client import REGISTRY, CollectorRegistry
-
-    from ragmeter.metrics_page import MetricsPage
 
     # A registry of our own, where the exporter can have one: the default one is the app's, to serve or to clear.
     own = "registry" in inspect.signature(PrometheusMetricReader).parameters
     registry = CollectorRegistry() if own else REGISTRY
-    reader = made(PrometheusMetricReader, registry=registry, **limits())
+    reader: MetricReader = made(PrometheusMetricReader, registry=registry, **limits())
     show_from_zero(reader)
-    return MetricsPage(reader, registry, settings.prometheus_host, settings.prometheus_port)
+    return reader, registry
+
+
+def _open_page(settings: Settings, registry: CollectorRegistry) -> MetricsPage:
+    from ragmeter.metrics_page import MetricsPage
+
+    page = MetricsPage(registry, settings.prometheus_host, settings.prometheus_port)
+    page.open()
+    return page
 
 
 _said_of_greenlets: list[bool] = []

@@ -20,7 +20,6 @@ from enum import Enum
 from http.server import ThreadingHTTPServer
 from typing import Any, cast
 
-from opentelemetry.sdk.metrics.export import MetricReader
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import MetricsHandler
 
@@ -57,13 +56,12 @@ class PageState(Enum):
 
 
 class MetricsPage:
-    """Serves `registry`, into which `reader` writes, on `host`:`port`; agrees with parent and children on who does.
+    """Serves `registry` on `host`:`port`; agrees with parent and children on who does.
 
     Opened by `instrument()`; `used()` is said with the first call that was counted.
     """
 
-    def __init__(self, reader: MetricReader, registry: CollectorRegistry, host: str, port: int) -> None:
-        self.reader = reader
+    def __init__(self, registry: CollectorRegistry, host: str, port: int) -> None:
         self.registry = registry
         self.state = PageState.CLOSED
         self._host = host
@@ -90,6 +88,12 @@ class MetricsPage:
             case PageState.TAKEN:
                 return f"nothing: {place} is taken"
         return "nothing: the page is closed"
+
+    def serve(self) -> str:
+        """Serve, and return the URL; `OSError` where the port cannot be had."""
+        with self._changing:
+            self._serve()
+        return f"http://{self._host}:{self._port}/metrics"
 
     def open(self) -> None:
         """Serve, or wait for the parent process to hand over its page, or say that the port is taken."""

@@ -52,11 +52,18 @@ VARIABLES = {
 """The environment variable of each setting; lists are separated by commas, mappings written `key=value,key=value`."""
 
 
+STANDARD = {
+    "prometheus_host": "OTEL_EXPORTER_PROMETHEUS_HOST",
+    "prometheus_port": "OTEL_EXPORTER_PROMETHEUS_PORT",
+}
+"""OpenTelemetry's own variable of a setting, where ours is not set."""
+
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]*")
 CONVENTIONS = ("ragmeter.", "gen_ai.", "db.")
 TAKEN_PREFIXES = ("__", "ragmeter_", "otel_scope_")
 TAKEN_LABELS = frozenset(
     (
+        *("service_name", "service_namespace", "service_instance_id", "otel_metric_overflow"),
         *("le", "quantile", "vmrange", "job", "instance", "alertname", "alertstate", "scope_name", "scope_version"),
         *map(label_name, semconv.LABELS),
     )
@@ -102,8 +109,9 @@ def read_settings(arguments: Mapping[str, Any], environment: Mapping[str, str] =
     found: dict[str, Any] = {}
     for name, read in READERS.items():
         value, source = arguments.get(name), f"{name}="
-        if value is None and environment.get(VARIABLES[name], "") != "":
-            value, source = environment[VARIABLES[name]], f"environment variable {VARIABLES[name]}"
+        for variable in (VARIABLES[name], STANDARD.get(name, "")):
+            if value is None and environment.get(variable, "") != "":
+                value, source = environment[variable], f"environment variable {variable}"
         if value is not None:
             found[name] = read(value, source)
     if "profile" not in found and "gen_ai_latest_experimental" in environment.get("OTEL_SEMCONV_STABILITY_OPT_IN", ""):

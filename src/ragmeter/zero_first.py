@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import wrapt
 from opentelemetry.sdk.metrics.export import (
@@ -55,6 +55,13 @@ MILLISECOND = 10**6
 
 SCRAPE_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 """What Prometheus, VictoriaMetrics and the collectors send with each scrape, and no browser does."""
+
+SAME_NAME = 0.9
+"""Share of a scrape's timeout within which one of the same name and address comes from another database: none asks
+again before it has its answer. Two of them that scrape far apart are taken for one."""
+
+MOST_TIMEOUT = 60.0
+"""Seconds that a value waits in the most, whatever a scraper says."""
 
 
 class Beginnings:
@@ -141,27 +148,37 @@ def push_from_zero(provider: Any) -> None:
             reader._exporter = PushedFromZero(exporter)  # noqa: SLF001
 
 
+class Scraper(NamedTuple):
+    """Who scrapes a page, as far as it tells, and within how many seconds it wants its answer."""
+
+    name: str
+    timeout: float
+
+
 class Showing:
     """What of a page has been shown to whom: a value never falls back to the zero before it."""
 
     def __init__(self) -> None:
         self._shown: set[Series] = set()
-        self._zeroed: dict[Series, set[str]] = {}
+        self._zeroed: dict[Series, dict[str, float]] = {}
 
-    def to(self, scraper: str, data: MetricsData) -> MetricsData:
+    def to(self, scraper: Scraper, data: MetricsData) -> MetricsData:
         """`data` as `scraper` is to see it: what nobody has seen yet is zero the first time, and has its value next."""
+        now = time.monotonic()
 
         def seen(name: str, point: DataPoint) -> list[DataPoint]:
-            return [point] if self._is_due(_series(name, point), scraper) else [_zero(point)]
+            return [point] if self._is_due(_series(name, point), scraper, now) else [_zero(point)]
 
         return _changed(data, seen)
 
-    def _is_due(self, series: Series, scraper: str) -> bool:
+    def _is_due(self, series: Series, scraper: Scraper, now: float) -> bool:
         if series in self._shown:
             return True
-        zeroed = self._zeroed.setdefault(series, set())
-        if scraper not in zeroed:
-            zeroed.add(scraper)
+        zeroed = self._zeroed.setdefault(series, {})
+        again = zeroed.get(scraper.name)
+        if again is None:
+            zeroed[scraper.name] = now + SAME_NAME * scraper.timeout
+        if again is None or now < again:
             return False
         self._shown.add(series)
         del self._zeroed[series]
@@ -192,18 +209,25 @@ def show_from_zero(reader: Any) -> None:
     collector.collect = collected
 
 
-_scraper: ContextVar[str | None] = ContextVar("ragmeter_scraper", default=None)
+_scraper: ContextVar[Scraper | None] = ContextVar("ragmeter_scraper", default=None)
 
 
 @contextmanager
 def read_by(address: str, agent: str | None, timeout: str | None) -> Iterator[None]:
     """While a request for the page is answered: who asks, by its address and its headers."""
-    scraper = None if timeout is None else f"{address} {agent} {timeout}"
+    scraper = None if timeout is None else Scraper(f"{address} {agent} {timeout}", _seconds(timeout))
     token = _scraper.set(scraper)
     try:
         yield
     finally:
         _scraper.reset(token)
+
+
+def _seconds(timeout: str) -> float:
+    try:
+        return min(float(timeout), MOST_TIMEOUT)
+    except ValueError:
+        return 0.0
 
 
 def _growing(data: MetricsData) -> Iterator[tuple[DataPoint, Series]]:

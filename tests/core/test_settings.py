@@ -8,6 +8,7 @@ import ragmeter
 from ragmeter.settings import VARIABLES, SettingsError, read_settings
 
 TAKEN = (
+    *("service.name", "service_instance_id", "otel.metric.overflow"),
     *("le", "quantile", "job", "instance", "__address", "otel_scope_name", "otel.scope.version"),
     *("ragmeter_strategy", "ragmeter.part", "gen_ai_provider_name", "db_collection_name", "error_type", "server.port"),
 )
@@ -60,6 +61,16 @@ def test_an_argument_stands_above_the_environment():
     )
     assert found.stream_usage is False
     assert found.labels == ("a",)
+
+
+def test_the_standard_variables_of_the_page_are_followed():
+    """OpenTelemetry's own variables say where the page is, unless ours do."""
+    standard = {"OTEL_EXPORTER_PROMETHEUS_HOST": "0.0.0.0", "OTEL_EXPORTER_PROMETHEUS_PORT": "9999"}
+    found = read_settings({}, standard)
+    assert (found.prometheus_host, found.prometheus_port) == ("0.0.0.0", 9999)
+    assert read_settings({}, standard | {"RAGMETER_PROMETHEUS_PORT": "9998"}).prometheus_port == 9998
+    with pytest.raises(SettingsError, match="OTEL_EXPORTER_PROMETHEUS_PORT"):
+        read_settings({}, {"OTEL_EXPORTER_PROMETHEUS_PORT": "many"})
 
 
 def test_the_conventions_opt_in_chooses_the_latest_profile():

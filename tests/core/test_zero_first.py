@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import ragmeter
 from ragmeter import semconv
 from ragmeter.instruments import instruments_of
-from ragmeter.zero_first import SCRAPE_HEADER, Beginnings, Showing
+from ragmeter.zero_first import SCRAPE_HEADER, Beginnings, Scraper, Showing
 from shop import QUESTION, answer
 from wire import Wire
 
@@ -190,7 +190,7 @@ def read_page(*headers):
 
 def test_a_page_shows_people_values_and_databases_a_zero_first():
     """A reader that is no scraper has every value at once; each database sees 0, then the value, and never 0 again."""
-    first, second = ((SCRAPE_HEADER, "10"), ("User-Agent", "A")), ((SCRAPE_HEADER, "10"), ("User-Agent", "B"))
+    first, second = ((SCRAPE_HEADER, "0"), ("User-Agent", "A")), ((SCRAPE_HEADER, "0"), ("User-Agent", "B"))
     ragmeter.instrument(prometheus_port=0, providers={"127.0.0.1": "openai"})
     try:
         with Wire(answer) as wire:
@@ -204,9 +204,23 @@ def test_a_page_shows_people_values_and_databases_a_zero_first():
         assert read_page() == [3, 3]
         assert read_page(*first) == [3, 3]
         assert read_page(*second) == [3, 3]
-        assert read_page((SCRAPE_HEADER, "10"), ("User-Agent", "late")) == [3, 3]
+        assert read_page((SCRAPE_HEADER, "0"), ("User-Agent", "late")) == [3, 3]
     finally:
         ragmeter.uninstrument()
+
+
+def test_two_databases_of_one_name_each_see_the_zero():
+    """Who asks again within its own timeout is another database: both see 0 before either sees the value."""
+    reader, showing = InMemoryMetricReader(), Showing()
+    count(MeterProvider([reader]))
+
+    def look(timeout):
+        shown = showing.to(Scraper("Prometheus", timeout), reader.get_metrics_data())
+        return [value for name, _, _, value in points_of(shown) if name == "ragmeter.queries"]
+
+    assert [look(60.0), look(60.0), look(60.0)] == [[0], [0], [0]]
+    showing = Showing()
+    assert [look(0.0), look(0.0)] == [[0], [3]]
 
 
 @given(st.lists(st.tuples(st.sampled_from("ABC"), st.integers(0, 3), st.integers(1, 5)), max_size=40))
@@ -216,7 +230,7 @@ def test_no_scraper_sees_a_value_fall(looks):
     provider = MeterProvider([reader])
     for scraper, team, value in looks:
         count(provider, f"team-{team}", value)
-        for name, labels, _, shown in points_of(showing.to(scraper, reader.get_metrics_data())):
+        for name, labels, _, shown in points_of(showing.to(Scraper(scraper, 0.0), reader.get_metrics_data())):
             series = name, frozenset(labels.items())
             assert shown >= latest.get(series, 0)
             latest[series] = shown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricReader, MetricsData
@@ -13,6 +13,10 @@ from opentelemetry.sdk.resources import Resource
 from ragmeter.exporting import otlp_endpoint
 from ragmeter.otel_environment import Signal, without_secrets
 from ragmeter.pushing import push_reader
+from ragmeter.zero_first import show_from_zero
+
+if TYPE_CHECKING:
+    from ragmeter.metrics_page import MetricsPage
 
 SERVICE_NAME = "ragmeter-demo"
 HOST = "127.0.0.1"
@@ -30,7 +34,7 @@ class Exporters:
     memory: InMemoryMetricReader
     pushes_to: str | None
     pusher: MetricReader | None
-    server: Any = None
+    page: MetricsPage | None = None
 
     def collect(self) -> MetricsData | None:
         """The metrics as they stand."""
@@ -38,15 +42,19 @@ class Exporters:
 
     def serve(self, port: int) -> str:
         """Serve `/metrics` on `port`, 0 for any free one; returns its URL."""
-        from prometheus_client import start_http_server
+        from prometheus_client import REGISTRY
 
+        from ragmeter.metrics_page import MetricsPage
+
+        page = MetricsPage(REGISTRY, HOST, port)
         try:
-            self.server, _ = start_http_server(port, addr=HOST)
+            url = page.serve()
         except OSError as error:
             raise PortTakenError(
                 f"Cannot serve metrics on {HOST}:{port}: {error.strerror or error}. Choose another port with --port."
             ) from error
-        return f"http://{HOST}:{self.server.server_port}/metrics"
+        self.page = page
+        return url
 
     def push(self) -> None:
         """Push the metrics as they stand, where they are pushed."""
@@ -56,9 +64,8 @@ class Exporters:
     def close(self) -> None:
         """Push what is still to be pushed, and stop serving."""
         self.provider.shutdown()
-        if self.server is not None:
-            self.server.shutdown()
-            self.server.server_close()
+        if self.page is not None:
+            self.page.close()
 
 
 def set_up(*, with_prometheus: bool) -> Exporters:
@@ -71,8 +78,14 @@ def set_up(*, with_prometheus: bool) -> Exporters:
     if pusher is not None:
         readers.append(pusher)
     if with_prometheus:
-        from opentelemetry.exporter.prometheus import PrometheusMetricReader
-
-        readers.append(PrometheusMetricReader())
+        readers.append(_shown_from_zero())
     resource = Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME", SERVICE_NAME)})
     return Exporters(MeterProvider(readers, resource=resource), memory, pushes_to, pusher)
+
+
+def _shown_from_zero() -> MetricReader:
+    from opentelemetry.exporter.prometheus import PrometheusMetricReader
+
+    reader = PrometheusMetricReader()
+    show_from_zero(reader)
+    return reader
