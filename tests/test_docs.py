@@ -45,6 +45,24 @@ def test_every_setting_is_on_the_page(setting):
     assert f"`{VARIABLES[setting]}`" in SETTINGS
 
 
+def test_the_defaults_on_the_page_are_those_of_the_settings():
+    """The default that the page gives a setting is the one it has, where that is a number, a name or a switch."""
+    rows = [line.split("|")[1:4] for line in SETTINGS.splitlines() if line.startswith("| `")]
+    shown = {
+        name.strip("`"): default
+        for names, _, defaults in rows[: len(Settings.__slots__)]
+        for name, default in zip(names.strip().split(", "), defaults.strip().split(", "), strict=False)
+    }
+    plain = {
+        name: value for name in Settings.__slots__ if isinstance(value := getattr(Settings(), name), bool | int | str)
+    }
+    assert len(plain) > 6
+    words = {"NO_CONTENT": "false"}
+    assert {name: words.get(shown[name], shown[name]) for name in plain} == {
+        name: str(value).lower() for name, value in plain.items()
+    }
+
+
 def test_the_price_file_on_the_page_can_be_used():
     """The price table shown is one that is accepted."""
     (shown,) = re.findall(r"```toml\n(.*?)```", SETTINGS, re.DOTALL)

@@ -8,22 +8,28 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from pages import CONTRIBUTING, DOCS, README, ROOT, blocks, commands
 from ragmeter.demo.server import serving
 from ragmeter.demo.simulation import Latency
+from ragmeter.prometheus_names import label_name
+from ragmeter.semconv import DISTRIBUTIONS, TOTALS
 from ragmeter.settings import Settings
+from stack.names import series_names
 from stack.servers import free_port
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 DEFAULT_PORT = Settings().prometheus_port
 SNIPPETS = [(page.name, text) for page in (README, *DOCS) for text in blocks(page, "python")]
 PASSAGES = ["The warranty of the blue kettle lasts for two years.", "RAG is retrieval-augmented generation."]
+OPTIONAL = {"error_type"}
+"""A label of what has failed only."""
 PLAIN = r"^import ragmeter\n+ragmeter\.instrument\(.*\)\n+"
 """The lines that zero code does without."""
 
@@ -61,7 +67,7 @@ def run_and_look(*command: str, url: str, folder: Path) -> tuple[str, str]:
         stderr=subprocess.PIPE,
         text=True,
     ) as program:
-        page = fetched(f"http://127.0.0.1:{port}/metrics", "ragmeter_cost_usd_total")
+        page = fetched(f"http://127.0.0.1:{port}/metrics", "ragmeter_queries_total{")
         out, err = program.communicate("\n", timeout=60)
     assert program.returncode == 0, err
     assert 'ragmeter_operations_total{gen_ai_operation_name="chat"' in page
@@ -87,6 +93,29 @@ def test_each_example_runs(example, tmp_path):
         out, page = run_and_look(sys.executable, str(example), url=server.url, folder=tmp_path)
     assert f"http://127.0.0.1:{DEFAULT_PORT}/metrics" in out
     assert 'ragmeter_strategy="rag",team="support"' in page
+    assert {name: labels - OPTIONAL for name, labels in written(page).items()} == documented(written(page))
+
+
+def written(page: str) -> dict[str, set[str]]:
+    """The labels of each of our metrics on a page, without those that every series of the app has."""
+    of_all = {"otel_scope_name", "otel_scope_version", "otel_scope_schema_url", "le", "team"}
+    samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
+    series = {name: metric for metric in (*TOTALS, *DISTRIBUTIONS) for name in series_names(metric)}
+    found: dict[str, set[str]] = {}
+    for sample in samples:
+        if sample.name in series:
+            found.setdefault(series[sample.name].name, set()).update(set(sample.labels) - of_all)
+    assert len(found) > 15
+    return found
+
+
+def documented(names: Iterable[str]) -> dict[str, set[str]]:
+    """The labels that the page about telemetry gives each metric."""
+    lines = (ROOT / "docs" / "telemetry.md").read_text(encoding="utf-8").splitlines()
+    cells = {row[1].strip(): row[-2] for row in (line.split("|") for line in lines if line.startswith("| `ragmeter."))}
+    labels = {name.strip("`"): set(re.findall(r"`([a-z_.]+\.[a-z_.]+)`", text)) for name, text in cells.items()}
+    labels["ragmeter.search.score.negative"] = labels["ragmeter.search.score"]
+    return {name: {label_name(label) for label in labels[name]} - OPTIONAL for name in names}
 
 
 @pytest.mark.parametrize(("page", "snippet"), SNIPPETS, ids=[f"{page}-{at}" for at, (page, _) in enumerate(SNIPPETS)])
