@@ -75,7 +75,7 @@ def doctor(
     if page is not None:
         _show_page(screen, page)
     else:
-        screen.print("\nUnpriced models of a running app: see them with --metrics and the URL of its page.")
+        screen.print("\nTo see what a running app has no price for, give the URL of its page with --metrics.")
     if any(_is_broken(integration) for integration in status.integrations):
         raise typer.Exit(1)
 
@@ -207,7 +207,9 @@ def _show_absent(screen: Console, status: Status, failures: Mapping[str, str]) -
             if target.state in (PatchState.ABSENT, PatchState.WAITING) and integration.installed is not None
         ]
         if absent:
-            screen.print(f"\n{integration.name} {integration.installed} does not have: {', '.join(absent)}")
+            screen.print(
+                f"\nNot in {integration.name} {integration.installed}, but in other versions: {', '.join(absent)}"
+            )
     for module, reason in failures.items():
         screen.print(f"\n[red]{module} cannot be imported:[/]", Text(reason))
 
