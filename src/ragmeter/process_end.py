@@ -32,7 +32,11 @@ class ProcessEnd:
             if name in self._heard or not hasattr(module, "register_after_fork"):
                 continue
             self._heard.add(name)
-            module.register_after_fork(self, _Beginning(module))  # type: ignore[union-attr]
+            beginning = _Beginning(module)
+            module.register_after_fork(self, beginning)  # type: ignore[union-attr]
+            if _is_child(name):
+                # It has begun already: a pool's initializer calls `instrument()`.
+                beginning(self)
 
     def heard(self) -> None:
         """The process ends."""
@@ -51,6 +55,12 @@ class _Beginning:
 
     def __call__(self, end: ProcessEnd) -> None:
         self._finalize(None, end.heard, exitpriority=LAST)
+
+
+def _is_child(module_name: str) -> bool:
+    """Whether this process is one that the module's package has started."""
+    process = sys.modules.get(module_name.replace(".util", ".process"))
+    return process is not None and getattr(process.current_process(), "_parent_pid", None) is not None
 
 
 def _nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -23,8 +24,10 @@ before_instrument = []
 def called_last():
     for call in before_instrument:
         call()
-if __name__ in ("__main__", "__mp_main__"):
+def instrument():
     ragmeter.instrument(providers={"127.0.0.1": "openai"})
+if __name__ in ("__main__", "__mp_main__") and "IN_CHILDREN" not in os.environ:
+    instrument()
 import openai
 forking = multiprocessing.get_context("fork")
 def ask(*_):
@@ -40,6 +43,9 @@ def run_processes(method):
         process.start()
     for process in processes:
         process.join()
+def run_pool(method):
+    with concurrent.futures.ProcessPoolExecutor(2, multiprocessing.get_context(method), instrument) as pool:
+        list(pool.map(ask, range(4)))
 """
 PROGRAMS = {
     "multiprocessing, forked": (6, "ask(); run_processes('fork'); ask()"),
@@ -60,6 +66,14 @@ PROGRAMS = {
     ),
     "a call in a handler of the interpreter's exit that is older than we": (2, "before_instrument.append(ask); ask()"),
 }
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_the_work_of_a_pool_arrives_that_is_instrumented_in_its_processes_alone(method, tmp_path, monkeypatch):
+    """`instrument()` called in the children of a pool, as its initializer: the work of each of them arrives."""
+    monkeypatch.setenv("IN_CHILDREN", "1")
+    monkeypatch.setitem(PROGRAMS, method, (4, f"if __name__ == '__main__':\n    run_pool({method!r})"))
+    test_the_work_of_every_process_arrives_once(method, tmp_path)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
