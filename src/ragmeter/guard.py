@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 logger = logging.getLogger("ragmeter")
@@ -38,13 +39,15 @@ class Guard:
             raise error
         self.counts[place] += 1
         if self.counts[place] == 1:
-            logger.warning(
-                "ragmeter failed in %s (%s at %s); the app's call is not affected, its metrics may lack this part. "
-                "Further failures at this place are only counted.",
-                place,
-                type(error).__name__,
-                _origin(error),
-            )
+            # A handler of the app's own may raise, and this is its call's thread.
+            with suppress(Exception):
+                logger.warning(
+                    "ragmeter failed in %s (%s at %s); the app's call is not affected, its metrics may lack this part. "
+                    "Further failures at this place are only counted.",
+                    place,
+                    type(error).__name__,
+                    _origin(error),
+                )
 
 
 def _origin(error: Exception) -> str:

@@ -21,7 +21,7 @@ from ragmeter.model import OperationKind, Request, Response
 from ragmeter.records import Answer, Pause, Record, no_answer
 from ragmeter.scopes import Scopes, error_type_of, is_refusal
 from ragmeter.shapes.fields import size_of
-from ragmeter.streams import StreamReading, hear, hear_close, read_on_the_way
+from ragmeter.streams import Overheard, StreamReading, hear, hear_close, hear_pieces, read_on_the_way, unhear
 
 IN_PROGRESS = otel_context.create_key("ragmeter-in-progress")
 """Context key for the exchange of the call that is under way."""
@@ -31,6 +31,9 @@ CARRIED = "ragmeter.observation"
 
 NO_CALL = Call(None, (), {})
 """In place of the app's arguments once the call is over: an observation may live as long as a stream."""
+
+NO_CONTEXT = Context()
+"""The same for the app's context, and all that it has put there."""
 
 FAMILIES = {kind: "inference" if kind.is_inference else kind.value for kind in OperationKind}
 
@@ -46,11 +49,12 @@ class Exchange:
     A context lives on in tasks that were started meanwhile: nothing of the app may be held by it.
     """
 
-    __slots__ = ("family", "instance", "is_wired", "received", "sent", "size", "surrounded", "was_sent")
+    __slots__ = ("family", "instance", "is_wired", "place", "received", "sent", "size", "surrounded", "was_sent")
 
-    def __init__(self, instance: Any, family: str, sent: object, *, is_wired: bool) -> None:
+    def __init__(self, instance: Any, request: Request, sent: object, *, is_wired: bool) -> None:
         self.instance = instance
-        self.family = family
+        self.family = family_of(request)
+        self.place = request.system, request.collection
         self.is_wired = is_wired
         self.sent = sent
         self.received: object = None
@@ -69,15 +73,20 @@ class Exchange:
         if taken is not None:
             self.sent, self.size, self.was_sent = taken, size_of(taken), True
 
-    def covers(self, instance: Any, family: str) -> bool:
-        """Whether a call inside this one is the same request once more, and no call of its own."""
-        if family != self.family or self.instance is None:
-            return False
-        return not self.is_wired or (instance is self.instance and not self.was_sent)
+    def covers(self, instance: Any, request: Request) -> bool:
+        """Whether a call inside this one is the same request once more, and no call of its own.
 
-    def surrounds(self, family: str) -> None:
+        Of what is not wired, a search elsewhere is one of its own: of a cache that an embedding function asks.
+        """
+        if family_of(request) != self.family or self.instance is None:
+            return False
+        if instance is self.instance:
+            return not self.was_sent
+        return not self.is_wired and (request.system, request.collection) == self.place
+
+    def surrounds(self, request: Request) -> None:
         """A call of its own is made inside this one."""
-        self.surrounded = self.surrounded or family == self.family
+        self.surrounded = self.surrounded or family_of(request) == self.family
 
     @property
     def only_passed_on(self) -> bool:
@@ -118,13 +127,13 @@ class Observation:
         self._request = request
         self._asked_usage = observer.asks_for_usage(reading)
         self.call = reading.with_usage(call) if self._asked_usage and reading.with_usage is not None else call
-        self._query, self._labels = observer.scopes.enter(parent)
         self._started = time.time_ns()
         self._clock = time.perf_counter()
         self._span, context = observer.start_span(request, self._started, parent)
+        self._query, self._labels = observer.scopes.enter(parent)
         self._current = trace.get_current_span(parent) if self._span is None else self._span
         self._answer_size = 0
-        self._exchange = Exchange(call.instance, family_of(request), reading.sent, is_wired=target.is_wired)
+        self._exchange = Exchange(call.instance, reading.request, reading.sent, is_wired=target.is_wired)
         self._context = otel_context.set_value(IN_PROGRESS, self._exchange, context)
         self._token: Any = None
         # A list with one element: `pop` is atomic, so whoever comes first finishes the call.
@@ -140,7 +149,7 @@ class Observation:
         # A coroutine may be closed from another context, where our token means nothing.
         if otel_context.get_current() is self._context:
             otel_context.detach(self._token)
-        self.call = NO_CALL
+        self.call, self._context, self._token = NO_CALL, NO_CONTEXT, None
         if error is not None:
             self._raised(error)
 
@@ -169,8 +178,9 @@ class Observation:
 
     def resumed(self, outcome: Any) -> None:
         """The raw response on which this observation travelled is now read as a stream."""
-        self._unread = False
+        unhear(outcome.connection)
         self._follow(outcome)
+        self._unread = False
 
     def _complete(self, outcome: Complete) -> None:
         hold, received = self._reading.reader.hold, self._exchange.received
@@ -192,25 +202,36 @@ class Observation:
         self._unread = True
         carrier = outcome.carrier
         being_read: list[bool] = []
+        closed: list[bool] = []
 
-        def was_read() -> None:
-            if self._unread:
-                value = outcome.body()
-                self.finish(no_answer if value is None else self._answer(value), None)
+        def taken() -> None:
+            if closed and not being_read:
+                self._finish_unread(overheard.body())
 
         def was_closed() -> None:
-            # Reading closes the connection before it has stored what it read.
-            if self._unread and not being_read:
-                self.finish(no_answer, None)
+            # Reading closes the connection before it has stored what it read, or has handed on the last of it.
+            closed.append(True)
+            if not being_read and not overheard.is_taken:
+                self._finish_unread(overheard.body())
 
+        overheard = Overheard(taken)
         carrier.extensions[CARRIED] = self
-        hear(carrier, ("read", "aread"), before=lambda: being_read.append(True), after=was_read)
+        hear_pieces(carrier, ("iter_bytes", "aiter_bytes"), overheard)
+        hear(
+            carrier,
+            ("read", "aread"),
+            before=lambda: being_read.append(True),
+            after=lambda: self._finish_unread(outcome.body()),
+        )
         hear_close(carrier, was_closed)
         weakref.finalize(carrier, self._forgotten).atexit = False
 
-    def _forgotten(self) -> None:
+    def _finish_unread(self, body: object) -> None:
         if self._unread:
-            self.finish(no_answer, None)
+            self.finish(no_answer if body is None else self._answer(body), None)
+
+    def _forgotten(self) -> None:
+        self._finish_unread(None)
 
     def finish(self, answer: Answer, error: BaseException | None, first: float | None = None) -> None:
         """Hand the call over to the worker, the first time this is called."""
@@ -239,13 +260,21 @@ class Observation:
                 answer_size=self._answer_size,
                 time_to_first_chunk=None if first is None else first - self._clock,
                 error_type=None if error is None else error_type_of(error),
-                is_refused=error is not None and is_refusal(error),
+                is_refused=error is not None and self._is_refusal(error),
             )
             self._observer.sink(record)
         except Exception as failure:
             self._observer.guard.caught("handing over a call", failure)
         finally:
             exchange.empty()
+
+    def _is_refusal(self, error: BaseException) -> bool:
+        try:
+            return is_refusal(error)
+        except Exception as failure:
+            # An attribute of the app's own exception may raise: what is counted of the call does not hang on it.
+            self._observer.guard.caught("reading an error", failure)
+            return False
 
     def _step_aside(self) -> None:
         """The call that was made inside of this one is the operation; this one is no second."""

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import Span
+from opentelemetry.trace import INVALID_SPAN, Span
 
 from ragmeter import gate
 from ragmeter.guard import Guard
@@ -30,7 +30,7 @@ from ragmeter.integration import (
     Target,
 )
 from ragmeter.model import Chunk, Request
-from ragmeter.observation import CARRIED, IN_PROGRESS, Exchange, Observation, family_of
+from ragmeter.observation import CARRIED, IN_PROGRESS, Exchange, Observation
 from ragmeter.patching import Wrapper
 from ragmeter.providers import declared_provider
 from ragmeter.records import Record, Retrieved
@@ -220,11 +220,10 @@ class Observer:
             if reading is None:
                 return None
             around = parent.get(IN_PROGRESS)
-            family = family_of(reading.request)
             if isinstance(around, Exchange):
-                if around.covers(call.instance, family):
+                if around.covers(call.instance, reading.request):
                     return None
-                around.surrounds(family)
+                around.surrounds(reading.request)
             return Observation(self, target, call, reading=reading, request=self._known(reading.request), parent=parent)
         except Exception as error:
             self.guard.caught("reading a call", error)
@@ -248,7 +247,12 @@ class Observer:
         """A span for `request`, or none where an official instrumentation around us has already started one."""
         if parent.get(OTHER_INFERENCE if request.kind.is_inference else OTHER_EMBEDDING) is not None:
             return None, parent
-        return self._spans.start_span(request, started, parent)
+        try:
+            return self._spans.start_span(request, started, parent)
+        except Exception as error:
+            # A sampler or a processor of the app's own: the call is counted all the same.
+            self.guard.caught("starting a span", error)
+            return INVALID_SPAN, parent
 
 
 async def _observed_later(observation: Observation, coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -64,6 +64,7 @@ class Patch:
 
     path: str
     make_wrapper: Callable[[Any], Wrapper]
+    imported: Callable[[], None]
     state: PatchState = PatchState.WAITING
     parent: Any = None
     attribute: str = ""
@@ -148,24 +149,31 @@ class Patching:
 
         Never imports the module: if the app has not done so yet, the patch waits for it.
         """
-        patch = Patch(path, make_wrapper)
+        patch = Patch(path, make_wrapper, imported)
         self.patches[path] = patch
         module_name = path.partition(":")[0]
+        if module_name in sys.modules:
+            self._apply(patch, sys.modules[module_name])
+            return
+        # The hook stays for as long as the process lives, whatever is imported: we do not.
+        this = weakref.ref(self)
 
         def apply(module: Any) -> None:
-            if not self._active:
-                return
-            try:
-                patch.apply(module)
-                imported()
-            except Exception as error:
-                self._guard.caught("patching", error)
-            self._reach(patch)
+            patching = this()
+            if patching is not None:
+                patching._apply(patching.patches[path], module)  # noqa: SLF001 - it is ourselves
 
-        if module_name in sys.modules:
-            apply(sys.modules[module_name])
-        else:
-            wrapt.register_post_import_hook(apply, module_name)
+        wrapt.register_post_import_hook(apply, module_name)
+
+    def _apply(self, patch: Patch, module: Any) -> None:
+        if not self._active:
+            return
+        try:
+            patch.apply(module)
+            patch.imported()
+        except Exception as error:
+            self._guard.caught("patching", error)
+        self._reach(patch)
 
     def _reach(self, patch: Patch) -> None:
         for heir in heirs(patch.parent, patch.attribute):

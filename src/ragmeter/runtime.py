@@ -134,9 +134,9 @@ class Runtime:
     def stop(self) -> None:
         """Put the clients back, hand over what is collected, close what is ours."""
         self.observer.active = False
-        self.scopes.roots.active = False
         self.patching.undo()
         self.settle(EXIT_SECONDS)
+        self.scopes.roots.stop()
         self.worker.stop()
         for unhook in (*self._unhook, *self._end_state):
             unhook()

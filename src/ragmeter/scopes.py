@@ -120,6 +120,12 @@ class RootSpans(SpanProcessor):
         self._guard = guard
         self._ended = ended
 
+    def stop(self) -> None:
+        """Follow no more spans. A processor cannot be taken from its provider: it keeps nothing of ours there."""
+        self.active = False
+        self._ended = _nothing
+        self.handles.clear()
+
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002
         """Give a root span a query, a child the one of its parent."""
         if not self.active:
@@ -206,6 +212,10 @@ class QueryScope:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.__exit__(kind, error, traceback)
+
+
+def _nothing(_: QueryHandle) -> None:
+    pass
 
 
 def error_type_of(error: BaseException) -> str:

@@ -27,6 +27,9 @@ MOST_KEPT = 1_000_000
 SIZE_OF_LEAVES = 256
 """What a piece that is no text is taken for."""
 
+RUNNING = ("gi_running", "ag_running")
+"""Attributes of generators that say whether someone is asking them."""
+
 HEARD = "heard_by_ragmeter"
 """Attribute of a function that stands in an instance for its own method."""
 
@@ -167,6 +170,11 @@ class _Read:
     def __del__(self) -> None:
         self._reading.end()
 
+    def _failed(self, error: BaseException) -> None:
+        # A generator that another thread or task is asking refuses, and goes on for the other.
+        if not any(getattr(self._iterator, name, False) for name in RUNNING):
+            self._reading.end(error)
+
 
 class ReadIterator(_Read):
     """The iterator of a synchronous stream, read on the way."""
@@ -182,7 +190,7 @@ class ReadIterator(_Read):
             try:
                 piece = self._iterator.__next__()
             except BaseException as error:
-                self._reading.end(error)
+                self._failed(error)
                 raise
             if not self._reading.took(piece):
                 return piece
@@ -207,7 +215,7 @@ class ReadAsyncIterator(_Read):
             try:
                 piece = await self._iterator.__anext__()
             except BaseException as error:
-                self._reading.end(error)
+                self._failed(error)
                 raise
             if not self._reading.took(piece):
                 return piece
@@ -249,7 +257,7 @@ def hear_close(connection: Any, listener: Callable[[], None]) -> None:
     """
 
     def closed() -> None:
-        _unhear(connection)
+        unhear(connection)
         listener()
 
     hear(connection, ("close", "aclose"), after=closed)
@@ -267,7 +275,81 @@ def hear(
             setattr(instance, name, heard)
 
 
-def _unhear(instance: Any) -> None:
+class Overheard:
+    """A body as the app takes it in pieces; `ended` is called when it takes no more of them."""
+
+    __slots__ = ("_ended", "_kept", "_size", "is_taken")
+
+    def __init__(self, ended: Callable[[], None]) -> None:
+        self.is_taken = False
+        self._kept: list[bytes] = []
+        self._size = 0
+        self._ended = ended
+
+    def body(self) -> bytes | None:
+        """What was taken; `None` for nothing, and for more than is kept."""
+        return b"".join(self._kept) if 0 < self._size <= MOST_KEPT else None
+
+    def begin(self) -> None:
+        """The app begins to take pieces."""
+        self.is_taken, self._size = True, 0
+        self._kept.clear()
+
+    def keep(self, piece: Any) -> None:
+        """Keep one piece, as long as they are not too many."""
+        if isinstance(piece, bytes):
+            self._size += len(piece)
+            if self._size <= MOST_KEPT:
+                self._kept.append(piece)
+            else:
+                self._kept.clear()
+
+    def end(self) -> None:
+        """The app takes no more."""
+        self.is_taken = False
+        self._ended()
+
+
+def hear_pieces(instance: Any, names: tuple[str, ...], overheard: Overheard) -> None:
+    """Hear the pieces that the named generator methods of this one instance give, those that it has."""
+    for name in names:
+        method = getattr(instance, name, None)
+        if method is not None:
+            heard = _heard_pieces(method, overheard)
+            setattr(heard, HEARD, True)
+            setattr(instance, name, heard)
+
+
+def _heard_pieces(method: Any, overheard: Overheard) -> Any:
+    if inspect.isasyncgenfunction(method):
+
+        @wraps(method)
+        async def heard_async(*arguments: Any, **keywords: Any) -> Any:
+            overheard.begin()
+            try:
+                async for piece in method(*arguments, **keywords):
+                    overheard.keep(piece)
+                    yield piece
+            finally:
+                overheard.end()
+
+        return heard_async
+
+    @wraps(method)
+    def heard(*arguments: Any, **keywords: Any) -> Any:
+        overheard.begin()
+        try:
+            for piece in method(*arguments, **keywords):
+                overheard.keep(piece)
+                yield piece
+        finally:
+            overheard.end()
+
+    return heard
+
+
+def unhear(instance: Any) -> None:
+    """Hear nothing of this one instance any more."""
     attributes = getattr(instance, "__dict__", {})
     for name, value in list(attributes.items()):
         if isinstance(value, FunctionType) and hasattr(value, HEARD):

@@ -51,7 +51,7 @@ def _function(definition: str) -> Mapping[str, Any] | None:
         return None
     try:
         tool = json.loads(definition)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(tool, Mapping) or tool.get("type", "function") != "function":
         return None

@@ -96,6 +96,7 @@ class Worker(Generic[Item]):
         self._waiting = 0
         self._characters = 0
         self._is_quick = False
+        self._is_stopped = False
         self._in_hand: dict[int, Waiting[Item]] = {}
         self._thread: threading.Thread | None = None
 
@@ -121,6 +122,8 @@ class Worker(Generic[Item]):
         self._queue.put(Waiting(item, characters, full))
         if self._thread is None:
             self._start()
+            if self._is_stopped:
+                self.stop()
 
     def drain(self, timeout: float) -> bool:
         """Wait until everything submitted so far is handled; false when `timeout` seconds were not enough."""
@@ -155,7 +158,8 @@ class Worker(Generic[Item]):
         self._drain_here()
 
     def stop(self) -> None:
-        """Let the thread end once it has handled what waits. The next item would start another."""
+        """Let the thread end once it has handled what waits. What comes later gets one that ends as well."""
+        self._is_stopped = True
         with self._counting:
             thread, self._thread = self._thread, None
         if thread is not None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import SpanProcessor
 
 from clients.blanks import ClientBlanks, both_kinds, chunks_of, finished, our_lines, plain
 from ragmeter.integration import Call, Integration, Reading, Receiving, Sending, Target
+from wire import Wire
 
 
 class OurError(Exception):
@@ -56,6 +59,20 @@ def break_integration(monkeypatch: pytest.MonkeyPatch, name: str, broken: Callab
     kinds = (Sending, Receiving) if broken is BREAKS["take"] else (Target,)
     targets = tuple(broken(target) if isinstance(target, kinds) else target for target in integration.targets)
     monkeypatch.setattr(module, "INTEGRATION", replace(integration, targets=targets))
+
+
+class OddError(BaseException):
+    """An exception of the app's own, which raises another when it is looked at."""
+
+    @property
+    def status_code(self) -> int:
+        """What clients' errors have."""
+        raise ValueError
+
+
+def failing(*_: Any, **__: Any) -> Any:
+    """Stands for a transport of the app's own."""
+    raise OddError
 
 
 class Faults(ClientBlanks):
@@ -105,6 +122,37 @@ class Faults(ClientBlanks):
         seen, _ = await self.compared(watch, scenario, self.whole(), asynchronous=asynchronous, loud=False)
         assert seen.operations() == 1
         assert seen.metric("gen_ai.client.token.usage") == {}
+
+    async def test_a_failing_span_processor_of_the_app_costs_no_operation(self, watch):
+        """A processor, an exception or a log handler of the app's that fails in our hands harms and loses nothing."""
+
+        class Failing(SpanProcessor):
+            def on_start(self, span: Any, parent_context: Any = None) -> None:
+                raise ValueError
+
+        class Handler(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                raise ValueError
+
+        handler = Handler()
+        logging.getLogger("ragmeter").addHandler(handler)
+        try:
+            with Wire(self.whole()) as wire:
+                bare = await self.told(self.ask, wire.url, asynchronous=False)
+                seen = self.watched(watch, loud=False)
+                seen.tracer_provider.add_span_processor(Failing())
+                assert await self.told(self.ask, wire.url, asynchronous=False) == bare
+                client = self.client(wire.url)
+                request = client._client.send
+                client._client.send = failing
+                with pytest.raises(OddError):
+                    await self.ask(client)
+                client._client.send = request
+                client.close()
+            assert seen.operations() == 2
+            assert seen.total("ragmeter.queries") == 2
+        finally:
+            logging.getLogger("ragmeter").removeHandler(handler)
 
     async def test_one_integration_that_cannot_be_loaded_costs_no_other(self, watch, monkeypatch, caplog):
         """An integration that cannot even be loaded is said and counted; the others work."""

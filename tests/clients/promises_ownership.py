@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import gc
 import threading
+import weakref
 from typing import Any
 
 import pytest
 from opentelemetry import context as otel_context
 
 import ragmeter
-from clients.blanks import ClientBlanks, both_kinds, each_of, entering, finished
+from clients.blanks import ClientBlanks, both_kinds, chunks_of, each_of, entering, finished
 from telemetry_seen import Seen
 from wire import Wire, whole
 
@@ -134,6 +135,69 @@ class Ownership(ClientBlanks):
             await finished(client.close())
             gc.collect()
             assert gone
+
+    @both_kinds
+    @pytest.mark.parametrize("form", ["stream", "unread", "error"])
+    async def test_what_the_app_keeps_of_a_call_holds_nothing_of_its_context(self, watch, asynchronous, form):
+        """A stream, a response or an error that the app keeps holds what it held without ragmeter."""
+        gone: list[bool] = []
+
+        class Held:
+            def __del__(self) -> None:
+                gone.append(True)
+
+        async def kept(client: Any) -> Any:
+            token = otel_context.attach(otel_context.set_value("app", Held()))
+            try:
+                method = self.method(client, "with_streaming_response" if form == "unread" else "")
+                if form == "stream":
+                    stream = await finished(method(**self.question, stream=True))
+                    return stream, await chunks_of(stream)
+                if form == "unread":
+                    async with entering(method(**self.question)) as response:
+                        return response, await finished(response.read())
+                with pytest.raises(self.module.APIError) as raised:
+                    await finished(method(**self.question))
+                return raised.value
+            finally:
+                otel_context.detach(token)
+                del token
+
+        answers = {"stream": self.stream(), "unread": self.whole(), "error": whole(BUSY, 500)}
+        with Wire(answers[form]) as wire:
+            self.watched(watch)
+            client = self.client(wire.url, asynchronous=asynchronous)
+            await kept(client)  # the connection keeps the context in which it was made
+            gc.collect()
+            gone.clear()
+            result = await kept(client)
+            await finished(client.close())
+            gc.collect()
+            assert result is not None
+            assert gone
+
+    async def test_a_class_made_for_one_call_goes_with_it(self, watch):
+        """A model that the app makes for a single answer is let go of: there may be one for each request."""
+        with Wire(self.whole()) as wire:
+            self.watched(watch)
+            client = self.client(wire.url)
+
+            def asked() -> weakref.ref[type]:
+                made = type("Made", (self.module.BaseModel,), {})
+                client.post(self.path(), cast_to=made, body=dict(self.question))
+                return weakref.ref(made)
+
+            references = [asked() for _ in range(3)]
+            client.close()
+            ragmeter.flush(10)
+            gc.collect()
+            assert [reference() for reference in references[:-1]] == [None, None]
+
+    def path(self) -> str:
+        """Where the client asks, behind its base URL."""
+        return {"anthropic": "/v1/messages", "groq": "/openai/v1/chat/completions"}.get(
+            self.library, "/chat/completions"
+        )
 
     @both_kinds
     async def test_a_call_made_inside_a_call_is_a_call_of_its_own(self, watch, asynchronous):

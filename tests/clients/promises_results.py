@@ -71,20 +71,34 @@ class Results(ClientBlanks):
         assert self.tokens_told(seen) == self.tokens
 
     @both_kinds
-    @pytest.mark.parametrize("reading", ["parse", "read", "iter_lines"])
+    @pytest.mark.parametrize("reading", ["parse", "read", "iter_lines", "iter_bytes"])
     async def test_a_streaming_response_can_be_read(self, watch, asynchronous, reading):
         """A response whose body the app reads itself gives the same bytes, lines or object, and is counted once."""
 
         async def scenario(client: Any) -> Any:
             async with entering(self.method(client, UNREAD)(**self.question)) as response:
-                if reading == "iter_lines":
-                    return type(response), await chunks_of(response.iter_lines())
+                if reading.startswith("iter_"):
+                    return type(response), await chunks_of(getattr(response, reading)())
                 return type(response), plain(await finished(getattr(response, reading)()))
 
         seen, _ = await self.compared(watch, scenario, self.whole(), asynchronous=asynchronous)
         assert seen.operations() == 1
-        if reading != "iter_lines":
-            assert self.tokens_told(seen) == self.tokens
+        assert self.tokens_told(seen) == self.tokens
+
+    @both_kinds
+    @pytest.mark.parametrize("reading", ["read", "iter_lines", "iter_bytes"])
+    async def test_a_stream_can_be_read_without_the_client(self, watch, asynchronous, reading):
+        """A stream whose body the app reads or hands on itself gives the same bytes or lines, and its tokens count."""
+
+        async def scenario(client: Any) -> Any:
+            async with entering(self.method(client, UNREAD)(**self.question, stream=True)) as response:
+                if reading == "read":
+                    return await finished(response.read())
+                return await chunks_of(getattr(response, reading)())
+
+        seen, _ = await self.compared(watch, scenario, self.stream(), asynchronous=asynchronous)
+        assert seen.operations() == 1
+        assert self.tokens_told(seen) == self.tokens
 
     @both_kinds
     async def test_a_streaming_response_can_be_a_stream(self, watch, asynchronous):

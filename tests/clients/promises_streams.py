@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -263,3 +264,33 @@ class Streams(ClientBlanks):
         seen, _ = await self.compared(watch, scenario, self.stream(), asynchronous=asynchronous)
         assert seen.operations() == 2
         assert self.tokens_told(seen) == (2 * self.tokens[0], 2 * self.tokens[1])
+
+    async def test_a_stream_that_threads_share(self, watch):
+        """Threads that ask one stream at once are refused now and then by it, not by us: all of it is counted once."""
+        seen = self.watched(watch)
+        chunks: list[Any] = []
+        refused: list[ValueError] = []
+
+        def take() -> None:
+            while True:
+                try:
+                    chunks.append(next(stream))
+                except StopIteration:
+                    return
+                except ValueError as error:
+                    refused.append(error)
+                    time.sleep(0.001)
+
+        with Wire(self.stream(pause=0.01)) as wire:
+            client = self.client(wire.url)
+            stream = await self.ask(client, stream=True)
+            threads = [threading.Thread(target=take) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(30)
+            client.close()
+        assert refused
+        assert seen.operations() == 1
+        assert "error.type" not in seen.span()
+        assert self.tokens_told(seen) == self.tokens

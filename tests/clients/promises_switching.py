@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import importlib
 import inspect
 import pickle
@@ -19,6 +20,7 @@ import ragmeter
 from clients.blanks import ClientBlanks, both_kinds, chunks_of, entering, finished, first_of, our_lines, plain
 from function_uses import uses_of
 from ragmeter.integration import Integration
+from ragmeter.runtime import Runtime
 from wire import Wire
 
 
@@ -207,6 +209,27 @@ class Switching(ClientBlanks):
             while sum(thread.name == "ragmeter" for thread in threading.enumerate()) > before:
                 assert time.monotonic() < ends, "ragmeter's thread is still there"
                 await asyncio.sleep(0.01)
+
+    async def test_nothing_is_left_of_what_was_switched_off(self, watch):
+        """Off and on again, with streams that end in between: no thread of ours and nothing that ran is left."""
+        with Wire(self.stream()) as wire:
+            seen = self.watched(watch)
+            before = sum(thread.name == "ragmeter" for thread in threading.enumerate())
+            client = self.client(wire.url)
+            for _ in range(3):
+                stream = await self.ask(client, stream=True)
+                ragmeter.uninstrument()
+                await chunks_of(stream)
+                del stream
+                ragmeter.instrument(tracer_provider=seen.tracer_provider, meter_provider=seen.meter_provider)
+            client.close()
+            ragmeter.uninstrument()
+            ends = time.monotonic() + 5
+            while sum(thread.name == "ragmeter" for thread in threading.enumerate()) > before:
+                assert time.monotonic() < ends, "a thread of ragmeter's is still there"
+                await asyncio.sleep(0.01)
+            gc.collect()
+            assert [found for found in gc.get_objects() if isinstance(found, Runtime)] == []
 
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # deep copies the client refuses
     @both_kinds

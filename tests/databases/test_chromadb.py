@@ -129,6 +129,23 @@ def test_reading_records_is_no_search(watch):
     assert seen.spans() == ()
 
 
+def test_a_search_inside_a_search_is_one_of_its_own(watch):
+    """What an embedding function looks for in another collection is counted beside the search that asked it."""
+    fill(embedded())
+
+    class Cached(Embedding):
+        def __call__(self, input):  # noqa: A002 - the name is Chroma's
+            cache.query(query_embeddings=[[1.0, 0.0]], n_results=1)
+            return super().__call__(input)
+
+    cache = embedded().create_collection("cache", embedding_function=embed)
+    cache.add(ids=["1"], embeddings=[[1.0, 0.0]], documents=[SECRET])
+    collection = embedded().get_collection("shop", embedding_function=Cached())
+    seen = watch(only=["chromadb"])
+    collection.query(query_texts=["Where?"], n_results=1)
+    assert [span.name for span in seen.spans()] == ["query shop", "query cache"]
+
+
 async def test_the_asynchronous_client(watch, tmp_path):
     """`AsyncHttpClient` against Chroma's own server gives the same result and is recorded."""
     if not hasattr(chromadb, "AsyncHttpClient"):

@@ -32,7 +32,7 @@ from ragmeter.integration import (
     Unread,
 )
 from ragmeter.leaves import leaves_of
-from ragmeter.model import OperationKind, Parameter, Request
+from ragmeter.model import OperationKind, Parameter, Request, Response
 from ragmeter.providers import provider_of_url
 from ragmeter.shapes.fields import items
 
@@ -66,9 +66,7 @@ def generated_client(
     The provider is told by the client's base URL, unless its class is one that `client_providers` names, or descended
     from one; `silences` are functions that would record the same call again.
     """
-    routes = tuple(
-        replace(route, reader=replace(route.reader, parameters=read_parameters, decode=json_of)) for route in routes
-    )
+    routes = tuple(replace(route, reader=_over_the_wire(route.reader)) for route in routes)
 
     def read(call: Call) -> Reading | None:
         return read_call(call, routes, client_providers)
@@ -138,14 +136,36 @@ def received_body(call: Call) -> object:
     return content if content is not None and len(content) <= LONGEST_PARSED else None
 
 
+class Events(tuple[Any, ...]):
+    """What the events of a stream say whose body was read as a whole."""
+
+    __slots__ = ()
+
+
+def _over_the_wire(reader: Reader) -> Reader:
+    """The same reader, of what goes over the wire instead of objects."""
+
+    def response(decoded: Any) -> Response:
+        if isinstance(decoded, Events) and reader.pieces is not None:
+            return reader.pieces(Response(), decoded)
+        return reader.response(decoded)
+
+    return replace(reader, response=response, parameters=read_parameters, decode=json_of)
+
+
 def json_of(taken: Any) -> Any:
     """What a body or an event says: its JSON parsed, leaves as they are; nothing for a text that is no JSON."""
     if not isinstance(taken, bytes | str):
         return taken
     try:
         return json.loads(taken)
-    except ValueError:
-        return {}
+    except (ValueError, RecursionError):
+        return _events_in(taken) if isinstance(taken, bytes) else {}
+
+
+def _events_in(body: bytes) -> Any:
+    lines = [line.removeprefix(b"data:").decode(errors="replace") for line in body.splitlines() if line[:5] == b"data:"]
+    return Events(map(json_of, lines)) if lines else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +235,9 @@ def _data_of(event: Any) -> object:
     return event.data
 
 
-_kinds: dict[type, str] = {}
-"""Kinds by class of result: asking an answer's model for attributes it lacks is slow."""
+_kinds: weakref.WeakKeyDictionary[type, str] = weakref.WeakKeyDictionary()
+"""Kinds by class of result: asking an answer's model for attributes it lacks is slow. Apps make classes for one call,
+which end with it."""
 
 
 def _learn(result_class: type) -> str:

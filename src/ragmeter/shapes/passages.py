@@ -102,7 +102,7 @@ def score_of(value: Any) -> float | None:
 def _node_text(node: str) -> str:
     try:
         fields = json.loads(node)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     text = fields.get("text") if isinstance(fields, dict) else None
     return text if isinstance(text, str) else ""
