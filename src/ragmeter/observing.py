@@ -232,7 +232,7 @@ class Observer:
     def _known(self, request: Request) -> Request:
         """The request with names that can be written, under the provider that the app says is behind its host."""
         given = (request.system, request.model, request.collection, request.server_address)
-        provider = declared_provider(self._providers, request.server_address, request.model)
+        provider = declared_provider(self._providers, request.server_address, request.model, request.server_port)
         known = (gate.name(provider or request.system), *map(gate.name, given[1:]))
         if known == given:
             return request

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
+from urllib.parse import urlsplit
 
 from ragmeter.price_library import provider_ids, url_patterns
 
@@ -92,6 +93,9 @@ BY_MODEL = "by_model"
 """What `providers` says of a gateway with several vendors behind it: each model's name begins with its vendor's, and a
 slash (`openai/gpt-4o`)."""
 
+SCHEME = re.compile(r"^\(?https\??://(\)\?)?")
+"""How the library's patterns begin."""
+
 CLOSE = 0.75
 """Likeness, by `difflib`, from which an unknown name is taken for a slip of the pen."""
 
@@ -113,10 +117,21 @@ def provider_of_url(url: str, host: str) -> str:
     for pattern, name in REGIONAL_HOSTS:
         if re.fullmatch(pattern, host):
             return name
+    address = f"https://{host}"
     for library_pattern, library_id in url_patterns():
-        if library_pattern.match(url):
+        if _is_of(library_pattern, address, urlsplit(url).path):
             return _names_of_library_ids()[library_id]
     return host or "unknown"
+
+
+def _is_of(pattern: re.Pattern[str], address: str, path: str) -> bool:
+    """Whether a pattern of genai-prices, which has no end, means this host: not one that begins so, nor a path."""
+    if (found := pattern.match(address)) is not None:
+        rest = address[found.end() :]
+        # Some end with a dot: any top level follows.
+        return not rest or (address[found.end() - 1] == "." and "." not in rest)
+    has_path = "/" in SCHEME.sub("", pattern.pattern)
+    return has_path and pattern.match(address + path) is not None
 
 
 def library_id(name: str) -> str:
@@ -139,9 +154,14 @@ def vendor_of_model(model: str | None) -> tuple[str, str] | None:
     return None if provider is None else (provider, rest)
 
 
-def declared_provider(declared: Mapping[str, str], host: str | None, model: str | None) -> str | None:
-    """The provider that the app's `providers` say stands behind a host, for this model; `None` where they do not."""
-    provider = declared.get(host or "")
+def declared_provider(
+    declared: Mapping[str, str], host: str | None, model: str | None, port: int | None = None
+) -> str | None:
+    """The provider that the app's `providers` say stands behind a host, for this model; `None` where they do not.
+
+    A host with its port (`localhost:8000`) stands above the host alone.
+    """
+    provider = declared.get(f"{host}:{port}") or declared.get(host or "")
     if provider != BY_MODEL:
         return provider
     vendor = vendor_of_model(model)
@@ -154,12 +174,28 @@ def known_providers() -> tuple[str, ...]:
 
 
 def checked_providers(given: Mapping[str, str]) -> dict[str, str]:
-    """The app's `providers` in the conventions' names.
+    """The app's `providers` in the conventions' names, by host as clients name it, or by host and port.
 
     A name that is nearly a known one is refused as a mistake; any other is a provider of the app's own, whose models
     `prices` has.
     """
-    return {host: _checked(host, name) for host, name in given.items()}
+    return {_place(host): _checked(host, name) for host, name in given.items()}
+
+
+def _place(given: str) -> str:
+    """The host, with its port where that is given, of what may be written as a URL or in capitals."""
+    text = given.strip()
+    # An IPv6 address without brackets, as a client's host has it.
+    is_bare = text.count(":") > 1 and "[" not in text and "//" not in text
+    try:
+        parts = urlsplit(text if "//" in text else f"//[{text}]" if is_bare else f"//{text}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host:
+        raise ProviderError(f"{given!r} is no host; write one such as 'gateway.example', or 'localhost:8000'")
+    host = host.rstrip(".")
+    return host if port is None else f"{host}:{port}"
 
 
 def _checked(host: str, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 import openai
 import pytest
@@ -102,6 +103,46 @@ def test_a_slip_in_a_providers_name_is_refused_with_what_was_meant(wrong, right)
         checked_providers({"gateway.internal": wrong})
     with pytest.raises(SettingsError, match=f"RAGMETER_PROVIDERS: .*did you mean '{right}'"):
         read_settings({}, {"RAGMETER_PROVIDERS": f"gateway.internal={wrong}"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.openai.com.elsewhere.example/v1",
+        "https://api.cohere.com.example",
+        "https://gateway.example/x.googleapis.com/v1",
+        "http://localhost/x.openai.azure.com",
+    ],
+)
+def test_a_host_that_only_looks_like_a_providers_is_not_the_providers(url):
+    """What begins like a known host, or has one in its path, has no provider's prices."""
+    host = urlsplit(url).hostname
+    assert provider_of_url(url, host) == host
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["gw.example", "GW.Example", "gw.example.", " gw.example ", "gw.example:8443", "https://gw.example/v1"],
+)
+def test_a_host_may_be_written_as_a_person_would(written):
+    """Capitals, a dot at the end, a port, a whole URL: all name the host that the client asks."""
+    declared = checked_providers({written: "openai"})
+    assert declared_provider(declared, "gw.example", "gpt-4o", 8443) == "openai"
+
+
+def test_two_servers_on_one_host_are_told_by_their_ports():
+    """A host with a port stands above the host alone; IPv6 addresses may have brackets or none."""
+    declared = checked_providers({"localhost": "groq", "localhost:8000": "openai", "::1": "x_ai", "[::1]:81": "together"})
+    places = (("localhost", 8000), ("localhost", 8001), ("::1", 80), ("::1", 81))
+    found = [declared_provider(declared, host, "m", port) for host, port in places]
+    assert found == ["openai", "groq", "x_ai", "together"]
+
+
+@pytest.mark.parametrize("wrong", ["", "http://", "gateway.example:port"])
+def test_what_is_no_host_is_refused(wrong):
+    """A place that no client can have asked would never hold."""
+    with pytest.raises(ProviderError, match="is no host"):
+        checked_providers({wrong: "openai"})
 
 
 def test_a_provider_of_the_apps_own_may_have_any_name():

@@ -188,9 +188,11 @@ def _server_of(client: Any, client_providers: Mapping[str, str]) -> _Server:
     if known is not None and known[0]() is client and known[1].url is url:
         return known[1]
     base = urlsplit(str(url))
-    provider = _provider(client, base.hostname or "", str(url), client_providers)
+    # A dot at the end says that the name is whole, and is no part of it.
+    host = (base.hostname or "").rstrip(".")
+    provider = _provider(client, host, str(url), client_providers)
     port = base.port or (80 if base.scheme == "http" else 443)
-    server = _Server(url, provider, base.hostname, port)
+    server = _Server(url, provider, host or None, port)
     _remember(client, server)
     return server
 
