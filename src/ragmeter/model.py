@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from ragmeter.pausing import Pause, hash_of, without_pause
 
@@ -178,7 +179,8 @@ class Response:
     `service_tier`, `speed` and `inference_geo` are what was served, which is what is billed, not what was asked for.
     `usage_is_early` says that the counts were given before the answer was complete; `pending` that it is still being
     made in the background, so that its usage is not known yet; `retrieved` that the provider itself put documents into
-    the prompt; `unanswered` that what came back is no answer of a model at all, such as a page of a proxy.
+    the prompt; `unanswered` that what came back is no answer of a model at all, such as a page of a proxy. `told` is
+    what the reader of a stream keeps between its pieces, as the provider wrote it.
 
     `found` is how many of `chunks` each question of a batch of searches got, empty for a single question;
     `score_is_distance` whether less is nearer, `None` where only the order of the chunks can tell.
@@ -200,6 +202,7 @@ class Response:
     retrieved: bool = False
     pending: bool = False
     unanswered: bool = False
+    told: Any = None
 
 
 Parameter = str | int | float | bool | tuple[str, ...]

@@ -158,7 +158,8 @@ def _price_by_card(usage: Usage, card: RateCard) -> Cost:
         leaves.append(leaf)
         if leaf:
             lines[rate.line] = lines.get(rate.line, 0.0) + leaf * rate.at(length)
-            exact = exact and rate.exact
+            # Of several prompts not all may have been long.
+            exact = exact and rate.exact and (length >= (usage.input_tokens or 0) or rate.at(length) == rate.price)
     state = PriceState.PRICED if exact else PriceState.ESTIMATED
     return Cost(sum(lines.values()), state, lines, "local", card.row)
 

@@ -41,11 +41,16 @@ def chat(
 
 
 def respond(watch: Callable[..., Seen], *answers: Any, provider: str = "openai", **settings: Any) -> Seen:
-    """Ask the Responses API, by the low-level `post`, which every release has."""
+    """Ask the Responses API, by the low-level `post`, which every release has; several answers are a stream."""
     seen = watch(providers={"127.0.0.1": provider}, **settings)
-    with Wire(_answer(*answers)) as wire:
+    streams = len(answers) > 1
+    body = {"model": "gpt-5-mini", "input": "SENTINEL-QUESTION", "stream": streams}
+    more = {"stream": True, "stream_cls": openai.Stream[object]} if streams else {}
+    with Wire(events(answers, named=True, done=False) if streams else _answer(*answers)) as wire:
         client = openai.OpenAI(base_url=f"{wire.url}/v1", api_key="key", max_retries=0)
-        client.post("/responses", cast_to=object, body={"model": "gpt-5-mini", "input": "SENTINEL-QUESTION"})
+        result = client.post("/responses", cast_to=object, body=body, **more)
+        if streams:
+            list(result)
         client.close()
     return seen
 

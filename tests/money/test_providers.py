@@ -132,7 +132,9 @@ def test_a_host_may_be_written_as_a_person_would(written):
 
 def test_two_servers_on_one_host_are_told_by_their_ports():
     """A host with a port stands above the host alone; IPv6 addresses may have brackets or none."""
-    declared = checked_providers({"localhost": "groq", "localhost:8000": "openai", "::1": "x_ai", "[::1]:81": "together"})
+    declared = checked_providers(
+        {"localhost": "groq", "localhost:8000": "openai", "::1": "x_ai", "[::1]:81": "together"}
+    )
     places = (("localhost", 8000), ("localhost", 8001), ("::1", 80), ("::1", 81))
     found = [declared_provider(declared, host, "m", port) for host, port in places]
     assert found == ["openai", "groq", "x_ai", "together"]

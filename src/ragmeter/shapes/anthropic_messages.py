@@ -18,12 +18,14 @@ from ragmeter.model import Origin, Prompt, PromptPart, Response, Role, Usage
 from ragmeter.shapes.costs import read_cost
 from ragmeter.shapes.documents import REREADABLE, Read, either, read_content, unread_iterators
 from ragmeter.shapes.fees import added, billed, read_units, units_of_blocks
-from ragmeter.shapes.fields import blocks_of, count, field, items, named
+from ragmeter.shapes.fields import blocks_of, count, entries, field, items, named
 from ragmeter.shapes.openai_chat import call_text, definitions, role_of, tool_definitions
-from ragmeter.shapes.usage import counted, later, mixed
+from ragmeter.shapes.usage import LASTING, counted, later, mixed
 
 WRITTEN = {"thinking": "thinking", "redacted_thinking": "thinking", "compaction": "content"}
 """Blocks of what the model wrote of earlier turns, and the field with its text."""
+
+WRITES = "cache_creation_input_tokens"
 
 BESIDE = ("compaction", "advisor_message")
 """Steps of a call whose tokens are not in its counts: its summary of earlier turns, an answer of another model."""
@@ -31,55 +33,60 @@ BESIDE = ("compaction", "advisor_message")
 OWN = {"message", "compaction"}
 """Steps that the model which answers has made, at its own price."""
 
-SUMMED = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
+COUNTS = ("input_tokens", "output_tokens")
+SUMMED = (*COUNTS, "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
 
 DEFINITIONS = ("tool_addition", "mcp_tool_listing")
 EMPTY = ("tool_removal", "fallback")
 """Blocks that define tools while the conversation goes on, and those that bring no text."""
 
 
-def read_usage(usage: Any, earlier: Usage | None = None, model: str | None = None) -> Usage | None:
-    """The counts of a `usage` object, in which later events of a stream overwrite `earlier` ones.
+def read_usage(usage: Any, model: str | None = None) -> Usage | None:
+    """The counts of a `usage` object of an answer by `model`.
 
     What the server has summed up on the way, or asked of another model, is not in the counts at the top: it is added
-    (https://platform.claude.com/docs/en/build-with-claude/compaction). `model` is the one that answers.
+    (https://platform.claude.com/docs/en/build-with-claude/compaction).
     """
-    known = later(earlier, _counts(usage, earlier))
+    known = _counts(usage)
     steps = [(step, read) for step in items(field(usage, "iterations")) if (read := _counts(step)) is not None]
     return _with_steps(known, steps, model) if known is not None and steps else known
 
 
 def _with_steps(known: Usage, steps: Sequence[tuple[Any, Usage]], model: str | None) -> Usage:
     kinds = [named(step, "type") for step, _ in steps]
+    turns = [read for kind, (_, read) in zip(kinds, steps, strict=True) if kind not in BESIDE]
+    # The counts at the top are those of all turns; where they are less, what was billed is not known.
+    is_less = any(sum(getattr(turn, name) or 0 for turn in turns) > (getattr(known, name) or 0) for name in COUNTS)
     for kind, (_, read) in zip(kinds, steps, strict=True):
         if kind in BESIDE:
             known = _sum(known, read)
     longest = max(read.input_tokens or 0 for _, read in steps)
     models = [named(step, "model") for step, _ in steps]
-    known = replace(known, longest_input=longest or None, inexact=known.inexact or not set(kinds) <= OWN)
+    known = replace(known, longest_input=longest or None, inexact=known.inexact or is_less or not set(kinds) <= OWN)
     return mixed(known, model, models)
 
 
-def _counts(usage: Any, earlier: Usage | None = None) -> Usage | None:
-    """The counts at the top of a `usage` object; where it lacks those of the cache, the `earlier` ones hold."""
+def _counts(usage: Any) -> Usage | None:
+    """The counts at the top of a `usage` object."""
     fresh, output, cost = count(usage, "input_tokens"), count(usage, "output_tokens"), read_cost(usage)
     if fresh is None and output is None and cost is None:
         return None
-    read, written = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
-    if earlier is not None:
-        # A zero that comes late is no news.
-        fresh, read, written = fresh or None, read or earlier.cache_read_tokens, written or earlier.cache_write_tokens
+    read, written, lasting = count(usage, "cache_read_input_tokens"), count(usage, WRITES), count(usage, *LASTING)
+    by_lifetime = (lasting or 0) + (count(usage, "cache_creation", "ephemeral_5m_input_tokens") or 0)
+    # A server may tell the two lifetimes and not their sum, or another sum.
+    disagrees = written is not None and by_lifetime > written
+    written = max(written or 0, by_lifetime) if by_lifetime else written
     given = None if fresh is None else gate.whole(fresh + (read or 0) + (written or 0))
     counts = Usage(
         input_tokens=given,
         output_tokens=output,
         cache_read_tokens=read,
         cache_write_tokens=written,
-        cache_write_1h_tokens=count(usage, "cache_creation", "ephemeral_1h_input_tokens"),
+        cache_write_1h_tokens=lasting,
         reasoning_tokens=count(usage, "output_tokens_details", "thinking_tokens"),
         reported_cost=cost,
         # What an earlier refusal has paid for is not charged again: it is not told how much that is.
-        inexact=field(usage, "fallback_credit") is not None,
+        inexact=disagrees or field(usage, "fallback_credit") is not None,
     )
     return billed(counts, read_units(usage))
 
@@ -168,7 +175,8 @@ def read_pieces(so_far: Response, pieces: Sequence[Any]) -> Response:
     for piece in pieces:
         kind = named(piece, "type")
         if kind == "message_start":
-            response = replace(read_response(field(piece, "message")), usage_is_early=True)
+            message = field(piece, "message")
+            response = replace(read_response(message), usage_is_early=True, told=field(message, "usage"))
         elif kind == "message_delta":
             response = _ended(response, piece)
         elif kind == "content_block_start":
@@ -183,17 +191,28 @@ def read_pieces(so_far: Response, pieces: Sequence[Any]) -> Response:
 
 
 def _ended(response: Response, piece: Any) -> Response:
-    reason, told = named(piece, "delta", "stop_reason"), field(piece, "usage")
+    reason, now = named(piece, "delta", "stop_reason"), field(piece, "usage")
+    told = _merged(response.told, now)
     return replace(
         response,
-        usage=read_usage(told, response.usage, response.model),
+        told=told,
+        usage=later(response.usage, read_usage(told, response.model)),
         # An end that does not count leaves what the beginning has said.
-        usage_is_early=response.usage_is_early and not count(told, "output_tokens"),
+        usage_is_early=response.usage_is_early and not count(now, "output_tokens"),
         finish_reasons=(reason,) if reason else response.finish_reasons,
-        service_tier=named(told, "service_tier") or response.service_tier,
-        speed=named(told, "speed") or response.speed,
-        inference_geo=named(told, "inference_geo") or response.inference_geo,
+        service_tier=named(told, "service_tier"),
+        speed=named(told, "speed"),
+        inference_geo=named(told, "inference_geo"),
     )
+
+
+def _merged(earlier: Any, now: Any) -> Any:
+    """What a stream has told so far: later events stand above earlier ones, but nothing and a late zero are no news."""
+    fresh = entries(now)
+    if fresh is None:
+        return now if now or earlier is None else earlier
+    known = dict(entries(earlier) or ())
+    return {**known, **{name: _merged(known.get(name), value) for name, value in fresh}}
 
 
 MESSAGES = Reader(read_response, read_prompt, read_pieces)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ragmeter.model import Chunk, Response, Usage
 from ragmeter.shapes.costs import read_cost
 from ragmeter.shapes.documents import read_retrieved
 from ragmeter.shapes.fees import added, billed, units_of_message, units_of_model
-from ragmeter.shapes.fields import field, items, may_have, named, plain_text, text_of
+from ragmeter.shapes.fields import count, field, items, may_have, named, plain_text, text_of
 from ragmeter.shapes.usage import counted, later, mixed, read_usage
 
 REASONING = ("reasoning_content", "reasoning", "reasoning_details")
@@ -34,6 +35,7 @@ class Gathered:
         self._text, self._reasoning = list(so_far.text), list(so_far.reasoning)
         self._chunks: tuple[Chunk, ...] = so_far.chunks
         self._tools: Counter[str] = Counter()
+        self._by_choice: dict[int, Usage] = so_far.told or {}
         self._is_answer = so_far != Response() and not so_far.unanswered
 
     def take(self, piece: Any, holder: str) -> None:
@@ -69,6 +71,7 @@ class Gathered:
                 chunks=self._chunks,
                 retrieved=bool(self._chunks),
                 unanswered=not (self._is_answer or self._id or usage),
+                told=self._by_choice or None,
             )
         )
 
@@ -83,7 +86,7 @@ class Gathered:
             self._reasons.append(reason)
 
     def _take_usage(self, piece: Any, choices: Iterable[Any], *, is_stale: bool) -> None:
-        told = usage_of(piece, choices)
+        told = usage_of(piece) or self._usage_of_choices(piece, choices)
         self._usage = later(self._usage, told)
         if told is not None and (told.output_tokens or told.total_tokens):
             self._is_early = False
@@ -91,14 +94,40 @@ class Gathered:
             # What was counted before the last of the text is not all of it.
             self._is_early = True
 
+    def _usage_of_choices(self, piece: Any, choices: Iterable[Any]) -> Usage | None:
+        """The usage that Moonshot's streams have in a choice; each of several choices has its own."""
+        told = False
+        for place, choice in enumerate(choices):
+            read = read_usage(field(choice, "usage"), piece)
+            number = count(choice, "index")
+            number = place if number is None else number
+            if read is not None:
+                self._by_choice = {**self._by_choice, number: later(self._by_choice.get(number), read) or read}
+                told = True
+        return of_choices(list(self._by_choice.values())) if told else None
 
-def usage_of(result: Any, choices: Iterable[Any]) -> Usage | None:
-    """The usage of an answer or of a piece of one, from the first place that has some.
 
-    Groq reports it under a name of its own unless it was asked for, Moonshot's streams have it in a choice.
+def of_choices(told: Sequence[Usage]) -> Usage:
+    """The usage of an answer with several choices that each count: one prompt, and all that was written.
+
+    Nobody says whether each has counted for itself, so it is no exact sum.
     """
-    places = (result, field(result, "x_groq"), *choices)
-    told = [usage for place in places if (usage := field(place, "usage"))]
+    if len(told) == 1:
+        return told[0]
+    made = {name: sum(getattr(each, name) or 0 for each in told) for name in ("output_tokens", "reasoning_tokens")}
+    longest = max(told, key=lambda each: each.input_tokens or 0)
+    return replace(
+        longest,
+        output_tokens=made["output_tokens"],
+        reasoning_tokens=made["reasoning_tokens"] or None,
+        total_tokens=None,
+        inexact=True,
+    )
+
+
+def usage_of(result: Any) -> Usage | None:
+    """The usage of an answer or of a piece of one: Groq reports it under a name of its own unless it was asked for."""
+    told = [usage for place in (result, field(result, "x_groq")) if (usage := field(place, "usage"))]
     known = next((read for usage in told if (read := read_usage(usage, result)) is not None), None)
     if known is None:
         cost = read_cost(None, result)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ragmeter.model import Usage
-from ragmeter.shapes.fields import count, field, items, may_have, named
+from ragmeter.shapes.fields import count, entries, field, items, may_have, named
 
 WEB_SEARCHES = "web_searches"
 FILE_SEARCHES = "file_searches"
@@ -35,6 +35,9 @@ SEARCH_SOURCES = "search_sources"
 SEARCH_REQUESTS = "search_requests_"
 """Perplexity's fee for a request, by how much it searched: `low`, `medium` or `high` follows."""
 
+TOOLS_TOLD = frozenset(("image_gen", "web_search"))
+"""Tools whose use OpenAI counts, and what it counts of them is read."""
+
 TOOL_CALLS = "tool_calls"
 """Calls of a tool of the provider's that has no name here."""
 
@@ -46,6 +49,7 @@ BY_TOOL = "server_side_tool_usage_details"
 
 TOLD: tuple[tuple[tuple[str, ...], str], ...] = (
     (("server_tool_use", "web_search_requests"), WEB_SEARCHES),
+    (("server_tool_use", "code_execution_requests"), CODE_EXECUTIONS),
     (("tool_calls_details", "search_web", "invocation"), WEB_SEARCHES),
     (("plugins", "search", "count"), WEB_SEARCHES),
     (("num_search_queries",), WEB_SEARCHES),
@@ -108,14 +112,31 @@ def units_of_response(result: Any) -> dict[str, int]:
     output = items(field(result, "output"))
     done = [item for item in output if field(item, "status", "completed") == "completed"]
     kinds = Counter(named(item, "type") for item in done)
-    sessions = {named(item, "container_id") for item in output if _is(item, "code_interpreter_call")}
-    units = {FILE_SEARCHES: kinds["file_search_call"], CODE_SESSIONS: len(sessions), **_pictures(result, kinds)}
+    units = {
+        FILE_SEARCHES: kinds["file_search_call"],
+        CODE_SESSIONS: _sessions(result, output),
+        **_pictures(result, kinds),
+    }
+    if told := field(result, "tool_usage"):
+        others = (each for name, each in entries(told) or () if name not in TOOLS_TOLD)
+        units[TOOL_CALLS] = sum(any(count(each, name) for name, _ in entries(each) or ()) for each in others)
     found = {unit: number for unit, number in units.items() if number}
     searches = _searches(result, done)
     if searches is not None:
         is_preview = any(_is(tool, "web_search_preview") for tool in items(field(result, "tools")))
         found[PREVIEW_SEARCHES if is_preview else WEB_SEARCHES] = searches
     return found
+
+
+def _sessions(result: Any, output: Iterable[Any]) -> int:
+    """The containers that code or a shell ran in; a shell of the app's own is in none."""
+    shells = [field(tool, "environment") for tool in items(field(result, "tools")) if _is(tool, "shell")]
+    hosted = [host for host in shells if _is(host, "container")]
+    hosts = [item for item in output if _is(item, "code_interpreter_call")]
+    for item in output:
+        if _is(item, "shell_call"):
+            hosts += [host for host in (field(item, "environment"), *hosted) if _is(host, "container")][:1]
+    return len({named(host, "container_id") for host in hosts})
 
 
 def _searches(result: Any, done: Iterable[Any]) -> int | None:
@@ -131,7 +152,9 @@ def _searches(result: Any, done: Iterable[Any]) -> int | None:
 def _pictures(result: Any, kinds: Mapping[str | None, int]) -> dict[str, int]:
     """The pictures made in an answer, by their tokens where they are told."""
     given, made = (count(result, "tool_usage", "image_gen", f"{name}_tokens") or 0 for name in ("input", "output"))
-    return {IMAGE_INPUT: given, IMAGE_OUTPUT: made} if made else {IMAGES: kinds.get("image_generation_call", 0)}
+    return (
+        {IMAGE_INPUT: given, IMAGE_OUTPUT: made} if given or made else {IMAGES: kinds.get("image_generation_call", 0)}
+    )
 
 
 def units_of_blocks(blocks: Iterable[Any]) -> Counter[str]:

@@ -14,7 +14,10 @@ from ragmeter.shapes.fields import entries, field, is_silent, items, named, scor
 from ragmeter.shapes.openai_chat import definitions, role_of, tool_definitions
 from ragmeter.shapes.usage import counted, read_usage
 
-FINAL_EVENTS = ("response.completed", "response.incomplete", "response.failed")
+FINAL_EVENTS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled", "response.done")
+"""The last one of a stream; OpenRouter calls it `response.done`."""
+
+ITEM_DONE = "response.output_item.done"
 PENDING = ("queued", "in_progress")
 KEPT = ("previous_response_id", "conversation", "prompt")
 """What of a request names texts that the provider keeps."""
@@ -36,7 +39,9 @@ EMPTY = ("compaction_trigger", "mcp_approval_response")
 
 
 def read_counts(result: Any) -> Usage | None:
-    """The counts of a response object; `None` while it is queued or running in the background."""
+    """The counts of a response object; `None` while it is queued or running, whatever it has counted so far."""
+    if named(result, "status") in PENDING:
+        return None
     told, units = read_usage(field(result, "usage"), result), units_of_response(result)
     if told is not None and told.web_searches is not None:
         # What the usage counts stands above what the items show.
@@ -168,8 +173,10 @@ def read_pieces(so_far: Response, pieces: Sequence[Any]) -> Response:
     for piece in pieces:
         kind = named(piece, "type")
         if kind in FINAL_EVENTS:
-            return _whole(read_response(field(piece, "response")), response, text, reasoning)
-        if isinstance(delta := field(piece, "delta"), str):
+            return _whole(field(piece, "response"), response, text, reasoning)
+        if kind == ITEM_DONE:
+            response = replace(response, told=(*(response.told or ()), field(piece, "item")))
+        elif isinstance(delta := field(piece, "delta"), str):
             (reasoning if str(kind).startswith("response.reasoning") else text).append(delta)
         elif kind == "response.created":
             started = field(piece, "response")
@@ -177,8 +184,11 @@ def read_pieces(so_far: Response, pieces: Sequence[Any]) -> Response:
     return replace(response, text=(*response.text, *text), reasoning=(*response.reasoning, *reasoning))
 
 
-def _whole(final: Response, so_far: Response, text: Sequence[str], reasoning: Sequence[str]) -> Response:
-    """What the last event holds; texts that a server has left out of it are those it has streamed."""
+def _whole(last: Any, so_far: Response, text: Sequence[str], reasoning: Sequence[str]) -> Response:
+    """What the last event holds; items and texts that a server has left out of it are those it has streamed."""
+    if not items(field(last, "output")) and so_far.told:
+        last = {**dict(entries(last) or ()), "output": so_far.told}
+    final = read_response(last)
     written, thought = (*so_far.text, *text), (*so_far.reasoning, *reasoning)
     told = replace(final, model=final.model or so_far.model, id=final.id or so_far.id)
     return counted(replace(told, text=told.text or written, reasoning=told.reasoning or thought))
