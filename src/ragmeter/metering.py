@@ -140,6 +140,9 @@ def tokens_of(operation: Operation, weigher: Weigher) -> tuple[Usage | None, boo
     if _is_complete(operation) or not _has_texts(operation):
         return None if usage is None else bounded(usage), False
     known = usage or Usage()
+    if operation.prompt.tokens and not operation.prompt.parts and not operation.request.kind.is_inference:
+        # Given as numbers, they need not be counted by anybody else.
+        return bounded(replace(known, input_tokens=operation.prompt.tokens)), False
     estimate = _with_total(known, _estimate(operation, weigher))
     # Cut short: the provider's last word on the output is older than what the app has received.
     outputs = [each for each in (known.output_tokens, estimate.output_tokens) if each is not None]
@@ -187,7 +190,7 @@ def _estimate(operation: Operation, weigher: Weigher) -> Usage:
     tokenizer, prompt, response = tokenizer_of(operation.model), operation.prompt, operation.response
     written = ("".join(response.reasoning), "".join(response.text))
     return Usage(
-        input_tokens=weigher.estimate((part.text for part in prompt.parts), tokenizer) or None,
+        input_tokens=(weigher.estimate((part.text for part in prompt.parts), tokenizer) + prompt.tokens) or None,
         output_tokens=weigher.estimate(written, tokenizer) if operation.request.kind.is_inference else None,
     )
 
@@ -206,4 +209,8 @@ def cost_of(operation: Operation, usage: Usage | None, card: RateCard | None, *,
     """The cost of an operation; one that the provider refused costs nothing, by every provider's terms."""
     if usage is None and operation.is_refused:
         return Cost(0.0, PriceState.PRICED, {})
-    return pricing.price(usage, card, estimated=estimated)
+    cost = pricing.price(usage, card, estimated=estimated)
+    if operation.response.usage_is_early and cost.amount is not None:
+        # Also what the provider itself has said before the end is not all of it.
+        return replace(cost, state=PriceState.ESTIMATED)
+    return cost

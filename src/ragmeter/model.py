@@ -149,16 +149,21 @@ class Prompt:
     """The text of a request in the order it stands on the wire: tools, system, messages.
 
     `unread` is the origin of what else the provider counts and no text here accounts for: images, audio and files are
-    `OTHER`, earlier turns that the provider itself keeps are `HISTORY`; `None` when all of the prompt is here.
+    `OTHER`, earlier turns that the provider itself keeps are `HISTORY`; `None` when all of the prompt is here. `tokens`
+    is how many were given as numbers, in place of a text.
     """
 
     parts: tuple[PromptPart, ...] = ()
     unread: Origin | None = None
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a call asks for, known before it is made; `system` is the provider of a model or the name of a database."""
+    """What a call asks for, known before it is made; `system` is the provider of a model or the name of a database.
+
+    `service_tier` and `speed` are what was asked for: what is billed is what was served, where the answer says it.
+    """
 
     kind: OperationKind
     system: str
@@ -169,6 +174,8 @@ class Request:
     streams: bool = False
     server_address: str | None = None
     server_port: int | None = None
+    service_tier: str | None = None
+    speed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,3 +237,13 @@ class Operation:
     def model(self) -> str | None:
         """The model that answered, else the one that was asked for."""
         return self.response.model or self.request.model
+
+    @property
+    def service_tier(self) -> str | None:
+        """The tier that was served, else the one that was asked for."""
+        return self.response.service_tier or self.request.service_tier
+
+    @property
+    def speed(self) -> str | None:
+        """The speed that was served, else the one that was asked for."""
+        return self.response.speed or self.request.speed

@@ -62,7 +62,17 @@ def read_price_table(given: PriceTable | str | Path | None) -> PriceTable:
         raise PriceTableError(f"prices: expected a mapping of models or a file name, got {type(given).__name__}")
     for model, entry in given.items():
         _check_entry(model, entry)
+        _check_alias(given, model)
     return dict(given)
+
+
+def _check_alias(table: PriceTable, model: str) -> None:
+    end = meant_by(table, model)
+    entry = entry_of(table, end)
+    if entry is not None and isinstance(entry[1], str) and entry[1] != end:
+        raise PriceTableError(
+            f"prices[{model!r}]: {end!r} stands for {entry[1]!r}, and so on in a circle; name a model"
+        )
 
 
 def _read_file(path: Path) -> Any:
@@ -103,3 +113,12 @@ def entry_of(table: Mapping[str, Any], model: str) -> tuple[str, Any] | None:
         return model, table[model]
     matching = [pattern for pattern in table if fnmatchcase(model, pattern)]
     return (best := max(matching, key=len), table[best]) if matching else None
+
+
+def meant_by(table: Mapping[str, Any], model: str) -> str:
+    """The model that a name stands for: an alias may be one of another alias."""
+    seen = {model}
+    while (entry := entry_of(table, model)) is not None and isinstance(entry[1], str) and entry[1] not in seen:
+        model = entry[1]
+        seen.add(model)
+    return model

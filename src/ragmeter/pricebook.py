@@ -18,7 +18,7 @@ from ragmeter.model import Operation
 from ragmeter.price_conditions import priced_moments, surcharge
 from ragmeter.price_library import Found, PriceLibrary, Prices, Tiers, Unit
 from ragmeter.price_rows import MODEL_ROWS, READ_ON, ModelRow, fees_of, unsure_fees
-from ragmeter.price_table import PriceTable, PriceTableError, card_of, entry_of, read_price_table
+from ragmeter.price_table import PriceTable, PriceTableError, card_of, entry_of, meant_by, read_price_table
 from ragmeter.pricing import Line, Rate, RateCard
 from ragmeter.providers import library_id, provider_named, vendor_of_model
 from ragmeter.strategy import is_fine_tuned
@@ -72,7 +72,8 @@ class PriceBook:
         """The prices of `operation`, `None` when none is known. Without `load` only what is already resolved."""
         response, request = operation.response, operation.request
         place = (request.server_address, response.inference_geo)
-        key = (request.system, response.model, request.model, response.service_tier, response.speed, *place)
+        served = (response.service_tier, response.speed, request.service_tier, request.speed)
+        key = (request.system, response.model, request.model, *served, *place)
         kept = self._kept.get(key)
         minute = operation.started // MINUTE
         if kept is not None and (kept[0] == minute or not load):
@@ -89,15 +90,14 @@ class PriceBook:
 
     def canonical(self, model: str | None) -> str | None:
         """The model that a name stands for by the app's aliases; the name itself where it is none."""
-        entry = None if model is None else entry_of(self._prices, model)
-        return entry[1] if entry is not None and isinstance(entry[1], str) else model
+        return None if model is None else meant_by(self._prices, model)
 
     def _resolve(self, operation: Operation) -> RateCard | None:
         names = _names(operation)
         for name in names:
-            entry = entry_of(self._prices, name)
+            entry = entry_of(self._prices, meant_by(self._prices, name))
             if entry is not None and not isinstance(entry[1], str):
-                return card_of(entry[1], f"prices[{entry[0]!r}]")
+                return card_of(entry[1], f"prices[{entry[0]!r}]", exact=_is_plain(operation))
         if self._library is None:
             return None
         is_tuned = any(is_fine_tuned(name, self._fine_tuned) for name in names)
@@ -168,6 +168,12 @@ def _names(operation: Operation) -> list[str]:
     return [name for name in order if name]
 
 
+def _is_plain(operation: Operation) -> bool:
+    """Whether the answer names no tier, speed or place that changes a price, which the app's table cannot tell."""
+    changes = _price_context(operation.service_tier, operation.speed)
+    return not changes and surcharge("anthropic", "", None, operation.response.inference_geo) == 1.0
+
+
 def _row_of(name: str) -> ModelRow | None:
     """Our own row for a name: the one with the longest pattern."""
     matching = [row for row in MODEL_ROWS if fnmatchcase(name, row.models)]
@@ -176,7 +182,7 @@ def _row_of(name: str) -> ModelRow | None:
 
 def _card(library: PriceLibrary, operation: Operation, meaning: Meaning) -> RateCard | None:
     row = _row_of(meaning.name) if meaning.declared or meaning.provider == "openai" else None
-    is_standard = operation.response.service_tier in STANDARD_TIERS
+    is_standard = operation.service_tier in STANDARD_TIERS
     card = None if row is not None and is_standard else _library_card(library, operation, meaning)
     if row is None or (card is not None and card.exact):
         return card
@@ -190,12 +196,11 @@ def _of_tuned(card: RateCard) -> RateCard:
 
 
 def _library_card(library: PriceLibrary, operation: Operation, meaning: Meaning) -> RateCard | None:
-    response = operation.response
     found = library.find(meaning.provider, meaning.name)
     if found is None:
         return None
     # A model found at another provider has that provider's standard price only.
-    wanted = _price_context(response.service_tier, response.speed)
+    wanted = _price_context(operation.service_tier, operation.speed)
     context = wanted if found.provider == meaning.provider else {}
     at = datetime.fromtimestamp(operation.started / 1e9, tz=UTC)
     moment, *others = priced_moments(meaning.provider, found.model.id, at)
@@ -204,7 +209,9 @@ def _library_card(library: PriceLibrary, operation: Operation, meaning: Meaning)
     if not prices and ":free" not in found.model.id:
         # The library knows that there is such a model, and not what it costs.
         return None
-    exact = all(any(key in variant.context for variant in known) for key in wanted)
+    # What was asked for may not have been served.
+    exact = wanted == _price_context(operation.response.service_tier, operation.response.speed)
+    exact = exact and all(any(key in variant.context for variant in known) for key in wanted)
     exact = exact and all(found.model.prices_at(other, context) == prices for other in others)
     card = _compiled(prices, library.units(), meaning.provider, found, exact=exact)
     if found.provider != meaning.provider:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import fsum
@@ -124,9 +124,8 @@ OWN_PRICE = (
     "cache_write_1h_tokens",
     "input_audio_tokens",
     "output_audio_tokens",
-    "web_searches",
-    "storage_searches",
 )
+SEARCHES = ("web_searches", "storage_searches")
 """Units that every provider who counts them prices by themselves; reasoning and images mostly cost what text costs."""
 
 
@@ -174,9 +173,9 @@ def _count(usage: Usage, unit: str) -> int:
 def _prices_all(usage: Usage, card: RateCard) -> bool:
     """Whether the card has a price for every unit that was used: at the price of another, or at none, it is a guess."""
     priced = {rate.unit for rate in card.rates}
-    needed: Iterable[str] = (*OWN_PRICE, *usage.units)
-    if REQUESTS not in priced:
-        needed = (*needed, "input_tokens", "output_tokens")
+    # Where a request has one price and nothing else has, all its tokens are in it.
+    needed = SEARCHES if priced == {REQUESTS} else (*OWN_PRICE, *SEARCHES, "input_tokens", "output_tokens")
+    needed = (*needed, *usage.units)
     return all(unit in priced or not _count(usage, unit) for unit in needed)
 
 

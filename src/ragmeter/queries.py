@@ -314,7 +314,9 @@ def _cost(operations: Iterable[Entry]) -> float | None:
     if any(amount is None and is_inference for amount, is_inference in amounts):
         return None
     known = [amount for amount, _ in amounts if amount is not None]
-    return fsum(known) if known else None
+    total = fsum(known)
+    # Nothing beside something unknown is no sum: an answer that was refused, and the embedding before it.
+    return total if known and (total or len(known) == len(amounts)) else None
 
 
 def _entry(metered: Metered) -> Entry:

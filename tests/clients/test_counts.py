@@ -214,11 +214,20 @@ def test_embeddings_pass_the_same_gate(watch, usage, tokens):
     assert span["ragmeter.cost.amount"] > 0
 
 
-def test_an_embedding_of_numbers_that_nobody_counted_has_no_price(watch):
-    """Tokens given as numbers are no text to estimate from: unknown is not zero."""
-    span = embed(watch, VECTORS | {"usage": ZERO}, [[1, 2, 3]]).span()
-    assert span["ragmeter.price.state"] == "unpriced"
-    assert "ragmeter.cost.amount" not in span
+@pytest.mark.parametrize("given", [[1, 2, 3, 4], [[1, 2, 3], [4]]])
+def test_tokens_given_as_numbers_need_nobody_to_count_them(watch, given):
+    """The numbers of an embedding's input are its tokens, exactly, whatever a server says."""
+    seen = embed(watch, VECTORS | {"usage": ZERO}, given)
+    assert seen.span()["ragmeter.price.state"] == "priced"
+    assert seen.span()["ragmeter.cost.amount"] == pytest.approx(4 * 0.02 / 1e6)
+    assert "ragmeter.tokens.estimated" not in seen.span()
+    assert parts_of(seen, "embedding") == 4
+
+
+def test_what_an_embedding_took_beside_its_text_is_an_estimate(watch):
+    """Where the total is more than the text, pictures were embedded, at a price nobody tells."""
+    seen = embed(watch, VECTORS | {"usage": {"prompt_tokens": 7, "total_tokens": 9}})
+    assert seen.span()["ragmeter.price.state"] == "estimated"
 
 
 STEP = {"input_tokens": 2_000, "output_tokens": 100, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}

@@ -37,6 +37,7 @@ COSTS = {
     "an object with its currency": ({"cost": {"currency": "USD", "total_cost": 0.008}}, 0.008),
     "a text": ({"cost": "0.0012"}, 0.0012),
     # docs.x.ai/developers/cost-tracking: ten thousand million for a dollar
+    "ticks as text": ({"cost_in_usd_ticks": "37756000"}, 0.0037756),
     "ticks": ({"cost_in_usd_ticks": 37_756_000}, 0.0037756),
     # docs.deepinfra.com
     "an estimate of the provider's": ({"estimated_cost": 0.0000268}, 0.0000268),
@@ -68,6 +69,8 @@ def test_a_cost_is_read_in_every_form(watch, more, cost, streams):
         {"cost": {"currency": "EUR", "total_cost": 3.0}},
         {"cost": {"total_cost": None}},
         {"cost_in_usd_ticks": "many"},
+        {"cost": 3.0, "currency": "EUR"},
+        {"cost": 3.0, "cost_currency": "CNY"},
     ],
 )
 def test_what_is_no_cost_in_dollars_is_left_to_the_table(watch, more):
@@ -75,6 +78,13 @@ def test_what_is_no_cost_in_dollars_is_left_to_the_table(watch, more):
     span = chat(watch, chat_shapes.completion(MODEL, usage=USAGE | more)).span()
     assert span["ragmeter.cost.amount"] == pytest.approx(LISTED)
     assert span["ragmeter.cost.source"] == "local"
+
+
+def test_a_cost_told_before_the_end_is_not_all_of_it(watch):
+    """A stream that is left after its cost so far was told has cost more: it is an estimate."""
+    early = chat_shapes.chunk(MODEL, usage={"prompt_tokens": 40, "completion_tokens": 1, "cost": 0.1})
+    span = chat(watch, early, *chat_shapes.words(MODEL)).span()
+    assert span["ragmeter.price.state"] == "estimated"
 
 
 def test_a_fee_alone_is_not_the_cost(watch):

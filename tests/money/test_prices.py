@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -161,6 +162,58 @@ def test_a_deployment_name_is_priced_as_the_model_it_stands_for():
     assert book.canonical("prod-tuned") == "ft:gpt-4o-mini"
 
 
+def test_an_alias_may_stand_for_another_alias():
+    """The price is that of the last of them, in the app's own table or in the built-in one."""
+    book = PriceBook(
+        {"prod": "answers", "answers": "gpt-4o-mini", "test": "ours", "ours": {"input": 1.0, "output": 1.0}}
+    )
+    usage = Usage(input_tokens=1000, output_tokens=1000)
+    assert cost_of("prod", usage, book=book).amount == pytest.approx(0.75e-3)
+    assert cost_of("test", usage, book=book).amount == pytest.approx(2e-3)
+
+
+@pytest.mark.parametrize(
+    ("prices", "usage", "amount", "state"),
+    [
+        ({"request": 0.004}, Usage(1000, 100, cache_read_tokens=400, reasoning_tokens=9), 0.004, PriceState.PRICED),
+        ({"request": 0.004}, Usage(1000, 100, web_searches=1), 0.004, PriceState.ESTIMATED),
+        ({"request": 0.004, "input": 1.0}, Usage(1000, 100), 0.005, PriceState.ESTIMATED),
+        ({"input": 1.0}, Usage(1000, 100), 0.001, PriceState.ESTIMATED),
+        ({"input": 1.0}, Usage(1000), 0.001, PriceState.PRICED),
+        ({"input": 1.0, "output": 2.0}, Usage(1000, 100, cache_read_tokens=400), 0.0012, PriceState.ESTIMATED),
+    ],
+)
+def test_what_a_table_leaves_out_is_not_free(prices, usage, amount, state):
+    """A price for a request alone is for all its tokens; once tokens have a price, each kind needs one."""
+    cost = cost_of("ours", usage, book=PriceBook({"ours": prices}))
+    assert cost.amount == pytest.approx(amount)
+    assert cost.state is state
+
+
+@pytest.mark.parametrize(
+    "served",
+    [{"service_tier": "flex"}, {"service_tier": "priority"}, {"speed": "fast"}, {"inference_geo": "us"}],
+)
+def test_the_apps_own_prices_are_those_of_the_plain_service(served):
+    """What an answer says that changes a price is not in the app's table: the cost is an estimate."""
+    made = operation("ours")
+    made = replace(made, response=replace(made.response, **served))
+    usage = Usage(input_tokens=1000, output_tokens=100)
+    card = PriceBook({"ours": {"input": 1.0, "output": 2.0}}).card(made)
+    assert price(usage, card).state is PriceState.ESTIMATED
+
+
+@pytest.mark.parametrize(("asked", "served", "state"), [("flex", None, "estimated"), ("flex", "default", "priced")])
+def test_what_was_served_counts_and_not_what_was_asked_for(asked, served, state):
+    """A tier that was asked for has its price, which is a guess as long as no answer says that it was served."""
+    usage = Usage(input_tokens=1000, output_tokens=1000)
+    made = operation("gpt-5", tier=served)
+    made = replace(made, request=replace(made.request, service_tier=asked))
+    cost = price(usage, PriceBook({}).card(made))
+    assert cost.state == state
+    assert cost.amount == pytest.approx(cost_of("gpt-5", usage, tier=served or asked).amount)
+
+
 def test_the_providers_own_cost_stands_above_the_table():
     """A cost reported in the answer is passed through to the cent, and its source is named."""
     cost = cost_of(
@@ -198,6 +251,7 @@ def test_a_cache_hit_never_costs_more_than_a_miss(provider, model, total, cached
         ({"gpt-4o": 3}, "US dollars per million tokens"),
         ({"gpt-4o": {}}, "US dollars per million tokens"),
         ("no/such/file.toml", "cannot read"),
+        ({"a": "b", "b": "a"}, "in a circle"),
     ],
 )
 def test_a_wrong_price_table_says_what_to_write(table, message):

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ragmeter
+from wire import whole
 
 PRICED, UNPRICED, REFUSED = "gpt-4o-mini", "our-own-model", "broken"
 
@@ -65,3 +66,18 @@ def test_a_query_whose_only_answer_has_no_price_is_not_free(metered, shop):
         shop.ask(shop.search(), model=UNPRICED)
     assert sum(metered.metric("ragmeter.queries").values()) == 1
     assert metered.metric("ragmeter.query.cost.usd") == {}
+
+
+def test_nothing_beside_something_unknown_is_not_nothing(metered, wire, shop):
+    """A refused answer costs nothing, but what the embedding before it did is unknown, and so is their sum."""
+    vector = {"object": "embedding", "index": 0, "embedding": [1.0]}
+    usage = {"prompt_tokens": 3, "total_tokens": 3}
+    wire.gives(
+        whole({"object": "list", "model": "our-embedder", "data": [vector], "usage": usage}),
+        whole({"error": {"message": "no"}}, status=400),
+    )
+    with ragmeter.query():
+        shop.client.embeddings.create(model="our-embedder", input="How long?", encoding_format="float")
+        with pytest.raises(openai.BadRequestError):
+            shop.ask([])
+    assert recorded(metered) == (0, 0)

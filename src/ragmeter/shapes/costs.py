@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ragmeter import gate
-from ragmeter.shapes.fields import amount, field, items, may_have
+from ragmeter.shapes.fields import field, items, may_have
 
 COSTS = ("cost", "total_cost", "estimated_cost", "cost_usd", "cost_in_usd", "response_cost")
 TOTALS = ("total_cost", "total", "amount")
@@ -18,6 +18,9 @@ TOTALS = ("total_cost", "total", "amount")
 
 COST_FIELDS = frozenset((*COSTS, "cost_in_usd_ticks", "is_byok"))
 BESIDE_FIELDS = frozenset((*COSTS, "provider_metadata"))
+
+CURRENCIES = ("currency", "cost_currency")
+DOLLARS = "USD"
 
 TICKS_PER_DOLLAR = 1e10
 
@@ -37,10 +40,12 @@ def is_own_key(usage: Any) -> bool:
 
 
 def _reported(usage: Any) -> float | None:
+    if not _is_in_dollars(usage):
+        return None
     found = next((cost for name in COSTS if (cost := _dollars(field(usage, name))) is not None), None)
     if found is not None:
         return found
-    ticks = amount(usage, "cost_in_usd_ticks")
+    ticks = _dollars(field(usage, "cost_in_usd_ticks"))
     return None if ticks is None else ticks / TICKS_PER_DOLLAR
 
 
@@ -53,10 +58,15 @@ def _dollars(value: Any) -> float | None:
             return None
     if isinstance(value, int | float):
         return gate.amount(value)
-    if str(field(value, "currency", "USD")).upper() != "USD":
+    if not _is_in_dollars(value):
         return None
     totals = [field(value, name) for name in TOTALS]
     return next((_dollars(total) for total in totals if isinstance(total, str | int | float)), None)
+
+
+def _is_in_dollars(holder: Any) -> bool:
+    """Whether the amounts in an object are US dollars, as they are where it names no currency."""
+    return all(str(field(holder, name, DOLLARS)).upper() == DOLLARS for name in CURRENCIES)
 
 
 def _with_upstream(cost: float | None, usage: Any) -> float | None:
@@ -78,6 +88,6 @@ def _beside(result: Any) -> float | None:
             found = _dollars(field(field(field(holder, "provider_metadata"), "gateway"), "cost"))
             if found is not None:
                 return found
-    if not may_have(result, BESIDE_FIELDS):
+    if not may_have(result, BESIDE_FIELDS) or not _is_in_dollars(result):
         return None
     return next((cost for name in COSTS if (cost := _dollars(field(result, name))) is not None), None)

@@ -69,6 +69,13 @@ def may_have(value: Any, names: frozenset[str]) -> bool:
     return not names.isdisjoint(value) if isinstance(value, dict) else value is not None
 
 
+def numbers_in(value: Any) -> int:
+    """How many tokens are given as numbers: in a list, or in several lists."""
+    if not isinstance(value, list | tuple):
+        return 0
+    return sum(numbers_in(each) if isinstance(each, list | tuple) else type(each) is int for each in value)
+
+
 def score(value: Any, *names: str) -> float | None:
     """The score under the path `names`, which may be negative; `None` where any step is missing, and for no number."""
     for name in names:

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
+from ragmeter import gate
 from ragmeter.integration import (
     Call,
     Complete,
@@ -110,6 +111,8 @@ def read_call(call: Call, routes: tuple[Route, ...], client_providers: Mapping[s
             streams=streams,
             server_address=server.address,
             server_port=server.port,
+            service_tier=gate.name(body.get("service_tier")),
+            speed=gate.name(body.get("speed")),
         ),
         route.reader,
         _with_usage if streams and route.usage_on_request and not _asks_for_usage(body) else None,

@@ -12,7 +12,7 @@ from ragmeter.integration import Reader
 from ragmeter.model import Origin, Prompt, PromptPart, Response, Role
 from ragmeter.shapes.chat_answers import REASONING, Gathered
 from ragmeter.shapes.documents import Read, either, json_text, read_content, read_documents, unread_iterators
-from ragmeter.shapes.fields import field, items, named, strings_in
+from ragmeter.shapes.fields import field, items, named, numbers_in, strings_in
 
 ROLES = {
     "system": Role.SYSTEM,
@@ -106,7 +106,8 @@ def read_completion_prompt(body: Any) -> Prompt:
     given = [*(items(prompt) or (prompt,)), field(body, "suffix")]
     texts = [text for text in given if isinstance(text, str)]
     is_encoded = any(not isinstance(text, str) for text in items(prompt))
-    return Prompt(tuple(PromptPart(Role.USER, text) for text in texts), Origin.OTHER if is_encoded else None)
+    parts = tuple(PromptPart(Role.USER, text) for text in texts)
+    return Prompt(parts, Origin.OTHER if is_encoded else None, numbers_in(field(body, "prompt")))
 
 
 def read_completion(result: Any) -> Response:

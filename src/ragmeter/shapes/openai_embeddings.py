@@ -9,7 +9,7 @@ from ragmeter.integration import Reader
 from ragmeter.leaves import leaves_of
 from ragmeter.model import Origin, Prompt, PromptPart, Response, Role, Usage
 from ragmeter.shapes.costs import COSTS
-from ragmeter.shapes.fields import field, items, named
+from ragmeter.shapes.fields import field, items, named, numbers_in
 from ragmeter.shapes.usage import read_usage
 
 KEPT = ("model", "usage", *COSTS, "provider_metadata")
@@ -21,7 +21,8 @@ def read_prompt(body: Any) -> Prompt:
     given = field(body, "input")
     texts = [given] if isinstance(given, str) else [text for text in items(given) if isinstance(text, str)]
     is_encoded = any(not isinstance(text, str) for text in items(given))
-    return Prompt(tuple(PromptPart(Role.USER, text) for text in texts), Origin.OTHER if is_encoded else None)
+    parts = tuple(PromptPart(Role.USER, text) for text in texts)
+    return Prompt(parts, Origin.OTHER if is_encoded else None, numbers_in(given))
 
 
 def read_response(result: Any) -> Response:
@@ -36,7 +37,10 @@ def _input_of(told: Usage | None) -> Usage | None:
     if told is None:
         return None
     tokens = told.input_tokens or told.total_tokens or None
-    known = replace(told, input_tokens=tokens, output_tokens=None, reasoning_tokens=None)
+    # What else is in the total has a price that nobody tells: pictures.
+    is_more = tokens is not None and (told.total_tokens or 0) > tokens
+    inexact = told.inexact or is_more
+    known = replace(told, input_tokens=tokens, output_tokens=None, reasoning_tokens=None, inexact=inexact)
     return None if tokens is None and known.reported_cost is None else known
 
 
