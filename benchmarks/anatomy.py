@@ -104,11 +104,45 @@ def agent(turns: int = 200) -> tuple[float, float]:
     return median(taken[10:30]), median(taken[-20:])
 
 
+SLOW = {
+    "openings": ("", "\u30101\u2020"),
+    "blanks": ("(source", " "),
+    "numbers": ("[1", " ,1"),
+    "markers": ("", "[1]"),
+    "code": ("", "`"),
+    "a list of sources": ("(sources 1", ",1"),
+    "sources by name": ("(source 1", " and doc 1"),
+    "ranges": ("[1", ", 1-1"),
+}
+"""Markers of citations made to be slow to read: how each begins, and what is repeated."""
+
+
+def slow_answer(name: str, times: int) -> str:
+    """An answer of one of the `SLOW` kinds."""
+    start, unit = SLOW[name]
+    return start + unit * times
+
+
+def markers(times: int = 2_500) -> tuple[float, str]:
+    """How much longer twice as much takes to read, where it is most, and of what."""
+
+    def seconds(name: str, times: int) -> float:
+        answer, taken = slow_answer(name, times), []
+        for _ in range(9):
+            before = time.perf_counter()
+            fates.cited(answer)
+            taken.append(time.perf_counter() - before)
+        return min(taken)
+
+    return max((seconds(name, 2 * times) / seconds(name, times), name) for name in SLOW)
+
+
 def table() -> str:
     """The steps side by side, and what an agent's calls take."""
     verbatim, reformatted = steps(VERBATIM), steps(REFORMATTED)
     rows = "\n".join(f"| {step} | {verbatim[step]:,.0f} | {reformatted[step]:,.0f} |" for step in verbatim)
     early, late = agent()
+    ratio, kind = markers()
     return f"""Where the time goes on the worker, microseconds for a 40 kB prompt whose 20 chunks were retrieved for it (wall clock, texts weighed):
 
 | step | verbatim | reformatted |
@@ -116,7 +150,8 @@ def table() -> str:
 {rows}
 
 An agent that gets three chunks a turn and sends all of it again: {early:.1f} ms a call around the twentieth, {late:.1f} ms at the
-two-hundredth, with 400 parts and 600 chunks in the prompt."""
+two-hundredth, with 400 parts and 600 chunks in the prompt. Markers of citations made to be slow: twice as many take {ratio:.1f} times
+as long in the worst of {len(SLOW)} kinds ({kind})."""
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from ragmeter.prometheus_names import label_name
 
 CLIENT = label_name(semconv.CLIENT)
 VERSION = label_name(semconv.CLIENT_VERSION)
+LABEL = label_name(semconv.LABEL)
 RANGE_OF_CLIENT = label_name(semconv.CLIENT_RANGE)
 TROUBLE = ((1.0, "red"),)
 PRICES = {
@@ -173,15 +174,16 @@ def _details(within: Scope) -> tuple[Panel, ...]:
 
 
 def _failures(within: Scope) -> Panel:
-    troubles = {
-        "failures of ours": semconv.INTERNAL_ERRORS,
-        "values under other": semconv.LABELS_OVERFLOWED,
-        "without anatomy": semconv.OVERFLOWED,
-    }
+    troubles = {"failures of ours": semconv.INTERNAL_ERRORS, "without anatomy": semconv.OVERFLOWED}
+    # By label; where none is full there is nothing, and no label to name.
+    full = within.grown(semconv.LABELS_OVERFLOWED, LABEL, window="5m")
     return lines(
         "What went wrong when",
-        "How often in five minutes. The log names the place of a failure, `ragmeter doctor` the labels that are full.",
-        [Query(within.grown_or_zero(metric, window="5m"), name) for name, metric in troubles.items()],
+        "How often in five minutes. The log names the place of a failure; a label that is full is named here.",
+        [
+            *(Query(within.grown_or_zero(metric, window="5m"), name) for name, metric in troubles.items()),
+            Query(f"{full} > 0", f"`other` in {legend(LABEL)}"),
+        ],
         NUMBER,
         width=8,
         height=7,
