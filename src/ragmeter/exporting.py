@@ -33,7 +33,6 @@ from ragmeter.otel_environment import NONE, Signal
 from ragmeter.pushing import CONSOLE, OTLP, OwnSpans, PushReader, default_port, limits, made, push_reader, push_target
 from ragmeter.settings import Settings
 from ragmeter.version import VERSION
-from ragmeter.zero_first import show_from_zero
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricReader
@@ -264,7 +263,6 @@ def _page_reader() -> tuple[MetricReader, CollectorRegistry]:
     own = "registry" in inspect.signature(PrometheusMetricReader).parameters
     registry = CollectorRegistry() if own else REGISTRY
     reader: MetricReader = made(PrometheusMetricReader, registry=registry, **limits())
-    show_from_zero(reader)
     return reader, registry
 
 

@@ -14,7 +14,7 @@ from ragmeter.semconv import SCOPE, Metric
 from ragmeter.series_room import Room, exports_differences, most_series
 from ragmeter.totals import Totals
 from ragmeter.version import VERSION
-from ragmeter.zero_first import push_from_zero
+from ragmeter.zero_first import begin_with_zero
 
 
 class Instruments:
@@ -25,7 +25,7 @@ class Instruments:
         self._meter = provider.get_meter(SCOPE, VERSION)
         self._histograms: dict[str, Histogram] = {}
         self.room = Room()
-        push_from_zero(provider)
+        begin_with_zero(provider)
         self.totals = Totals(
             self._meter,
             self.room,

@@ -25,7 +25,6 @@ from prometheus_client.exposition import MetricsHandler
 
 from ragmeter.fork_hooks import threads_are_greenlets
 from ragmeter.otel_environment import ENDPOINT
-from ragmeter.zero_first import SCRAPE_HEADER, read_by
 
 logger = logging.getLogger("ragmeter")
 
@@ -292,10 +291,8 @@ class _Handler(MetricsHandler):
     def do_GET(self) -> None:  # noqa: N802 - the base class calls it so
         """The page; an error of a collector is an answer with status 500, and is said."""
         self.registry = self._page.registry
-        scrape = self.headers.get(SCRAPE_HEADER)
         try:
-            with read_by(str(self.client_address[0]), self.headers.get("User-Agent"), scrape):
-                super().do_GET()
+            super().do_GET()
         except OSError:
             raise
         except Exception as error:

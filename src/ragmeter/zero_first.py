@@ -13,10 +13,8 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import wrapt
 from opentelemetry.sdk.metrics.export import (
@@ -29,6 +27,7 @@ from opentelemetry.sdk.metrics.export import (
     Sum,
 )
 
+from ragmeter.scrapers import Scraper, scraper
 from ragmeter.semconv import SCOPE
 from ragmeter.series_room import readers_of
 
@@ -50,18 +49,15 @@ much again of what a short job has counted, from eleven a twentieth."""
 MOST_ADDED = 2_000
 """Zeros in one push, one for each new series at least: receivers take requests of some megabytes."""
 
+OTLP, PROMETHEUS = "opentelemetry.exporter.otlp.", "opentelemetry.exporter.prometheus"
+"""Packages of the exporters that take several points of a series, and of the reader that shows a page."""
+
 MILLISECOND = 10**6
 """Nanoseconds; databases tell samples apart by milliseconds."""
-
-SCRAPE_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
-"""What Prometheus, VictoriaMetrics and the collectors send with each scrape, and no browser does."""
 
 SAME_NAME = 0.9
 """Share of a scrape's timeout within which one of the same name and address comes from another database: none asks
 again before it has its answer. Two of them that scrape far apart are taken for one."""
-
-MOST_TIMEOUT = 60.0
-"""Seconds that a value waits in the most, whatever a scraper says."""
 
 
 class Beginnings:
@@ -137,22 +133,17 @@ class PushedFromZero(_Proxy):
         return result
 
 
-def push_from_zero(provider: Any) -> None:
-    """Let the series that a provider pushes by OTLP begin with a zero, whoever has set it up.
+def begin_with_zero(provider: Any) -> None:
+    """Let the series that a provider pushes by OTLP, or shows to Prometheus, begin with a zero, whoever has set it up.
 
     Other exporters may take only one point of a series at a time, and are left alone.
     """
     for reader in readers_of(provider):
         exporter = getattr(reader, "_exporter", None)
-        if _is_otlp(exporter) and not isinstance(exporter, PushedFromZero):
+        if _is_of(OTLP, exporter) and not isinstance(exporter, PushedFromZero):
             reader._exporter = PushedFromZero(exporter)  # noqa: SLF001
-
-
-class Scraper(NamedTuple):
-    """Who scrapes a page, as far as it tells, and within how many seconds it wants its answer."""
-
-    name: str
-    timeout: float
+        elif _is_of(PROMETHEUS, reader):
+            _show_from_zero(reader)
 
 
 class Showing:
@@ -185,8 +176,8 @@ class Showing:
         return True
 
 
-def show_from_zero(reader: Any) -> None:
-    """Let the series on the page of a `PrometheusMetricReader` of ours begin with a zero for those that scrape it.
+def _show_from_zero(reader: Any) -> None:
+    """Let the series on the page of a `PrometheusMetricReader` begin with a zero for those that scrape it.
 
     Whoever else reads the page, a person or a test, has the values at once. One reads at a time: the exporter would
     mix what two collect.
@@ -195,10 +186,13 @@ def show_from_zero(reader: Any) -> None:
     receive, collector = reader._receive_metrics, reader._collector  # noqa: SLF001
     collect = collector.collect
 
+    def shown(data: MetricsData) -> MetricsData:
+        scrapes = scraper()
+        return data if scrapes is None else showing.to(scrapes, data)
+
     def received(metrics_data: MetricsData | None, *arguments: Any, **keywords: Any) -> None:
-        scraper = _scraper.get()
-        if metrics_data is not None and scraper is not None:
-            metrics_data = _guarded(lambda data: showing.to(scraper, data), metrics_data)
+        if metrics_data is not None:
+            metrics_data = _guarded(shown, metrics_data)
         receive(metrics_data, *arguments, **keywords)
 
     def collected() -> list[Any]:
@@ -207,27 +201,6 @@ def show_from_zero(reader: Any) -> None:
 
     reader._receive_metrics = received  # noqa: SLF001
     collector.collect = collected
-
-
-_scraper: ContextVar[Scraper | None] = ContextVar("ragmeter_scraper", default=None)
-
-
-@contextmanager
-def read_by(address: str, agent: str | None, timeout: str | None) -> Iterator[None]:
-    """While a request for the page is answered: who asks, by its address and its headers."""
-    scraper = None if timeout is None else Scraper(f"{address} {agent} {timeout}", _seconds(timeout))
-    token = _scraper.set(scraper)
-    try:
-        yield
-    finally:
-        _scraper.reset(token)
-
-
-def _seconds(timeout: str) -> float:
-    try:
-        return min(float(timeout), MOST_TIMEOUT)
-    except ValueError:
-        return 0.0
 
 
 def _growing(data: MetricsData) -> Iterator[tuple[DataPoint, Series]]:
@@ -286,8 +259,8 @@ def _zero(point: DataPoint, since: int | None = None, at: int | None = None) -> 
     return replace(point, value=type(point.value)(0), exemplars=[], **given)
 
 
-def _is_otlp(exporter: Any) -> bool:
-    return any(base.__module__.startswith("opentelemetry.exporter.otlp.") for base in type(exporter).__mro__)
+def _is_of(package: str, each: Any) -> bool:
+    return any(base.__module__.startswith(package) for base in type(each).__mro__)
 
 
 def _guarded(step: Callable[[MetricsData], Any], data: MetricsData) -> Any:

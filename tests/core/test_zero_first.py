@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
@@ -17,12 +21,14 @@ from opentelemetry.sdk.metrics.export import (
     MetricExportResult,
     PeriodicExportingMetricReader,
 )
+from prometheus_client import generate_latest, make_asgi_app, start_http_server
 from prometheus_client.parser import text_string_to_metric_families
 
 import ragmeter
 from ragmeter import semconv
 from ragmeter.instruments import instruments_of
-from ragmeter.zero_first import SCRAPE_HEADER, Beginnings, Scraper, Showing
+from ragmeter.scrapers import TIMEOUT, Scraper
+from ragmeter.zero_first import Beginnings, Showing
 from shop import QUESTION, answer
 from wire import Wire
 
@@ -190,7 +196,7 @@ def read_page(*headers):
 
 def test_a_page_shows_people_values_and_databases_a_zero_first():
     """A reader that is no scraper has every value at once; each database sees 0, then the value, and never 0 again."""
-    first, second = ((SCRAPE_HEADER, "0"), ("User-Agent", "A")), ((SCRAPE_HEADER, "0"), ("User-Agent", "B"))
+    first, second = ((TIMEOUT, "0"), ("User-Agent", "A")), ((TIMEOUT, "0"), ("User-Agent", "B"))
     ragmeter.instrument(prometheus_port=0, providers={"127.0.0.1": "openai"})
     try:
         with Wire(answer) as wire:
@@ -204,9 +210,70 @@ def test_a_page_shows_people_values_and_databases_a_zero_first():
         assert read_page() == [3, 3]
         assert read_page(*first) == [3, 3]
         assert read_page(*second) == [3, 3]
-        assert read_page((SCRAPE_HEADER, "0"), ("User-Agent", "late")) == [3, 3]
+        assert read_page((TIMEOUT, "0"), ("User-Agent", "late")) == [3, 3]
     finally:
         ragmeter.uninstrument()
+
+
+def by_server(headers):
+    """As `start_http_server` of Prometheus' client gives it."""
+    server, thread = start_http_server(0, addr="127.0.0.1")
+    try:
+        request = urllib.request.Request(f"http://127.0.0.1:{server.server_port}", headers=headers)
+        with urllib.request.urlopen(request) as page:
+            return page.read()
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def by_asgi(headers):
+    """As an ASGI server asks Prometheus' app."""
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": b""}
+
+    async def send(message):
+        sent.append(message.get("body", b""))
+
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": raw, "client": ("a", 1)}
+    asyncio.run(make_asgi_app()(scope, receive, send))
+    return b"".join(sent)
+
+
+def by_view(headers):
+    """As a view of a framework that writes the page itself, on a thread of its own."""
+
+    def view(request):
+        assert request.headers is headers
+        return generate_latest()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(view, SimpleNamespace(headers=headers)).result()
+
+
+@pytest.mark.parametrize("read", [by_server, by_asgi, by_view])
+def test_a_page_of_the_apps_own_begins_with_zero(read):
+    """However an app serves its own reader's page: a database sees 0 and then the value, a person the value."""
+    reader = PrometheusMetricReader()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    try:
+        count(provider)
+        assert b"ragmeter_queries_total{" in read({})
+
+        def look(**headers):
+            families = text_string_to_metric_families(read(headers).decode())
+            return [
+                each.value for family in families for each in family.samples if each.name == "ragmeter_queries_total"
+            ]
+
+        scrape = {TIMEOUT: "0", "User-Agent": "Prometheus"}
+        assert [look(), look(**scrape), look(), look(**scrape)] == [[3], [0], [3], [3]]
+    finally:
+        provider.shutdown()
 
 
 def test_two_databases_of_one_name_each_see_the_zero():

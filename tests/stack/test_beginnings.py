@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from prometheus_client import start_http_server
 
 import ragmeter
 
@@ -69,6 +71,22 @@ def scraped(folder: Path, database: Callable[..., Any]) -> Iterator[Setting]:
 
 
 @contextmanager
+def scraped_from_the_app(folder: Path) -> Iterator[Setting]:
+    """The page of a reader in a provider of the app's own, served by Prometheus' client."""
+    port = free_port()
+    provider = MeterProvider([PrometheusMetricReader()], shutdown_on_exit=False)
+    server, _ = start_http_server(port, addr="127.0.0.1")
+    try:
+        with servers.prometheus(folder, targets=[f"127.0.0.1:{port}"]) as url:
+            ragmeter.instrument(meter_provider=provider, **settings())
+            yield Setting(PrometheusClient(url), lambda: None)
+    finally:
+        provider.shutdown()
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
 def pushed(endpoint: str, database: PrometheusClient) -> Iterator[Setting]:
     """A provider of the app's own that pushes by OTLP, whenever it is flushed."""
     reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=endpoint), export_interval_millis=3_600_000)
@@ -93,12 +111,22 @@ def receiving(folder: Path, name: str) -> Iterator[tuple[str, PrometheusClient]]
             yield endpoint, PrometheusClient(url)
 
 
-@pytest.fixture(params=["scrape, Prometheus", "scrape, VictoriaMetrics", "push, Prometheus", "push, VictoriaMetrics"])
+@pytest.fixture(
+    params=[
+        "scrape of the app's page, Prometheus",
+        "scrape, Prometheus",
+        "scrape, VictoriaMetrics",
+        "push, Prometheus",
+        "push, VictoriaMetrics",
+    ]
+)
 def setting(request: pytest.FixtureRequest, programs: None, tmp_path: Path) -> Iterator[Setting]:
     """This process, instrumented, and a database that gets its metrics in each of the ways."""
     way, name = request.param.split(", ")
     with ExitStack() as stack:
-        if way == "scrape":
+        if way == "scrape of the app's page":
+            yield stack.enter_context(scraped_from_the_app(tmp_path))
+        elif way == "scrape":
             database = servers.prometheus if name == "Prometheus" else servers.victoria_metrics
             yield stack.enter_context(scraped(tmp_path, database))
         else:

@@ -13,7 +13,6 @@ from opentelemetry.sdk.resources import Resource
 from ragmeter.exporting import otlp_endpoint
 from ragmeter.otel_environment import Signal, without_secrets
 from ragmeter.pushing import push_reader
-from ragmeter.zero_first import show_from_zero
 
 if TYPE_CHECKING:
     from ragmeter.metrics_page import MetricsPage
@@ -78,14 +77,8 @@ def set_up(*, with_prometheus: bool) -> Exporters:
     if pusher is not None:
         readers.append(pusher)
     if with_prometheus:
-        readers.append(_shown_from_zero())
+        from opentelemetry.exporter.prometheus import PrometheusMetricReader
+
+        readers.append(PrometheusMetricReader())
     resource = Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME", SERVICE_NAME)})
     return Exporters(MeterProvider(readers, resource=resource), memory, pushes_to, pusher)
-
-
-def _shown_from_zero() -> MetricReader:
-    from opentelemetry.exporter.prometheus import PrometheusMetricReader
-
-    reader = PrometheusMetricReader()
-    show_from_zero(reader)
-    return reader
