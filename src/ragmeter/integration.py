@@ -106,12 +106,14 @@ class Target:
 
     `outcome` tells what kind of result it has returned. `is_wired` says that its request and answer pass through a
     `Sending` and a `Receiving`: a call made meanwhile, on another instance or once it was sent, is then one of its own.
+    So is one on the same instance with another object that stands for the request, which `asked` gives.
     """
 
     path: str
     read: Callable[[Call], Reading | None]
     outcome: Callable[[Any], Outcome] = Complete
     is_wired: bool = False
+    asked: Callable[[Call], object] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)

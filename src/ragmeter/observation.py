@@ -49,10 +49,22 @@ class Exchange:
     A context lives on in tasks that were started meanwhile: nothing of the app may be held by it.
     """
 
-    __slots__ = ("family", "instance", "is_wired", "place", "received", "sent", "size", "surrounded", "was_sent")
+    __slots__ = (
+        "asked",
+        "family",
+        "instance",
+        "is_wired",
+        "place",
+        "received",
+        "sent",
+        "size",
+        "surrounded",
+        "was_sent",
+    )
 
-    def __init__(self, instance: Any, request: Request, sent: object, *, is_wired: bool) -> None:
+    def __init__(self, instance: Any, request: Request, sent: object, *, asked: object, is_wired: bool) -> None:
         self.instance = instance
+        self.asked = asked
         self.family = family_of(request)
         self.place = request.system, request.collection
         self.is_wired = is_wired
@@ -73,7 +85,7 @@ class Exchange:
         if taken is not None:
             self.sent, self.size, self.was_sent = taken, size_of(taken), True
 
-    def covers(self, instance: Any, request: Request) -> bool:
+    def covers(self, instance: Any, request: Request, asked: object) -> bool:
         """Whether a call inside this one is the same request once more, and no call of its own.
 
         Of what is not wired, a search elsewhere is one of its own: of a cache that an embedding function asks.
@@ -81,7 +93,7 @@ class Exchange:
         if family_of(request) != self.family or self.instance is None:
             return False
         if instance is self.instance:
-            return not self.was_sent
+            return asked is self.asked and not self.was_sent
         return not self.is_wired and (request.system, request.collection) == self.place
 
     def surrounds(self, request: Request) -> None:
@@ -95,7 +107,7 @@ class Exchange:
 
     def empty(self) -> None:
         """The call is over."""
-        self.instance = self.sent = self.received = None
+        self.instance = self.asked = self.sent = self.received = None
 
 
 class Host(Protocol):
@@ -133,7 +145,9 @@ class Observation:
         self._query, self._labels = observer.scopes.enter(parent)
         self._current = trace.get_current_span(parent) if self._span is None else self._span
         self._answer_size = 0
-        self._exchange = Exchange(call.instance, reading.request, reading.sent, is_wired=target.is_wired)
+        self._exchange = Exchange(
+            call.instance, reading.request, reading.sent, asked=target.asked(self.call), is_wired=target.is_wired
+        )
         self._context = otel_context.set_value(IN_PROGRESS, self._exchange, context)
         self._token: Any = None
         # A list with one element: `pop` is atomic, so whoever comes first finishes the call.

@@ -221,7 +221,7 @@ class Observer:
                 return None
             around = parent.get(IN_PROGRESS)
             if isinstance(around, Exchange):
-                if around.covers(call.instance, reading.request):
+                if around.covers(call.instance, reading.request, target.asked(call)):
                     return None
                 around.surrounds(reading.request)
             return Observation(self, target, call, reading=reading, request=self._known(reading.request), parent=parent)

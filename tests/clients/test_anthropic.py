@@ -179,6 +179,26 @@ class TestOnTop(AnthropicBlanks):
         assert seen.operations() == 1
         assert seen.span()["ragmeter.tokens.estimated"] is True
 
+    @pytest.mark.skipif(not hasattr(anthropic, "Middleware"), reason="this version has no middleware")
+    async def test_a_call_of_a_middleware_is_one_of_its_own(self, watch):
+        """A guardrail in a middleware that asks with the very client it stands in is counted beside the call."""
+        asked: list[Any] = []
+
+        def guarded(request: Any, call_next: Any) -> Any:
+            if not asked:
+                asked.append(request)
+                client.messages.create(**self.question)
+            return call_next(request)
+
+        seen = self.watched(watch)
+        with Wire(self.whole()) as wire:
+            client = self.client(wire.url, middleware=[guarded])
+            await self.ask(client)
+            client.close()
+        assert seen.operations() == 2
+        assert self.tokens_told(seen) == (2 * self.tokens[0], 2 * self.tokens[1])
+        assert seen.spans_started == len(seen.spans()) == 2
+
     @pytest.mark.skipif(
         not hasattr(anthropic._base_client, "start_api_call_span"),
         reason=f"anthropic {anthropic.__version__} starts no span of its own",

@@ -77,8 +77,8 @@ def generated_client(
         distribution=package,
         tested=tested,
         targets=(
-            Target(f"{package}._base_client:SyncAPIClient.request", read, outcome, is_wired=True),
-            Target(f"{package}._base_client:AsyncAPIClient.request", read, outcome, is_wired=True),
+            Target(f"{package}._base_client:SyncAPIClient.request", read, outcome, is_wired=True, asked=options_of),
+            Target(f"{package}._base_client:AsyncAPIClient.request", read, outcome, is_wired=True, asked=options_of),
             Sending(f"{package}._base_client:BaseClient._build_request", sent_body),
             Receiving(f"{package}._base_client:SyncAPIClient._process_response", received_body),
             Receiving(f"{package}._base_client:AsyncAPIClient._process_response", received_body),
@@ -87,6 +87,11 @@ def generated_client(
             *(Silence(path) for path in silences),
         ),
     )
+
+
+def options_of(call: Call) -> object:
+    """The options of `request(cast_to, options, …)`, which are made anew for each request."""
+    return call.argument(1, "options")
 
 
 def read_call(call: Call, routes: tuple[Route, ...], client_providers: Mapping[str, str]) -> Reading | None:
