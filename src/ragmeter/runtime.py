@@ -126,7 +126,7 @@ class Runtime:
         if different and different != self._said_different:
             self._said_different = different
             logger.warning(
-                "ragmeter: instrument() was called before, and goes on as it was told then; now different: %s. "
+                "ragmeter: instrument() was called before, and its first settings stay; this call differs in: %s. "
                 "Call ragmeter.uninstrument() first, or give all settings in one place.",
                 ", ".join(different),
             )

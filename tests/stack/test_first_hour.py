@@ -40,7 +40,7 @@ CLOCKS = {
 NOT_LABELLED = "begun with a month, and without labels"
 
 COMPARISON = "no comparable time before this one"
-SHORTER = "nothing at any point of this range: a shorter one has more"
+SHORTER = "no data at this resolution: a shorter range may have some"
 TO_COME = {
     "change: Cost before": COMPARISON,
     "change: Change": COMPARISON,

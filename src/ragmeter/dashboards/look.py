@@ -26,7 +26,7 @@ PLAIN = "semi-dark-blue"
 FAINT = "#8e8e8e"
 """The colour of what something is compared with."""
 
-NO_POINT = "nothing at any point of this range: a shorter one has more"
+NO_POINT = "no data at this resolution: a shorter range may have some"
 """Shown where a graph has no data: the points of a week are ten minutes apart."""
 
 NEEDS_RULES = "needs the recording rules"
