@@ -88,6 +88,23 @@ def _of_host(provider: str, model: str, host: str) -> float | None:
     return 1.0
 
 
+KNOWN_TO = (
+    (
+        "aws",
+        r".*claude-sonnet-4-5.*",
+        200_000,
+        "https://aws.amazon.com/bedrock/pricing: long context has its own rows, which genai-prices lacks",
+    ),
+)
+"""How long a prompt may be until its price is not known: a provider of genai-prices, models, tokens, and why."""
+
+
+def known_to(provider: str, model: str) -> int | None:
+    """The length of a prompt in tokens beyond which the prices of a model are a guess."""
+    rows = (most for known, models, most, _ in KNOWN_TO if known == provider and re.fullmatch(models, model.lower()))
+    return next(rows, None)
+
+
 BEIJING = timedelta(hours=8)
 DEEPSEEK_MODELS = re.compile(r"deepseek-(flash|v4)")
 DEEPSEEK_WEEKENDS = date(2026, 8, 23)

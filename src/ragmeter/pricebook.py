@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from ragmeter.model import Operation
-from ragmeter.price_conditions import priced_moments, surcharge
+from ragmeter.price_conditions import known_to, priced_moments, surcharge
 from ragmeter.price_library import Found, PriceLibrary, Prices, Tiers, Unit
 from ragmeter.price_rows import MODEL_ROWS, READ_ON, ModelRow, fees_of, unsure_fees
 from ragmeter.price_table import PriceTable, PriceTableError, card_of, entry_of, meant_by, read_price_table
@@ -259,7 +259,8 @@ def _conditioned(card: RateCard, operation: Operation, provider: str, name: str)
     own = {rate.unit for rate in rates}
     fees = fees_of(provider, name).items()
     rates += [Rate(unit, Line.SEARCH, each, exact=unit not in unsure) for unit, each in fees if unit not in own]
-    return replace(card, rates=tuple(rates), exact=card.exact and factor is not None)
+    exact = card.exact and factor is not None
+    return replace(card, rates=tuple(rates), exact=exact, exact_to=known_to(provider, name))
 
 
 def _line(dimensions: Mapping[str, str]) -> Line:

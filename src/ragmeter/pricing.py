@@ -57,13 +57,14 @@ class RateCard:
     """The prices of one model at one service tier; more specific units stand before those they are a part of.
 
     `row` names the table and row, `model` the row's model; `exact` is false when what was served has no price of its
-    own and the standard one is used in its place.
+    own and the standard one is used in its place, and for prompts longer than `exact_to` tokens.
     """
 
     rates: tuple[Rate, ...]
     row: str
     exact: bool = True
     model: str | None = None
+    exact_to: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,8 @@ def _price_by_card(usage: Usage, card: RateCard) -> Cost:
     length = usage.longest_input or usage.input_tokens or 0
     lines: dict[Line, float] = {}
     leaves: list[float] = []
-    exact = card.exact and not usage.inexact and not _hides_tokens(usage) and _prices_all(usage, card)
+    exact = card.exact and (card.exact_to is None or length <= card.exact_to)
+    exact = exact and not usage.inexact and not _hides_tokens(usage) and _prices_all(usage, card)
     for rate in card.rates:
         leaf: float = _count(usage, rate.unit) - sum(leaves[number] for number in rate.within)
         if leaf < 0:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import openai
 import pytest
 
 from clients import chat_shapes
 from clients.asking import MODEL, chat, embed, message, respond
-from wire import whole
+from wire import Wire, whole
 
 USAGE = {"prompt_tokens": 1_000, "completion_tokens": 100, "total_tokens": 1_100}
 LISTED = 1_000 * 0.15e-6 + 100 * 0.6e-6
@@ -249,3 +250,46 @@ def test_code_that_anthropic_has_run_is_not_priced(watch):
     said = {"id": "m", "type": "message", "role": "assistant", "model": "claude-haiku-4-5", "stop_reason": "end_turn"}
     body = {**said, "content": [used], "usage": {"input_tokens": 7, "output_tokens": 1}}
     assert message(watch, whole(body)).span()["ragmeter.price.state"] == "estimated"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "state"),
+    [
+        (400, "invalid_value", "priced"),
+        (429, "rate_limit_exceeded", "priced"),
+        (500, None, "priced"),
+        # Azure charges for a prompt that its filter has read.
+        (400, "content_filter", "unpriced"),
+        # Who waited no longer does not know what was made.
+        (408, None, "unpriced"),
+        (504, None, "unpriced"),
+    ],
+)
+def test_only_what_was_refused_at_once_costs_nothing(watch, status, code, state):
+    """An error status means that nothing was made, unless it says that someone gave up, or has read the prompt."""
+    seen = watch(providers={"127.0.0.1": "azure"})
+    with Wire(whole({"error": {"message": "no", "code": code}}, status=status)) as wire:
+        client = openai.OpenAI(base_url=f"{wire.url}/v1", api_key="key", max_retries=0)
+        with pytest.raises(openai.APIStatusError):
+            client.chat.completions.create(**chat_shapes.question(MODEL))
+        client.close()
+    assert seen.span()["ragmeter.price.state"] == state
+    assert seen.count("ragmeter.query.cost.usd") == (state == "priced")
+
+
+@pytest.mark.parametrize(("is_asked", "state"), [(False, "priced"), (True, "unpriced")])
+def test_a_connection_that_broke_while_waiting_is_no_refusal(watch, is_asked, state):
+    """Nobody there costs nothing; a server that hung up after it was asked may have answered."""
+    seen = watch(providers={"127.0.0.1": "openai"})
+
+    def hang_up(_):
+        raise ConnectionAbortedError
+
+    with Wire(hang_up) as wire:
+        client = openai.OpenAI(base_url=f"{wire.url}/v1", api_key="key", max_retries=0)
+        if not is_asked:
+            client = openai.OpenAI(base_url="http://127.0.0.1:9", api_key="key", max_retries=0)
+        with pytest.raises(openai.APIConnectionError):
+            client.chat.completions.create(**chat_shapes.question(MODEL))
+        client.close()
+    assert seen.span()["ragmeter.price.state"] == state

@@ -52,7 +52,7 @@ def cost_of(provider, model, usage=PLAIN, *, at=FRIDAY, host=None, asked=None, b
         ("aws.bedrock", "amazon.nova-lite-v1:0", "bedrock-runtime.eu-central-1.amazonaws.com", 1.0, ESTIMATED),
         (
             "aws.bedrock",
-            "eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "eu.anthropic.claude-haiku-4-5-20251001-v1:0",
             "bedrock-runtime.eu-central-1.amazonaws.com",
             1.0,
             PRICED,
@@ -89,6 +89,13 @@ def test_the_place_that_anthropic_names_changes_the_price_of_tokens(geography, f
     cost = cost_of("anthropic", "claude-opus-4-6", usage, inference_geo=geography)
     assert cost.amount == pytest.approx((600 * 5 + 400 * 0.5 + 100 * 25) / 1e6 * factor + 0.01)
     assert cost.state is state
+
+
+@pytest.mark.parametrize(("tokens", "state"), [(200_000, PRICED), (200_001, ESTIMATED)])
+def test_a_prompt_longer_than_its_prices_are_known_for_is_an_estimate(tokens, state):
+    """Bedrock has rows of its own for long prompts of this model, which no table here has."""
+    model = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+    assert cost_of("aws.bedrock", model, Usage(input_tokens=tokens, output_tokens=1)).state is state
 
 
 def test_the_profile_that_was_asked_for_sets_the_price_on_bedrock():
