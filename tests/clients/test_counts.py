@@ -26,6 +26,7 @@ OTHER_NAMES = {
         {INPUT: 1_000, OUTPUT: 100, READ: 800},
     ),
     "moonshot": (ANSWER | {"cached_tokens": 900}, {INPUT: 1_000, OUTPUT: 100, READ: 900}),
+    "mistral": (ANSWER | {"num_cached_tokens": 900}, {INPUT: 1_000, OUTPUT: 100, READ: 900}),
     "qwen": (
         ANSWER | {"prompt_tokens_details": {"cached_tokens": 0, "cache_creation_input_tokens": 600}},
         {INPUT: 1_000, OUTPUT: 100, READ: 0, WRITTEN: 600},

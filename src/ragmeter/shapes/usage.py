@@ -29,11 +29,11 @@ HITS, MISSES = "prompt_cache_hit_tokens", "prompt_cache_miss_tokens"
 """DeepSeek's own names for what was in its cache and what was not, which together are the prompt."""
 
 ANTHROPIC = frozenset(("cache_read_input_tokens", "cache_creation_input_tokens"))
-CACHE_READ = frozenset(("cached_tokens", "cache_read_input_tokens", "cache_read_tokens", HITS))
+CACHE_READ = frozenset(("cached_tokens", "num_cached_tokens", "cache_read_input_tokens", "cache_read_tokens", HITS))
 CACHE_WRITE = frozenset(
     ("cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens", "cache_write_input_tokens")
 )
-"""Names among the details and beside the totals: Moonshot and together have them there, gateways Anthropic's."""
+"""Names among the details and beside the totals: Moonshot, together, Mistral have them there, gateways Anthropic's."""
 
 CITED = "citation_tokens"
 REASONING = frozenset(("reasoning_tokens", "thinking_tokens"))
