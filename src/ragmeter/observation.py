@@ -6,7 +6,6 @@ import time
 import weakref
 from collections.abc import Callable
 from functools import partial
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 from opentelemetry import context as otel_context
@@ -128,7 +127,7 @@ class Host(Protocol):
 
 
 class Observation:
-    """One call from its start to its end, however that comes; a context manager around the client's own call."""
+    """One call from its start to its end, however that comes: `enter`, then `leave` and `returned`, or `raised`."""
 
     def __init__(
         self, observer: Host, target: Target, call: Call, *, reading: Reading, request: Request, parent: Context
@@ -148,26 +147,30 @@ class Observation:
         self._exchange = Exchange(
             call.instance, reading.request, reading.sent, asked=target.asked(self.call), is_wired=target.is_wired
         )
+        self._parent = parent
         self._context = otel_context.set_value(IN_PROGRESS, self._exchange, context)
-        self._token: Any = None
         # A list with one element: `pop` is atomic, so whoever comes first finishes the call.
         self._unfinished = [True]
         self._unread = False
 
-    def __enter__(self) -> None:
-        self._token = otel_context.attach(self._context)
+    def enter(self) -> None:
+        """The client's own call begins: its context is current until `leave`."""
+        otel_context.attach(self._context)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        # A coroutine may be closed from another context, where our token means nothing.
+    def leave(self) -> None:
+        """It has ended, and the context is what it was."""
+        # Whoever has put another context in the place of ours, takes it away. A coroutine may be closed from another.
+        # Not by a token, for a signal can come before it is stored, and is swallowed where one is given back.
         if otel_context.get_current() is self._context:
-            otel_context.detach(self._token)
-        self.call, self._context, self._token = NO_CALL, NO_CONTEXT, None
-        if error is not None:
-            self._raised(error)
+            otel_context.attach(self._parent)
 
-    def _raised(self, error: BaseException) -> None:
+    def _let_go(self) -> None:
+        self.call, self._context, self._parent = NO_CALL, NO_CONTEXT, NO_CONTEXT
+
+    def raised(self, error: BaseException) -> None:
+        """The call, or a signal on the way, has raised what goes on to the app."""
+        self.leave()
+        self._let_go()
         # What the client made of an answer may raise although the answer has come, and was paid.
         received = self._exchange.received
         self.finish(no_answer if received is None else self._answer(received), error)
@@ -178,6 +181,7 @@ class Observation:
 
     def returned(self, result: Any) -> None:
         """The client's call has returned `result`, which goes on to the app unchanged."""
+        self._let_go()
         try:
             outcome = self._target.outcome(result)
             if isinstance(outcome, Streamed):

@@ -100,12 +100,18 @@ class Observer:
             observation = self._begin(target, Call(instance, arguments, keywords))
             if observation is None:
                 return wrapped(*arguments, **keywords)
-            with observation:
+            try:
+                observation.enter()
                 result = wrapped(*observation.call.arguments, **observation.call.keywords)
-            if isinstance(result, CoroutineType):
-                # Another tool's plain function stands around a coroutine function.
-                return _observed_later(observation, result)
-            observation.returned(result)
+                observation.leave()
+                if isinstance(result, CoroutineType):
+                    # Another tool's plain function stands around a coroutine function.
+                    return _observed_later(observation, result)
+                observation.returned(result)
+            except BaseException as error:
+                # Also what a signal raises between any two of our steps.
+                observation.raised(error)
+                raise
             return result
 
         return observe
@@ -116,9 +122,14 @@ class Observer:
             observation = self._begin(target, Call(instance, arguments, keywords))
             if observation is None:
                 return await wrapped(*arguments, **keywords)
-            with observation:
+            try:
+                observation.enter()
                 result = await wrapped(*observation.call.arguments, **observation.call.keywords)
-            observation.returned(result)
+                observation.leave()
+                observation.returned(result)
+            except BaseException as error:
+                observation.raised(error)
+                raise
             return result
 
         return observe
@@ -256,9 +267,14 @@ class Observer:
 
 
 async def _observed_later(observation: Observation, coroutine: Coroutine[Any, Any, Any]) -> Any:
-    with observation:
+    try:
+        observation.enter()
         result = await coroutine
-    observation.returned(result)
+        observation.leave()
+        observation.returned(result)
+    except BaseException as error:
+        observation.raised(error)
+        raise
     return result
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from types import FrameType
 from typing import Any
 
 import pytest
+from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import SpanProcessor
 
 from clients.blanks import ClientBlanks, both_kinds, chunks_of, finished, our_lines, plain
+from ragmeter import observation, observing
 from ragmeter.integration import Call, Integration, Reading, Receiving, Sending, Target
 from wire import Wire
 
@@ -68,6 +73,29 @@ class OddError(BaseException):
     def status_code(self) -> int:
         """What clients' errors have."""
         raise ValueError
+
+
+def interrupted(call: Callable[[], Any], moment: int) -> bool:
+    """Whether a call was interrupted, at the line of ours that is as many lines away, as by a signal's handler."""
+    lines = itertools.count()
+
+    def at_line(frame: FrameType, event: str, _: Any) -> Any:
+        if event == "line" and next(lines) == moment:
+            raise KeyboardInterrupt
+        return at_line
+
+    def at_call(frame: FrameType, *_: Any) -> Any:
+        return at_line if frame.f_code.co_filename in (observing.__file__, observation.__file__) else None
+
+    tracer = sys.gettrace()
+    sys.settrace(at_call)
+    try:
+        call()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(tracer)
+    return False
 
 
 def failing(*_: Any, **__: Any) -> Any:
@@ -153,6 +181,20 @@ class Faults(ClientBlanks):
             assert seen.total("ragmeter.queries") == 2
         finally:
             logging.getLogger("ragmeter").removeHandler(handler)
+
+    async def test_a_signal_at_any_moment_leaves_the_context_as_it_was(self, watch):
+        """What a signal raises between any two lines of ours comes through, and the context is the one before."""
+        self.watched(watch)
+        with Wire(self.whole()) as wire:
+            client = self.client(wire.url)
+            await self.ask(client)
+            before = otel_context.get_current()
+            moments = 0
+            while interrupted(lambda: self.method(client)(**self.question), moments):
+                assert otel_context.get_current() == before, f"after line {moments}"
+                moments += 1
+            client.close()
+        assert moments > 50
 
     async def test_one_integration_that_cannot_be_loaded_costs_no_other(self, watch, monkeypatch, caplog):
         """An integration that cannot even be loaded is said and counted; the others work."""
