@@ -31,6 +31,7 @@ from ragmeter import otel_environment
 from ragmeter.fork_hooks import threads_are_greenlets, without_fork_hooks
 from ragmeter.otel_environment import NONE, Signal
 from ragmeter.pushing import CONSOLE, OTLP, OwnSpans, PushReader, default_port, limits, made, push_reader, push_target
+from ragmeter.series_room import readers_of
 from ragmeter.settings import Settings
 from ragmeter.version import VERSION
 
@@ -105,6 +106,8 @@ class Providers:
         """Where metrics go, for people."""
         if self._metrics is not None:
             return self._metrics.description
+        if isinstance(self._given, MeterProvider) and not readers_of(self._given):
+            return "nothing: the app's meter provider has no reader"
         if self._given is not None:
             return "the app's meter provider"
         return "nothing yet: this process was forked, and exports from its first call on"

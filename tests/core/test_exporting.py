@@ -12,6 +12,8 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 import ragmeter
 from otlp_receiver import Receiver
@@ -261,3 +263,13 @@ print(sorted(heavy & set(sys.modules)))
 """
     done = run(program)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_a_provider_that_exports_nothing_is_said():
+    """The status tells where the app's meter provider has no reader: nothing that is counted arrives anywhere."""
+    for readers, said in (([], "has no reader"), ([InMemoryMetricReader()], "the app's meter provider")):
+        ragmeter.instrument(meter_provider=MeterProvider(readers, shutdown_on_exit=False))
+        try:
+            assert ragmeter.status().exporter.endswith(said)
+        finally:
+            ragmeter.uninstrument()
