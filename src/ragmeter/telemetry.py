@@ -252,14 +252,12 @@ class Telemetry:
 
     def _order(self, place: Attributes, chunks: tuple[Chunk, ...], *, is_distance: bool | None) -> ScoreOrder:
         """What is nearer: as the client tells, as the order of the chunks shows, or as it last did in this place."""
+        if is_distance is not None:
+            return ScoreOrder.LOWER if is_distance else ScoreOrder.HIGHER
         first, last = chunks[0].score, chunks[-1].score
-        if is_distance is None and first is not None and last is not None and first != last:
-            is_distance = first < last
-        if is_distance is None:
-            return self._orders.get(place, ScoreOrder.UNKNOWN)
-        order = ScoreOrder.LOWER if is_distance else ScoreOrder.HIGHER
-        self._orders[place] = order
-        return order
+        if first is not None and last is not None and first != last:
+            self._orders[place] = ScoreOrder.LOWER if first < last else ScoreOrder.HIGHER
+        return self._orders.get(place, ScoreOrder.UNKNOWN)
 
     def _app(self, labels: Mapping[str, str]) -> Attributes:
         return tuple((name, self.caps.bound(name, labels.get(name) or UNSET)) for name in self._labels)

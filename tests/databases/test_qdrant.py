@@ -222,3 +222,20 @@ async def test_searches_gathered_and_cancelled_lose_nothing(watch):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert len(seen.spans()) == 5
+
+
+@pytest.mark.skipif(not hasattr(models, "FusionQuery"), reason="this version merges no scores")
+def test_merged_scores_say_nothing_of_distances(watch):
+    """Of merged scores more is nearer; what the collection's own scores mean is not taken from them."""
+    seen = watch()
+    database = QdrantClient(":memory:")
+    database.create_collection("far", vectors_config=models.VectorParams(size=2, distance=models.Distance.EUCLID))
+    database.upsert("far", deepcopy(POINTS))
+    merged = models.FusionQuery(fusion=models.Fusion.RRF)
+    prefetch = [models.Prefetch(query=[1.0, 0.0], limit=2), models.Prefetch(query=[0.0, 1.0], limit=2)]
+    database.query_points("far", query=[1.0, 0.0])
+    database.query_points("far", prefetch=prefetch, query=merged)
+    database.query_points("far", prefetch=prefetch[:1], query=merged, limit=1)
+    database.query_points("far", query=[0.0, 1.0], limit=1)
+    told = {dict(key)["ragmeter.score.order"]: points.count for key, points in seen.metric(SCORE).items()}
+    assert told == {"lower_is_nearer": 2, "higher_is_nearer": 2}

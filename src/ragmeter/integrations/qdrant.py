@@ -36,6 +36,9 @@ QUERIES = {"query_points": 1, "query_points_groups": 2}
 """Methods that search for a `query` or list without one, and its position."""
 
 BATCH = "query_batch_points"
+MERGING = ("fusion", "rrf", "formula")
+"""Fields that only those queries have which merge the scores of others."""
+
 LISTINGS = ("order_by", "sample")
 """Fields that only those queries have which rank by nothing."""
 
@@ -53,7 +56,9 @@ def read_search(method: str, call: Call) -> Reading | None:
         method=method,
         top_k=limit if isinstance(limit, int) else None,
     )
-    return Reading(request, READER if all(asked) else replace(READER, hold=partial(hold, asked=tuple(asked))))
+    reader = READER if all(asked) else replace(READER, hold=partial(hold, asked=tuple(asked)))
+    merged = [is_merged(query) for query in queries_of(method, call)]
+    return Reading(request, replace(reader, response=read_merged) if merged and all(merged) else reader)
 
 
 def queries_of(method: str, call: Call) -> Sequence[Any]:
@@ -68,6 +73,11 @@ def queries_of(method: str, call: Call) -> Sequence[Any]:
 def is_search(query: Any) -> bool:
     """Whether a query ranks points by something."""
     return query is not None and all(field(query, name) is None for name in LISTINGS)
+
+
+def is_merged(query: Any) -> bool:
+    """Whether a query makes one score of several, of which more is nearer whatever the collection's distance is."""
+    return any(field(query, name) is not None for name in MERGING)
 
 
 def hold(result: Any, asked: tuple[bool, ...] = ()) -> tuple[tuple[Passage, ...], ...]:
@@ -100,6 +110,11 @@ def read_result(held: tuple[tuple[Passage, ...], ...]) -> Response:
     """The hits of every question, best first. Only their order tells what nearer is: the client does not."""
     chunks = tuple(chunk for hits in held for chunk in read_passages(hits))
     return Response(chunks=chunks, found=tuple(len(hits) for hits in held))
+
+
+def read_merged(held: tuple[tuple[Passage, ...], ...]) -> Response:
+    """The same of merged scores, which are no distances."""
+    return replace(read_result(held), score_is_distance=False)
 
 
 READER = Reader(read_result, hold=hold)
