@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import aclosing
 from functools import wraps
 from time import perf_counter
 from types import FunctionType
@@ -326,12 +327,14 @@ def _heard_pieces(method: Any, overheard: Overheard) -> Any:
         @wraps(method)
         async def heard_async(*arguments: Any, **keywords: Any) -> Any:
             overheard.begin()
-            try:
-                async for piece in method(*arguments, **keywords):
-                    overheard.keep(piece)
-                    yield piece
-            finally:
-                overheard.end()
+            # Closed where the app closes ours: a generator that is only let go of is closed by the event loop, later.
+            async with aclosing(method(*arguments, **keywords)) as pieces:
+                try:
+                    async for piece in pieces:
+                        overheard.keep(piece)
+                        yield piece
+                finally:
+                    overheard.end()
 
         return heard_async
 
