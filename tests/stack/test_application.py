@@ -78,7 +78,8 @@ def test_prometheus_tells_what_1000_queries_cost(prometheus_of_app: PrometheusCl
 def test_every_metric_arrives_under_its_promised_name(prometheus_of_app: PrometheusClient) -> None:
     """An app that does a bit of everything has every series of both profiles but those that need a fault."""
     wanted = {name for metric in METRICS if metric not in NEEDS_A_FAULT for name in series_names(metric)}
-    assert wanted - prometheus_of_app.metric_names() == set()
+    # One push is written to Prometheus in several parts, one after the other.
+    prometheus_of_app.wait_for(lambda known: wanted <= known.metric_names(), what="all series of the app")
 
 
 def test_no_series_stands_twice_on_the_page() -> None:
