@@ -115,7 +115,9 @@ def check(response: Response, kind: OperationKind = OperationKind.CHAT) -> None:
         assert sum(part.tokens for part in metered.parts) == whole
     if metered.cost.amount is not None:
         assert 0 <= metered.cost.amount < math.inf
-        assert sum(part.cost or 0.0 for part in metered.parts) == pytest.approx(metered.cost.amount, abs=1e-9)
+        assert sum(part.cost or 0.0 for part in metered.parts) == pytest.approx(
+            metered.cost.amount, rel=1e-12, abs=1e-9
+        )
 
 
 def check_usage(usage: Usage) -> None:
