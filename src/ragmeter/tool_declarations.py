@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ragmeter.pausing import Pause, without_pause
-from ragmeter.shapes.fields import items
 
 DEEPEST = 8
 """Levels of a schema that are written out; what lies deeper counts as `any`."""
@@ -77,7 +76,8 @@ def _type(schema: Any, depth: int) -> str:
 
 
 def _object(schema: Mapping[str, Any], depth: int) -> str:
-    required = {name for name in items(schema.get("required")) if isinstance(name, str)}
+    named = schema.get("required")
+    required = {name for name in named if isinstance(name, str)} if isinstance(named, list) else set()
     lines = ["{"]
     for name, value in schema["properties"].items():
         lines += _property(name, value, depth, is_required=name in required)
