@@ -8,15 +8,15 @@ from functools import partial
 from statistics import median
 
 from benchmarks.cases import ANSWER, CHUNKS
-from ragmeter import fates
-from ragmeter.anatomy import Dissection, segments
-from ragmeter.chunk_memory import ChunkMemory
-from ragmeter.dissecting import Dissector
-from ragmeter.metering import meter_inference
-from ragmeter.model import Chunk, Operation, OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
-from ragmeter.pricebook import card_of
-from ragmeter.prompt_search import PromptSearch
-from ragmeter.weights import Weigher, tokenizer_of
+from ragmeter.anatomy import fates
+from ragmeter.anatomy.dissecting import Dissector
+from ragmeter.anatomy.memory import ChunkMemory
+from ragmeter.anatomy.parts import Dissection, segments
+from ragmeter.anatomy.search import PromptSearch
+from ragmeter.anatomy.weights import Weigher, tokenizer_of
+from ragmeter.domain.model import Chunk, Operation, OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
+from ragmeter.ledger.metering import meter_inference
+from ragmeter.money.pricebook import card_of
 
 ROUNDS = 60
 WARM = 10

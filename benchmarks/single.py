@@ -25,9 +25,9 @@ print(loaded - before, done - loaded, len(sys.modules) - known, len(clients))
 
 PRICE = """
 import timeit
-from ragmeter.model import Operation, OperationKind, Prompt, Request, Response, Usage
-from ragmeter.pricebook import PriceBook
-from ragmeter.pricing import price
+from ragmeter.domain.model import Operation, OperationKind, Prompt, Request, Response, Usage
+from ragmeter.money.pricebook import PriceBook
+from ragmeter.money.pricing import price
 usage = Usage(input_tokens=10_000, output_tokens=300, cache_read_tokens=7_000)
 operation = Operation(Request(OperationKind.CHAT, "openai", "gpt-4o-mini"), Response(model="gpt-4o-mini", usage=usage),
     Prompt(), started=1_790_000_000_000_000_000, duration=1.0)

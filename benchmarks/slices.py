@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from ragmeter.dissecting import Dissector
-from ragmeter.model import Chunk, Operation, OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
+from ragmeter.anatomy.dissecting import Dissector
+from ragmeter.domain.model import Chunk, Operation, OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
 
 MEGABYTE = 1_000_000
 CHUNKS = 1_000

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from ragmeter import palette
 from ragmeter.cli import application
 from ragmeter.cli.anatomy_page import LONG
-from ragmeter.model import Fate, Origin
+from ragmeter.domain.model import Fate, Origin
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "prompt.json"
 ORIGINS = [origin.value.replace("_", " ") for origin in Origin]

@@ -322,7 +322,7 @@ def test_the_doctor_warns_of_what_leads_past_us(tmp_path: Path, monkeypatch: pyt
 
 def test_the_doctor_names_what_a_frozen_app_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Integrations that were left out when an app was frozen into one file are named."""
-    monkeypatch.setitem(sys.modules, "ragmeter.integrations.groq", None)
+    monkeypatch.setitem(sys.modules, "ragmeter.reading.clients.groq", None)
     result = run("doctor")
     assert result.exit_code == 0, result.output
     assert "This app was frozen without the integrations groq." in result.stdout

@@ -48,7 +48,7 @@ print(seen.count("ragmeter.search.duration"))
 def clone(tmp_path: Path) -> Path:
     """The package as a contributor has changed it, beside an installed client."""
     shutil.copytree(PACKAGE, tmp_path / "ragmeter", ignore=shutil.ignore_patterns("__pycache__"))
-    integrations = tmp_path / "ragmeter" / "integrations"
+    integrations = tmp_path / "ragmeter" / "reading" / "clients"
     (integrations / "mydb.py").write_text(SKELETON)
     register = (integrations / "__init__.py").read_text()
     assert register.count('"llama_index", ') == register.count("        llama_index,\n") == 1
@@ -87,7 +87,7 @@ def test_the_skeleton_of_a_client_measures_it(clone):
 
 def test_the_declaration_of_groq_is_all_there_is():
     """The page's shortest client is the real one, to the letter."""
-    assert (PACKAGE / "integrations" / "groq.py").read_text().endswith(DECLARATION)
+    assert (PACKAGE / "reading" / "clients" / "groq.py").read_text().endswith(DECLARATION)
 
 
 def test_what_the_page_names_exists():

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ragmeter import semconv
-from ragmeter.pricebook import read_price_table
+from ragmeter.money.pricebook import read_price_table
+from ragmeter.naming import semconv
 from ragmeter.settings import VARIABLES, Settings
 
 DOCS = Path(__file__).parents[1] / "docs"

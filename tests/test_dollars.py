@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragmeter.dollars import dollars
+from ragmeter.money.dollars import dollars
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from qdrant_client import QdrantClient
 
 import ragmeter
-from ragmeter import semconv
 from ragmeter.dashboards.alerts import alerts
 from ragmeter.dashboards.options import Options
 from ragmeter.demo.history.generation import Period, generate
 from ragmeter.demo.history.incidents import Incident, incidents
 from ragmeter.demo.history.series import History
-from ragmeter.model import Origin
-from ragmeter.semconv import Metric
+from ragmeter.domain.model import Origin
+from ragmeter.naming import semconv
+from ragmeter.naming.semconv import Metric
 from stack import app
 
 MADE_UP = (*semconv.TOTALS, *semconv.DISTRIBUTIONS, *semconv.RELEASED)
@@ -85,7 +85,7 @@ def real(watch: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> dict[
             QdrantClient(":memory:").query_points("missing", query=[0.0, 1.0])
         assert ragmeter.flush(10)
         with monkeypatch.context() as patched:
-            patched.setattr("ragmeter.worker.MOST_ITEMS", 0)
+            patched.setattr("ragmeter.worker.queue.MOST_ITEMS", 0)
             client.embeddings.create(model=app.EMBEDDER, input="one more")
     return real_variants(seen)
 

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from ragmeter import hourly_series, semconv
 from ragmeter.cli import application
 from ragmeter.demo.history.generation import Period, generate
 from ragmeter.demo.history.loading import block_hours, load_command
 from ragmeter.demo.history.openmetrics import bound_text, series, write
 from ragmeter.demo.history.recorded import recorded
 from ragmeter.demo.history.series import History, Line
-from ragmeter.semconv import Kind, Metric
+from ragmeter.naming import hourly_series, semconv
+from ragmeter.naming.semconv import Kind, Metric
 
 FRIDAY = datetime(2026, 5, 1, 15, 42, tzinfo=UTC)
 

@@ -14,12 +14,13 @@ from typer.testing import CliRunner
 
 from dashboards.shipped import dashboards, panel_queries
 from pages import PAGES, ROOT, blocks, commands, promql
-from ragmeter import integrations, semconv
 from ragmeter.cli import application
 from ragmeter.dashboards.alerts import alerts
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.rules import Alert
-from ragmeter.prometheus_names import label_name, metric_name
+from ragmeter.naming import semconv
+from ragmeter.naming.prometheus_names import label_name, metric_name
+from ragmeter.reading import clients
 
 EXTRAS = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
 COMMANDS = sorted({(str(page.relative_to(ROOT)), command) for page in PAGES for command in commands(page)})
@@ -103,10 +104,10 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("name", integrations.names())
+@pytest.mark.parametrize("name", clients.names())
 def test_versions_are_those_that_were_tested(name):
     """The README's table of clients has every integration with the range that warnings go by; the changelog too."""
-    integration = integrations.load(name)
+    integration = clients.load(name)
     found = re.findall(rf"\b{integration.distribution}(?: \|)? (\d+\.\d+) ?\W ?(\d+\.\d+)", README_TEXT + CHANGELOG)
     assert found
     assert set(found) == {integration.tested}

@@ -6,8 +6,9 @@ from itertools import combinations
 
 import pytest
 
-from ragmeter import palette, strategy
-from ragmeter.model import Fate, Origin
+from ragmeter import palette
+from ragmeter.domain import strategy
+from ragmeter.domain.model import Fate, Origin
 
 Triple = tuple[float, float, float]
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from ragmeter.runtime import Runtime
-    from ragmeter.scopes import QueryScope
     from ragmeter.status_report import Status
+    from ragmeter.wrapping.scopes import QueryScope
 
 __all__ = ["context", "flush", "instrument", "label", "query", "status", "uninstrument"]
 
@@ -67,9 +67,9 @@ def instrument(
     spans. `profile`: generation of the standard metrics, `released`, `latest` or
     `both`.
     """
-    from ragmeter.otel_environment import is_disabled
     from ragmeter.runtime import Runtime
     from ragmeter.settings import read_settings
+    from ragmeter.telemetry.otel_environment import is_disabled
 
     settings = read_settings(
         {
@@ -116,7 +116,7 @@ def query(strategy: str | None = None, *, name: str | None = None, **labels: Any
     Everything called inside is charged to it. `strategy` overrides what ragmeter derives. Before `instrument()` it
     does nothing.
     """
-    from ragmeter.scopes import QueryScope
+    from ragmeter.wrapping.scopes import QueryScope
 
     return _running[0].query(strategy, name, labels) if _running else QueryScope(None, None, strategy, name, {})
 

@@ -8,8 +8,8 @@ missing, patterns stand for them.
 
 from __future__ import annotations
 
-from ragmeter import strategy
-from ragmeter.model import Fate, Origin
+from ragmeter.domain import strategy
+from ragmeter.domain.model import Fate, Origin
 
 ORIGINS: dict[Origin, str] = {
     Origin.TOOLS: "#934db0",

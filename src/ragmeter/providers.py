@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from functools import cache
 from urllib.parse import urlsplit
 
-from ragmeter.price_library import provider_ids, url_patterns
+from ragmeter.reading.price_library import provider_ids, url_patterns
 
 HOSTS = {
     "api.openai.com": "openai",

@@ -15,20 +15,13 @@ from typing import Any
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, TracerProvider, get_tracer_provider
 
-from ragmeter import integrations, semconv
-from ragmeter.accounting import Accounting, UnpricedModel
-from ragmeter.exporting import Providers, choose_providers
 from ragmeter.guard import Guard
-from ragmeter.instruments import instruments_of
-from ragmeter.integration import Integration
-from ragmeter.observing import Observer
-from ragmeter.patching import Patching
-from ragmeter.process_end import ProcessEnd
-from ragmeter.queries import Until
-from ragmeter.records import Item, Record, Retrieved, slim
-from ragmeter.scopes import QueryHandle, QueryScope, Scopes
+from ragmeter.ledger.ledger import Until
+from ragmeter.naming import semconv
+from ragmeter.reading import clients
+from ragmeter.reading.declaration import Integration
+from ragmeter.reading.shapes.passages import read_passages, take_passages
 from ragmeter.settings import Settings, differences
-from ragmeter.shapes.passages import read_passages, take_passages
 from ragmeter.status_report import (
     MISSING,
     UNKNOWN,
@@ -38,12 +31,20 @@ from ragmeter.status_report import (
     statuses,
     version_of,
 )
-from ragmeter.telemetry import Telemetry
-from ragmeter.totals import Attributes
-from ragmeter.tracing import Tracing
+from ragmeter.telemetry.instruments import instruments_of
+from ragmeter.telemetry.metrics import Telemetry
+from ragmeter.telemetry.providers import Providers, choose_providers
+from ragmeter.telemetry.spans import Tracing
+from ragmeter.telemetry.totals import Attributes
 from ragmeter.version import VERSION
-from ragmeter.worker import Worker
-from ragmeter.wrapped_function import wrapped_bound
+from ragmeter.worker.accounting import Accounting, UnpricedModel
+from ragmeter.worker.process_end import ProcessEnd
+from ragmeter.worker.queue import Worker
+from ragmeter.wrapping.observing import Observer
+from ragmeter.wrapping.patching import Patching
+from ragmeter.wrapping.records import Item, Record, Retrieved, slim
+from ragmeter.wrapping.scopes import QueryHandle, QueryScope, Scopes
+from ragmeter.wrapping.wrapped_function import wrapped_bound
 
 logger = logging.getLogger("ragmeter")
 
@@ -99,7 +100,7 @@ class Runtime:
         missing = []
         for name in self.settings.integrations:
             try:
-                integration = integrations.find(name)
+                integration = clients.find(name)
                 if integration is None:
                     missing.append(name)
                 else:
@@ -229,7 +230,7 @@ class Runtime:
             waiting=self.worker.waiting,
             full_labels=self.telemetry.caps.full,
             crowded_metrics=self.telemetry.crowded,
-            missing=integrations.missing(),
+            missing=clients.missing(),
         )
 
     def forked(self) -> None:

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ragmeter import integrations, semconv, tokenizers
-from ragmeter.pricebook import PriceTable, PriceTableError, check_aliases, read_price_table
-from ragmeter.prometheus_names import label_name
+from ragmeter.anatomy import tokenizers
+from ragmeter.money.pricebook import PriceTable, PriceTableError, check_aliases, read_price_table
+from ragmeter.naming import semconv
+from ragmeter.naming.prometheus_names import label_name
 from ragmeter.providers import ProviderError, checked_providers
+from ragmeter.reading import clients
 
 PROFILES = ("released", "latest", "both")
 CAPTURE_VALUES = {
@@ -100,7 +102,7 @@ class Settings:
     @property
     def integrations(self) -> tuple[str, ...]:
         """The names of the integrations to use."""
-        wanted = integrations.names() if self.only is None else self.only
+        wanted = clients.names() if self.only is None else self.only
         return tuple(name for name in wanted if name not in self.skip)
 
 
@@ -170,9 +172,9 @@ def _label_names(value: Any, source: str) -> tuple[str, ...]:
 
 def _integration_names(value: Any, source: str) -> tuple[str, ...]:
     names = _names(value, source)
-    unknown = sorted(set(names) - set(integrations.names()))
+    unknown = sorted(set(names) - set(clients.names()))
     if unknown:
-        known = ", ".join(integrations.names())
+        known = ", ".join(clients.names())
         raise SettingsError(f"{source}: no integration called {', '.join(unknown)}; there are {known}")
     return names
 

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
-from ragmeter import integrations
-from ragmeter.accounting import UnpricedModel
-from ragmeter.integration import Integration
-from ragmeter.otel_environment import DISABLED, is_disabled
-from ragmeter.patching import Patch, PatchState
+from ragmeter.reading import clients
+from ragmeter.reading.declaration import Integration
+from ragmeter.telemetry.otel_environment import DISABLED, is_disabled
 from ragmeter.version import VERSION
+from ragmeter.worker.accounting import UnpricedModel
+from ragmeter.wrapping.patching import Patch, PatchState
 
 FOREIGN = (
     "openlit",
@@ -29,7 +29,7 @@ FOREIGN = (
 
 MISSING = (
     "ragmeter: this app was frozen into one file without the integrations %s: what they measure is not measured. "
-    "Let the tool that froze it take in all modules of the package ragmeter.integrations."
+    "Let the tool that froze it take in all modules of the package ragmeter.reading.clients."
 )
 """What the log says where integrations are missing."""
 
@@ -133,7 +133,7 @@ def integration_status(integration: Integration, patches: Mapping[str, Patch], *
 
 def statuses(patches: Mapping[str, Patch], wanted: Container[str]) -> tuple[IntegrationStatus, ...]:
     """Where every integration stands, those that are not `wanted` as skipped."""
-    found = (integrations.find(name) for name in integrations.names())
+    found = (clients.find(name) for name in clients.names())
     return tuple(
         integration_status(each, patches, skipped=each.name not in wanted) for each in found if each is not None
     )
@@ -171,10 +171,10 @@ def inactive_status() -> Status:
         version=VERSION,
         active=False,
         exporter=f"nothing: {DISABLED}=true" if is_disabled(os.environ) else "not instrumented",
-        integrations=statuses({}, integrations.names()),
+        integrations=statuses({}, clients.names()),
         foreign=foreign_instrumentations(),
         unpriced=(),
         internal_errors=0,
         overflowed=0,
-        missing=integrations.missing(),
+        missing=clients.missing(),
     )

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ragmeter import semconv
 from ragmeter.dashboards import expressions as promql
-from ragmeter.model import Fate, OperationKind, Origin, PriceState
-from ragmeter.prometheus_names import metric_name
-from ragmeter.semconv import Metric
+from ragmeter.domain.model import Fate, OperationKind, Origin, PriceState
+from ragmeter.naming import semconv
+from ragmeter.naming.prometheus_names import metric_name
+from ragmeter.naming.semconv import Metric
 
 from .promtool import STEP
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 
 from corpus import passages
-from ragmeter.model import Chunk
+from ragmeter.domain.model import Chunk
 
 Edit = Callable[[str, Random], str]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from corpus import SYSTEMS, exchanges
 from prompts import Draft, Message, Sample, Template, message, retrieved, sample
-from ragmeter.model import Chunk, Origin
+from ragmeter.domain.model import Chunk, Origin
 
 Messages = list[dict[str, Any]]
 Scene = Callable[[Sequence[Chunk], str, Random], tuple[Messages, list[dict[str, Any]]]]

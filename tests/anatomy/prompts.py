@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 
 from corpus import KINDS, SHORTEST, SYSTEMS, exchanges, passages, shortened, tool_schemas
-from ragmeter.model import Chunk, Origin
+from ragmeter.domain.model import Chunk, Origin
 
 Piece = tuple[Origin, str]
 

@@ -11,8 +11,8 @@ from random import Random
 from statistics import median
 
 from corpus import passages
-from ragmeter.dissecting import Dissector
-from ragmeter.model import Chunk, Operation, OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
+from ragmeter.anatomy.dissecting import Dissector
+from ragmeter.domain.model import Chunk, Operation, OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
 
 TURNS = 200
 

@@ -10,7 +10,7 @@ from benchmarks.anatomy import SLOW, slow_answer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragmeter.fates import cited, fingerprint, judge, near_duplicates
+from ragmeter.anatomy.fates import cited, fingerprint, judge, near_duplicates
 
 LABELLED = Path(__file__).parent.parent / "data" / "used_chunks"
 

@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edits import EDITS, Trial, trials
-from ragmeter import chunk_memory, prompt_search
-from ragmeter.anatomy import Place
-from ragmeter.chunk_memory import ChunkMemory
-from ragmeter.model import Chunk, Prompt, PromptPart, Role, key_of
-from ragmeter.prompt_search import PromptSearch
-from ragmeter.words import normal, word_span, words
+from ragmeter.anatomy import memory as chunk_memory
+from ragmeter.anatomy import search as prompt_search
+from ragmeter.anatomy.memory import ChunkMemory
+from ragmeter.anatomy.parts import Place
+from ragmeter.anatomy.search import PromptSearch
+from ragmeter.anatomy.words import normal, word_span, words
+from ragmeter.domain.model import Chunk, Prompt, PromptPart, Role, key_of
 
 RECALL = 0.97
 FALSE_POSITIVES = 0.01

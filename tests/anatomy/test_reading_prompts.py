@@ -23,11 +23,11 @@ from openai.types.responses.response_input_item_param import ResponseInputItemPa
 from pydantic import TypeAdapter
 from typing_extensions import get_type_hints, is_typeddict
 
-from ragmeter.model import Chunk, Origin, Prompt, Role
-from ragmeter.shapes.anthropic_messages import MESSAGES
-from ragmeter.shapes.fields import size_of
-from ragmeter.shapes.openai_chat import CHAT, TEXT_COMPLETION
-from ragmeter.shapes.openai_responses import RESPONSES
+from ragmeter.domain.model import Chunk, Origin, Prompt, Role
+from ragmeter.reading.shapes.anthropic_messages import MESSAGES
+from ragmeter.reading.shapes.fields import size_of
+from ragmeter.reading.shapes.openai_chat import CHAT, TEXT_COMPLETION
+from ragmeter.reading.shapes.openai_responses import RESPONSES
 
 TOOLS, SYSTEM, DOCUMENT, USER, ASSISTANT, TOOL = Role
 OTHER, HISTORY = Origin.OTHER, Origin.HISTORY

@@ -13,13 +13,13 @@ import pytest
 from corpus import KINDS
 from framework_templates import framework_templates
 from prompts import Sample, templates
-from ragmeter.anatomy import apportion
-from ragmeter.dissecting import Dissector
-from ragmeter.model import Operation, OperationKind, Origin, Request, Response, Role, Usage
-from ragmeter.shapes.anthropic_messages import MESSAGES
-from ragmeter.shapes.openai_chat import CHAT
-from ragmeter.shapes.openai_responses import RESPONSES
-from ragmeter.tool_declarations import declaration
+from ragmeter.anatomy.dissecting import Dissector
+from ragmeter.anatomy.parts import apportion
+from ragmeter.anatomy.tools import declaration
+from ragmeter.domain.model import Operation, OperationKind, Origin, Request, Response, Role, Usage
+from ragmeter.reading.shapes.anthropic_messages import MESSAGES
+from ragmeter.reading.shapes.openai_chat import CHAT
+from ragmeter.reading.shapes.openai_responses import RESPONSES
 from recorded import recordings
 
 _o200k = bpe_openai.get_encoding("o200k_base")

@@ -11,13 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus import passages
-from ragmeter import prompt_search
-from ragmeter.anatomy import apportion, question_of
-from ragmeter.chunk_memory import ChunkMemory
-from ragmeter.dissecting import Dissector
-from ragmeter.exact_search import ANCHOR, STEP, WINDOW, ExactSearch
-from ragmeter.metering import meter_inference
-from ragmeter.model import (
+from ragmeter.anatomy import search as prompt_search
+from ragmeter.anatomy.dissecting import Dissector
+from ragmeter.anatomy.exact_search import ANCHOR, STEP, WINDOW, ExactSearch
+from ragmeter.anatomy.memory import ChunkMemory
+from ragmeter.anatomy.parts import apportion, question_of
+from ragmeter.anatomy.search import PromptSearch
+from ragmeter.anatomy.tools import declaration
+from ragmeter.anatomy.weights import tokenizer_of
+from ragmeter.domain.model import (
     Chunk,
     Fate,
     KnownChunk,
@@ -32,10 +34,8 @@ from ragmeter.model import (
     Usage,
     key_of,
 )
-from ragmeter.pausing import LONG_TEXT, without_pause
-from ragmeter.prompt_search import PromptSearch
-from ragmeter.tool_declarations import declaration
-from ragmeter.weights import tokenizer_of
+from ragmeter.domain.pausing import LONG_TEXT, without_pause
+from ragmeter.ledger.metering import meter_inference
 
 QUESTION = PromptPart(Role.USER, "What was closed, and for how long?")
 

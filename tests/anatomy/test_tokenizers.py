@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus import KINDS, passages
-from ragmeter.pausing import without_pause
-from ragmeter.tokenizers import SLICE, load_counter
+from ragmeter.anatomy.tokenizers import SLICE, load_counter
+from ragmeter.domain.pausing import without_pause
 
 ON_A_THREAD = """
 import sys, threading
-from ragmeter.dissecting import Dissector
-from ragmeter.model import Chunk, Operation, OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
-from ragmeter.weights import tokenizer_of
+from ragmeter.anatomy.dissecting import Dissector
+from ragmeter.domain.model import Chunk, Operation, OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
+from ragmeter.anatomy.weights import tokenizer_of
 
 TEXT = "Der Leuchtturm wurde 1887 errichtet \\u2013 \\\\u00e4u\\u00dferst solide. "
 TEXT += "\\u4fdd\\u4fee\\u671f\\u4e3a\\u4e09\\u5341\\u516d\\u4e2a\\u6708 &amp; mehr. "

@@ -16,8 +16,8 @@ from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import SpanProcessor
 
 from clients.blanks import ClientBlanks, both_kinds, chunks_of, finished, our_lines, plain
-from ragmeter import observation, observing
-from ragmeter.integration import Call, Integration, Reading, Receiving, Sending, Target
+from ragmeter.reading.declaration import Call, Integration, Reading, Receiving, Sending, Target
+from ragmeter.wrapping import observation, observing
 from wire import Wire
 
 
@@ -59,7 +59,7 @@ BREAKS: dict[str, Callable[[Any], Any]] = {
 
 def break_integration(monkeypatch: pytest.MonkeyPatch, name: str, broken: Callable[[Target], Target]) -> None:
     """Let every target of an integration fail, until the test ends."""
-    module = importlib.import_module(f"ragmeter.integrations.{name}")
+    module = importlib.import_module(f"ragmeter.reading.clients.{name}")
     integration: Integration = module.INTEGRATION
     kinds = (Sending, Receiving) if broken is BREAKS["take"] else (Target,)
     targets = tuple(broken(target) if isinstance(target, kinds) else target for target in integration.targets)
@@ -199,7 +199,7 @@ class Faults(ClientBlanks):
     async def test_one_integration_that_cannot_be_loaded_costs_no_other(self, watch, monkeypatch, caplog):
         """An integration that cannot even be loaded is said and counted; the others work."""
         others = [name for name in ("openai", "groq", "together", "anthropic") if name != self.library]
-        module = importlib.import_module(f"ragmeter.integrations.{others[0]}")
+        module = importlib.import_module(f"ragmeter.reading.clients.{others[0]}")
         monkeypatch.delattr(module, "INTEGRATION")
 
         async def scenario(client: Any) -> Any:

@@ -19,7 +19,7 @@ import wrapt
 import ragmeter
 from clients.blanks import ClientBlanks, both_kinds, chunks_of, entering, finished, first_of, our_lines, plain
 from function_uses import uses_of
-from ragmeter.integration import Integration
+from ragmeter.reading.declaration import Integration
 from ragmeter.runtime import Runtime
 from wire import Wire
 
@@ -90,7 +90,7 @@ class Switching(ClientBlanks):
     @property
     def integration(self) -> Integration:
         """What is declared for this client."""
-        return importlib.import_module(f"ragmeter.integrations.{self.library}").INTEGRATION  # type: ignore[no-any-return]
+        return importlib.import_module(f"ragmeter.reading.clients.{self.library}").INTEGRATION  # type: ignore[no-any-return]
 
     def above(self, client_class: Any) -> Any:
         """The class in which the client's function is defined."""
@@ -334,7 +334,7 @@ class Switching(ClientBlanks):
 
     async def test_an_untested_version_is_said_once_and_used(self, watch, monkeypatch, caplog):
         """A version outside the tested range is wrapped all the same, with one warning; status and metrics say so."""
-        module = importlib.import_module(f"ragmeter.integrations.{self.library}")
+        module = importlib.import_module(f"ragmeter.reading.clients.{self.library}")
         importlib.import_module(self.library)
         monkeypatch.setattr(module, "INTEGRATION", replace(self.integration, tested=("0.0.1", "0.0.2")))
         seen = self.watched(watch)

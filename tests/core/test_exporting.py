@@ -17,8 +17,8 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 import ragmeter
 from otlp_receiver import Receiver
-from ragmeter import otel_environment
-from ragmeter.otel_environment import Signal
+from ragmeter.telemetry import otel_environment
+from ragmeter.telemetry.otel_environment import Signal
 
 TESTS = Path(__file__).parents[1]
 ASK = """

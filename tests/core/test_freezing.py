@@ -36,7 +36,7 @@ def test_the_hook_is_registered():
 def test_an_integration_left_out_is_said_once(watch, monkeypatch, caplog):
     """Integrations without their modules cost no others; one line names those that are wanted, the status all."""
     for name in ("anthropic", "groq", "together"):
-        monkeypatch.setitem(sys.modules, f"ragmeter.integrations.{name}", None)
+        monkeypatch.setitem(sys.modules, f"ragmeter.reading.clients.{name}", None)
     with caplog.at_level(logging.WARNING, "ragmeter"):
         watch(skip=["together"])
     (line,) = [record.getMessage() for record in caplog.records]

@@ -12,8 +12,9 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from prometheus_client.parser import text_string_to_metric_families
 
 import ragmeter
-from ragmeter import gate, semconv
-from ragmeter.totals import LabelCaps
+from ragmeter.domain import gate
+from ragmeter.naming import semconv
+from ragmeter.telemetry.totals import LabelCaps
 from shop import QUESTION, answer
 from wire import Wire, whole
 

@@ -15,9 +15,9 @@ import pytest
 from mutations import mutated
 
 import ragmeter
-from ragmeter import gate
-from ragmeter.integration import Call, Reading, Target
-from ragmeter.streams import StreamReading
+from ragmeter.domain import gate
+from ragmeter.reading.declaration import Call, Reading, Target
+from ragmeter.wrapping.streams import StreamReading
 from recorded import Recording, recordings
 from telemetry_seen import Distribution, Seen
 from wire import Answer, Wire, whole
@@ -53,7 +53,7 @@ def bodies(recording: Recording) -> list[Any]:
 
 def reading_of(recording: Recording, request: Any) -> Reading | None:
     """What the real integration reads of a call with this body."""
-    integration = importlib.import_module(f"ragmeter.integrations.{recording.library}").INTEGRATION
+    integration = importlib.import_module(f"ragmeter.reading.clients.{recording.library}").INTEGRATION
     target = next(each for each in integration.targets if isinstance(each, Target))
     client = type("Client", (), {"base_url": URLS.get(recording.library, "https://api.openai.com")})()
     options = SimpleNamespace(method="post", url=recording.path, json_data=request)
@@ -74,7 +74,7 @@ def totals(seen: Seen) -> dict[tuple[str, Any], float]:
 
 def submit(reading: Reading, answer: Any, sent: Any) -> None:
     """Hand a finished call to the running ragmeter, as the wrapper does."""
-    from ragmeter.observation import Observation
+    from ragmeter.wrapping.observation import Observation
 
     observer = ragmeter._running[0].observer
     request = observer._known(reading.request)

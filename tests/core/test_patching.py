@@ -20,9 +20,9 @@ import pytest
 import wrapt
 
 from function_uses import uses_of
-from ragmeter import integrations
 from ragmeter.guard import Guard
-from ragmeter.patching import Patching, PatchState
+from ragmeter.reading import clients
+from ragmeter.wrapping.patching import Patching, PatchState
 
 LIBRARY = '''
 class Client:
@@ -444,8 +444,8 @@ def test_a_providers_own_methods_are_still_its_own(watch):
 
 def test_the_register_is_the_folder():
     """Every file of an integration is registered, in the list and where tools that freeze an app see its import."""
-    folder = Path(integrations.__file__).parent
+    folder = Path(clients.__file__).parent
     files = tuple(sorted(file.stem for file in folder.glob("*.py") if file.stem != "__init__"))
-    assert integrations.names() == files
-    assert integrations._imports_for_freezers.__code__.co_varnames == files
-    assert [integrations.load(name).name for name in files] == list(files)
+    assert clients.names() == files
+    assert clients._imports_for_freezers.__code__.co_varnames == files
+    assert [clients.load(name).name for name in files] == list(files)

@@ -14,16 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragmeter.anatomy import Dissection
-from ragmeter.gate import LONGEST_NAME, MOST
-from ragmeter.metering import meter_inference, meter_other
-from ragmeter.model import Operation, OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
-from ragmeter.pricebook import card_of
-from ragmeter.shapes.anthropic_messages import MESSAGES
-from ragmeter.shapes.openai_chat import CHAT, TEXT_COMPLETION
-from ragmeter.shapes.openai_embeddings import EMBEDDINGS
-from ragmeter.shapes.openai_responses import RESPONSES
-from ragmeter.weights import Weigher
+from ragmeter.anatomy.parts import Dissection
+from ragmeter.anatomy.weights import Weigher
+from ragmeter.domain.gate import LONGEST_NAME, MOST
+from ragmeter.domain.model import Operation, OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
+from ragmeter.ledger.metering import meter_inference, meter_other
+from ragmeter.money.pricebook import card_of
+from ragmeter.reading.shapes.anthropic_messages import MESSAGES
+from ragmeter.reading.shapes.openai_chat import CHAT, TEXT_COMPLETION
+from ragmeter.reading.shapes.openai_embeddings import EMBEDDINGS
+from ragmeter.reading.shapes.openai_responses import RESPONSES
 from recorded import recordings
 
 READERS = {

@@ -14,9 +14,9 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricReader
 from opentelemetry.sdk.metrics.view import View
 
 import ragmeter
-from ragmeter import semconv
-from ragmeter.instruments import Instruments, instruments_of
-from ragmeter.series_room import most_series
+from ragmeter.naming import semconv
+from ragmeter.telemetry.instruments import Instruments, instruments_of
+from ragmeter.telemetry.series_room import most_series
 from shop import QUESTION, answer
 from telemetry_seen import Seen
 from wire import Wire

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragmeter.strategy import STRATEGIES, derive, highest, is_fine_tuned
+from ragmeter.domain.strategy import STRATEGIES, derive, highest, is_fine_tuned
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import weakref
 
 import pytest
 
-from ragmeter import worker as worker_module
 from ragmeter.guard import Guard
-from ragmeter.worker import Worker
+from ragmeter.worker import queue as worker_module
+from ragmeter.worker.queue import Worker
 
 
 def make(handled, **more):

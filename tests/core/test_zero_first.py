@@ -25,10 +25,10 @@ from prometheus_client import generate_latest, make_asgi_app, start_http_server
 from prometheus_client.parser import text_string_to_metric_families
 
 import ragmeter
-from ragmeter import semconv
-from ragmeter.instruments import instruments_of
-from ragmeter.scrapers import TIMEOUT, Scraper
-from ragmeter.zero_first import Beginnings, Showing
+from ragmeter.naming import semconv
+from ragmeter.telemetry.instruments import instruments_of
+from ragmeter.telemetry.scrapers import TIMEOUT, Scraper
+from ragmeter.telemetry.zero_first import Beginnings, Showing
 from shop import QUESTION, answer
 from wire import Wire
 

@@ -20,8 +20,8 @@ import pytest
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import ragmeter
-from ragmeter import integrations
-from ragmeter.model import Chunk
+from ragmeter.domain.model import Chunk
+from ragmeter.reading import clients
 from telemetry_seen import without_host
 
 SECRET = "sentinel-9f2c passage about the secret of the blue kettle"
@@ -274,8 +274,8 @@ class DatabaseContract:
 
     def test_an_untested_version_is_used_and_said_once(self, watch, monkeypatch, caplog):
         """A version outside the tested range is wrapped all the same, with one warning, and the status says so."""
-        declared = integrations.load(self.integration)
-        module = importlib.import_module(f"ragmeter.integrations.{self.integration}")
+        declared = clients.load(self.integration)
+        module = importlib.import_module(f"ragmeter.reading.clients.{self.integration}")
         monkeypatch.setattr(module, "INTEGRATION", replace(declared, tested=("0.0.1", "0.0.2")))
         seen = watch(only=[self.integration])
         for _ in range(2):
@@ -345,9 +345,9 @@ class DatabaseContract:
         def fail(*_: Any) -> Any:
             raise ValueError(SECRET)
 
-        declared = integrations.load(self.integration)
+        declared = clients.load(self.integration)
         targets = tuple(replace(target, read=_broken(target.read, part, fail)) for target in declared.targets)
-        module = importlib.import_module(f"ragmeter.integrations.{self.integration}")
+        module = importlib.import_module(f"ragmeter.reading.clients.{self.integration}")
         monkeypatch.setattr(module, "INTEGRATION", replace(declared, targets=targets))
 
 

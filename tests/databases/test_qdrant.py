@@ -11,8 +11,8 @@ import pytest
 from qdrant_client import AsyncQdrantClient, QdrantClient, models
 
 from databases_contract import SECRET, DatabaseContract
-from ragmeter.integrations.qdrant import METHODS
-from ragmeter.shapes.passages import text_in
+from ragmeter.reading.clients.qdrant import METHODS
+from ragmeter.reading.shapes.passages import text_in
 
 SIZE = models.VectorParams(size=2, distance=models.Distance.COSINE)
 POINTS = [

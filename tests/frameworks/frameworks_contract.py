@@ -301,7 +301,7 @@ class FrameworkContract:
 
     def test_a_retriever_that_cannot_be_read_does_not_break_the_app(self, watch, monkeypatch, caplog):
         """When our reading fails the app has its documents, and the failure is counted and logged without text."""
-        monkeypatch.setattr("ragmeter.shapes.passages.field", fail)
+        monkeypatch.setattr("ragmeter.reading.shapes.passages.field", fail)
         caplog.set_level(logging.DEBUG, logger="ragmeter")
         seen = watch(loud=False)
         found = self.retrieve(lambda _: HITS)

@@ -13,7 +13,7 @@ from haystack.tools import Tool
 
 import ragmeter
 from frameworks_contract import HITS, QUESTION, TEXTS, FrameworkContract, ask, chat_span, fates
-from ragmeter.shapes.passages import read_passages, take_passages
+from ragmeter.reading.shapes.passages import read_passages, take_passages
 
 TEMPLATE = "Use this:\n{% for each in documents %}{{ each.content }}\n{% endfor %}\nQuestion: {{ question }}"
 NO_ARGUMENTS = {"type": "object", "properties": {}}

@@ -14,7 +14,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 
 import ragmeter
 from frameworks_contract import HITS, QUESTION, TEXTS, FrameworkContract, ask, chat_span, fates
-from ragmeter.shapes.passages import read_passages, take_passages
+from ragmeter.reading.shapes.passages import read_passages, take_passages
 
 
 def document(hit):

@@ -12,7 +12,7 @@ from llama_index.core.schema import IndexNode, MetadataMode, NodeWithScore, Text
 
 import ragmeter
 from frameworks_contract import ANSWER, HITS, QUESTION, TEXTS, FrameworkContract, answer, ask, chat_span, fates
-from ragmeter.shapes.passages import read_passages, take_passages
+from ragmeter.reading.shapes.passages import read_passages, take_passages
 from wire import Wire
 
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ragmeter.model import Operation, OperationKind, PriceState, Prompt, Request, Response, Usage
-from ragmeter.pricebook import PriceBook, PriceTableError, check_aliases
-from ragmeter.pricing import price
+from ragmeter.domain.model import Operation, OperationKind, PriceState, Prompt, Request, Response, Usage
+from ragmeter.money.pricebook import PriceBook, PriceTableError, check_aliases
+from ragmeter.money.pricing import price
 from ragmeter.settings import SettingsError, read_settings
 
 PRICED, ESTIMATED = PriceState.PRICED, PriceState.ESTIMATED

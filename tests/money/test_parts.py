@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragmeter.anatomy import Share
-from ragmeter.dissecting import Dissector
-from ragmeter.metering import meter_inference
-from ragmeter.model import (
+from ragmeter.anatomy.dissecting import Dissector
+from ragmeter.anatomy.parts import Share
+from ragmeter.domain.model import (
     Chunk,
     Operation,
     OperationKind,
@@ -25,8 +24,9 @@ from ragmeter.model import (
     Role,
     Usage,
 )
-from ragmeter.pricebook import card_of
-from ragmeter.pricing import price, split
+from ragmeter.ledger.metering import meter_inference
+from ragmeter.money.pricebook import card_of
+from ragmeter.money.pricing import price, split
 
 PRICES = {"input": 3.0, "output": 15.0, "cache_read": 0.3, "cache_write": 3.75, "cache_write_1h": 6.0}
 INPUTS = {origin.value for origin in Origin}

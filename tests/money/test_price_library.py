@@ -16,11 +16,11 @@ from genai_prices import calc_price
 from genai_prices.data import providers
 from genai_prices.data_snapshot import get_snapshot
 
-from ragmeter import price_library
-from ragmeter.model import Operation, OperationKind, Prompt, Request, Response, Usage
-from ragmeter.price_library import PriceLibrary, Tiers, url_patterns
-from ragmeter.pricebook import PriceBook
-from ragmeter.pricing import price
+from ragmeter.domain.model import Operation, OperationKind, Prompt, Request, Response, Usage
+from ragmeter.money.pricebook import PriceBook
+from ragmeter.money.pricing import price
+from ragmeter.reading import price_library
+from ragmeter.reading.price_library import PriceLibrary, Tiers, url_patterns
 
 TESTS = Path(__file__).parent.parent
 
@@ -174,7 +174,7 @@ import logging, sys
 from pathlib import Path
 logging.basicConfig(format="said: %(message)s")
 import ragmeter.runtime
-from ragmeter.price_library import PriceLibrary, url_patterns
+from ragmeter.reading.price_library import PriceLibrary, url_patterns
 
 sys.path[:] = [place for place in sys.path if not (Path(place) / "genai_prices").exists()]
 assert PriceLibrary().find("openai", "gpt-4o") is None

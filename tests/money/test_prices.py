@@ -12,9 +12,9 @@ from genai_prices import calc_price
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragmeter.model import Operation, OperationKind, PriceState, Prompt, Request, Response, Usage
-from ragmeter.pricebook import PriceBook, PriceTableError, read_price_table
-from ragmeter.pricing import price
+from ragmeter.domain.model import Operation, OperationKind, PriceState, Prompt, Request, Response, Usage
+from ragmeter.money.pricebook import PriceBook, PriceTableError, read_price_table
+from ragmeter.money.pricing import price
 
 STARTED = int(datetime(2026, 11, 20, 12, 0, tzinfo=UTC).timestamp() * 1e9)
 

@@ -330,7 +330,7 @@ def test_totals_survive_a_prompt_that_cannot_be_taken_apart(watch, monkeypatch):
     def fail(*_):
         raise ValueError(TOWER)
 
-    monkeypatch.setattr("ragmeter.fates.judge", fail)
+    monkeypatch.setattr("ragmeter.anatomy.fates.judge", fail)
     seen = watch(providers={"127.0.0.1": "openai"}, loud=False)
     ragmeter.context([TOWER])
     chat([user(prompt_of(TOWER))])

@@ -14,8 +14,8 @@ import openai
 import pytest
 
 import ragmeter
-from ragmeter import queries
-from ragmeter.model import Origin
+from ragmeter.domain.model import Origin
+from ragmeter.ledger import ledger as queries
 from wire import Wire, events
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ragmeter.semconv import (
+from ragmeter.naming.semconv import (
     DISTRIBUTIONS,
     INTERNAL_ERRORS,
     LABELS_OVERFLOWED,

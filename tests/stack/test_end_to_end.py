@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from ragmeter import semconv
 from ragmeter.dashboards.alerts import alerts
 from ragmeter.dashboards.options import RUNBOOKS, Options
 from ragmeter.dashboards.recording import COST_RATE_1H, COST_USUAL_1H, limits, lookbacks
 from ragmeter.dashboards.rule_files import rule_file
 from ragmeter.dashboards.rules import Alert, Group
-from ragmeter.prometheus_names import metric_name
+from ragmeter.naming import semconv
+from ragmeter.naming.prometheus_names import metric_name
 
 from . import dear_app, servers
 from .backfill import backfill_rules

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ragmeter import hourly_series, semconv
 from ragmeter.demo.history.generation import generate
 from ragmeter.demo.history.series import History
+from ragmeter.naming import hourly_series, semconv
 
 from . import servers
 from .client import COST_PER_1000_QUERIES, PrometheusClient

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 import pytest
 
 from dashboards.shipped import ShippedQuery, panel_queries
-from ragmeter import hourly_series
 from ragmeter.dashboards.recording import BUDGET, limits
 from ragmeter.dashboards.rule_files import rule_file
+from ragmeter.naming import hourly_series
 
 from . import servers
 from .client import PrometheusClient

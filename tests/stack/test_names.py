@@ -12,8 +12,8 @@ from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetr
 from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry, start_http_server
 
-from ragmeter.prometheus_names import metric_name
-from ragmeter.semconv import SCOPE
+from ragmeter.naming.prometheus_names import metric_name
+from ragmeter.naming.semconv import SCOPE
 
 from .client import PrometheusClient
 from .names import METRICS, PROMISED, series_names

@@ -16,15 +16,16 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from ragmeter import palette, strategy
-from ragmeter.anatomy import Segment
-from ragmeter.dissecting import Dissector
-from ragmeter.dollars import dollars
-from ragmeter.metering import ContextUse, Metered, meter_inference
-from ragmeter.model import Chunk, Fate, KnownChunk, Origin
-from ragmeter.pricebook import PriceBook
-from ragmeter.pricing import Part
-from ragmeter.prompt_file import PromptFile, PromptFileError, read_prompt_file
+from ragmeter import palette
+from ragmeter.anatomy.dissecting import Dissector
+from ragmeter.anatomy.parts import Segment
+from ragmeter.cli.prompt_file import PromptFile, PromptFileError, read_prompt_file
+from ragmeter.domain import strategy
+from ragmeter.domain.model import Chunk, Fate, KnownChunk, Origin
+from ragmeter.ledger.metering import ContextUse, Metered, meter_inference
+from ragmeter.money.dollars import dollars
+from ragmeter.money.pricebook import PriceBook
+from ragmeter.money.pricing import Part
 
 BLOCK = "█"
 DOT = "●"

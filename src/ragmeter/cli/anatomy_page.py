@@ -19,9 +19,9 @@ from ragmeter.cli.anatomy import (
     shown,
     verdict,
 )
-from ragmeter.dollars import dollars
-from ragmeter.metering import ContextUse
-from ragmeter.model import Fate, Origin
+from ragmeter.domain.model import Fate, Origin
+from ragmeter.ledger.metering import ContextUse
+from ragmeter.money.dollars import dollars
 
 LONG = 1_500
 """Characters from which on a stretch of the prompt is folded up."""

@@ -27,7 +27,7 @@ from ragmeter.demo.program import BASE_MODEL, FINE_TUNED_MODEL, ModelError, Outc
 from ragmeter.demo.server import serving
 from ragmeter.demo.simulation import Latency
 from ragmeter.demo.stores import STORES, MissingPackageError
-from ragmeter.dollars import dollars
+from ragmeter.money.dollars import dollars
 from ragmeter.settings import SettingsError
 
 KEY = "OPENAI_API_KEY"

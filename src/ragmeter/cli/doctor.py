@@ -18,12 +18,12 @@ from rich.table import Table
 from rich.text import Text
 
 import ragmeter
-from ragmeter import semconv
-from ragmeter.exporting import otlp_endpoint
-from ragmeter.otel_environment import Signal, without_secrets
-from ragmeter.patching import PatchState
+from ragmeter.naming import semconv
 from ragmeter.settings import Settings, SettingsError, read_settings
 from ragmeter.status_report import IntegrationStatus, Status, installed_version
+from ragmeter.telemetry.otel_environment import Signal, without_secrets
+from ragmeter.telemetry.providers import otlp_endpoint
+from ragmeter.wrapping.patching import PatchState
 
 PAGE_SECONDS = 5.0
 
@@ -223,7 +223,7 @@ def _show_between(screen: Console, status: Status) -> None:
             screen.print(f"[red]Calls that go there are not measured:[/] {advice}", soft_wrap=True)
     if status.missing:
         screen.print(f"\n[red]This app was frozen without the integrations {', '.join(status.missing)}.[/]")
-        screen.print("Let the tool that froze it take in all modules of the package ragmeter.integrations.")
+        screen.print("Let the tool that froze it take in all modules of the package ragmeter.reading.clients.")
 
 
 def _show_foreign(screen: Console, status: Status) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ragmeter import semconv
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards import recording
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.rules import Alert, Group, Severity
-from ragmeter.model import Fate
-from ragmeter.semconv import Metric
+from ragmeter.domain.model import Fate
+from ragmeter.naming import semconv
+from ragmeter.naming.semconv import Metric
 
 BY_STRATEGY = (promql.JOB, promql.STRATEGY)
 BY_COLLECTION = (promql.JOB, promql.DATABASE, promql.COLLECTION)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from grafana_foundation_sdk.builders.dashboard import CustomVariable
 from grafana_foundation_sdk.models.dashboard import VariableOption
 
-from ragmeter import palette, semconv
+from ragmeter import palette
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.board import Board, Section
@@ -39,6 +39,7 @@ from ragmeter.dashboards.panels import (
     strip,
 )
 from ragmeter.dashboards.scope import ALIKE, BEFORE, FINE, RANGE, ROUGH, Scope, scope
+from ragmeter.naming import semconv
 
 COMPARISONS = {"1d": "the day before", "7d": "the week before"}
 HOURLY = "1h"

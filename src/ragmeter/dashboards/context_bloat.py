@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ragmeter import hourly_series, palette, semconv
+from ragmeter import palette
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.board import Board, Section
@@ -32,8 +32,9 @@ from ragmeter.dashboards.panels import (
     strip,
 )
 from ragmeter.dashboards.scope import RANGE_SECONDS, RATE, Scope, scope
-from ragmeter.hourly_series import Hourly
-from ragmeter.model import Fate, Origin
+from ragmeter.domain.model import Fate, Origin
+from ragmeter.naming import hourly_series, semconv
+from ragmeter.naming.hourly_series import Hourly
 
 WEEK = "7d"
 SHOWN_RANKS = (1, 2, 3, 5, 7, 10)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ragmeter import semconv
-from ragmeter.prometheus_names import label_name, metric_name
-from ragmeter.semconv import Metric
+from ragmeter.naming import semconv
+from ragmeter.naming.prometheus_names import label_name, metric_name
+from ragmeter.naming.semconv import Metric
 
 JOB = "job"
 STRATEGY = label_name(semconv.STRATEGY)

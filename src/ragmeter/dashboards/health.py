@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ragmeter import semconv
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.board import Board, Section
@@ -24,8 +23,9 @@ from ragmeter.dashboards.panels import (
     strip,
 )
 from ragmeter.dashboards.scope import Scope, scope
-from ragmeter.model import PriceState
-from ragmeter.prometheus_names import label_name
+from ragmeter.domain.model import PriceState
+from ragmeter.naming import semconv
+from ragmeter.naming.prometheus_names import label_name
 
 CLIENT = label_name(semconv.CLIENT)
 VERSION = label_name(semconv.CLIENT_VERSION)

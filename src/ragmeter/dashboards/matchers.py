@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ragmeter import strategy
 from ragmeter.dashboards import expressions as promql
-from ragmeter.metering import SINGLE_PART
-from ragmeter.model import INFERENCES, Fate, OperationKind, Origin, PriceState
-from ragmeter.semconv import ScoreOrder
+from ragmeter.domain import strategy
+from ragmeter.domain.model import INFERENCES, Fate, OperationKind, Origin, PriceState
+from ragmeter.ledger.metering import SINGLE_PART
+from ragmeter.naming.semconv import ScoreOrder
 
 
 def _any_of(label: str, *values: str) -> str:

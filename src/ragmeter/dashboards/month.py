@@ -6,10 +6,10 @@ so that the figure is that of now and an app's first hour has one. Months are th
 
 from __future__ import annotations
 
-from ragmeter import hourly_series, semconv
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import recording
 from ragmeter.dashboards.scope import Scope
+from ragmeter.naming import hourly_series, semconv
 
 ASKED_FOR = "month(max_over_time(vector(time())[2s:1s] @ end()))"
 """Inside a subquery month() is that of each of its steps: this is the month in which the chosen range ends."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ragmeter import semconv
-from ragmeter.prometheus_names import label_name
+from ragmeter.naming import semconv
+from ragmeter.naming.prometheus_names import label_name
 
 OWN_LABELS = (
     semconv.STRATEGY,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ragmeter import hourly_series, palette, semconv
+from ragmeter import palette
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards import month
@@ -35,6 +35,7 @@ from ragmeter.dashboards.panels import (
 )
 from ragmeter.dashboards.recording import BUDGET
 from ragmeter.dashboards.scope import FINEST, RANGE, RATE, Scope, scope
+from ragmeter.naming import hourly_series, semconv
 
 MOST = 8
 """Bars of a ranking."""

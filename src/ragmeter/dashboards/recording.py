@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ragmeter import hourly_series, semconv
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.rules import Group, Recording
-from ragmeter.hourly_series import Hourly
-from ragmeter.prometheus_names import label_name, metric_name
-from ragmeter.semconv import Metric
+from ragmeter.naming import hourly_series, semconv
+from ragmeter.naming.hourly_series import Hourly
+from ragmeter.naming.prometheus_names import label_name, metric_name
+from ragmeter.naming.semconv import Metric
 
 COST_RATE_5M = f"job_strategy:{metric_name(semconv.COST)}:rate5m"
 COST_RATE_1H = f"job_strategy:{metric_name(semconv.COST)}:rate1h"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ragmeter import palette, semconv
+from ragmeter import palette
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.board import Board, Section
@@ -29,7 +29,8 @@ from ragmeter.dashboards.panels import (
     strip,
 )
 from ragmeter.dashboards.scope import RANGE, RATE, Scope, scope
-from ragmeter.model import Origin
+from ragmeter.domain.model import Origin
+from ragmeter.naming import semconv
 
 PLACE = (promql.DATABASE, promql.COLLECTION)
 

@@ -8,12 +8,12 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models.common import DataSourceRef
 from grafana_foundation_sdk.models.dashboard import VariableOption, VariableRefresh, VariableSort
 
-from ragmeter import semconv
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards.options import Options
-from ragmeter.hourly_series import Hourly
-from ragmeter.prometheus_names import label_name, metric_name
-from ragmeter.semconv import Metric
+from ragmeter.naming import semconv
+from ragmeter.naming.hourly_series import Hourly
+from ragmeter.naming.prometheus_names import label_name, metric_name
+from ragmeter.naming.semconv import Metric
 
 DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ragmeter import palette, semconv
+from ragmeter import palette
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.board import Board, Section
@@ -24,6 +24,7 @@ from ragmeter.dashboards.panels import (
     rows_of,
 )
 from ragmeter.dashboards.scope import RANGE, RATE, Scope, scope
+from ragmeter.naming import semconv
 
 BY = promql.STRATEGY
 LEGEND = legend(BY)

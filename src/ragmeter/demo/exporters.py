@@ -10,12 +10,12 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricReader, MetricsData
 from opentelemetry.sdk.resources import Resource
 
-from ragmeter.exporting import otlp_endpoint
-from ragmeter.otel_environment import Signal, without_secrets
-from ragmeter.pushing import push_reader
+from ragmeter.telemetry.otel_environment import Signal, without_secrets
+from ragmeter.telemetry.providers import otlp_endpoint
+from ragmeter.telemetry.pushing import push_reader
 
 if TYPE_CHECKING:
-    from ragmeter.metrics_page import MetricsPage
+    from ragmeter.telemetry.metrics_page import MetricsPage
 
 SERVICE_NAME = "ragmeter-demo"
 HOST = "127.0.0.1"
@@ -43,7 +43,7 @@ class Exporters:
         """Serve `/metrics` on `port`, 0 for any free one; returns its URL."""
         from prometheus_client import REGISTRY
 
-        from ragmeter.metrics_page import MetricsPage
+        from ragmeter.telemetry.metrics_page import MetricsPage
 
         page = MetricsPage(REGISTRY, HOST, port)
         try:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ragmeter import semconv
-from ragmeter.dollars import dollars
-from ragmeter.model import Origin
-from ragmeter.semconv import Metric
+from ragmeter.domain.model import Origin
+from ragmeter.money.dollars import dollars
+from ragmeter.naming import semconv
+from ragmeter.naming.semconv import Metric
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData

@@ -4,9 +4,9 @@ from importlib.metadata import PackageNotFoundError
 
 from PyInstaller.utils.hooks import collect_submodules, copy_metadata  # type: ignore[import-untyped]
 
-from ragmeter import integrations
+from ragmeter.reading import clients
 
-hiddenimports = [*collect_submodules("ragmeter.integrations"), "genai_prices.data", "genai_prices.data_units"]
+hiddenimports = [*collect_submodules("ragmeter.reading.clients"), "genai_prices.data", "genai_prices.data_units"]
 
 # The price library is read from its files, so these lie there as they are.
 module_collection_mode = {"genai_prices": "py"}
@@ -17,7 +17,7 @@ for distribution in (
     "ragmeter",
     "genai-prices",
     "opentelemetry-sdk",
-    *(integrations.load(name).distribution for name in integrations.names()),
+    *(clients.load(name).distribution for name in clients.names()),
 ):
     try:
         datas += copy_metadata(distribution)

@@ -1,4 +1,4 @@
-"""What a batch of queries adds to which series, by the rules of `ragmeter.telemetry` and `ragmeter.pricing`. Pure."""
+"""What a batch of queries adds to which series, by the rules of `ragmeter.telemetry` and `ragmeter.money`. Pure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ragmeter import semconv, strategy
 from ragmeter.demo.history import shop
 from ragmeter.demo.history.queries import FATES, Answers, Batch, Chunks, Searches
 from ragmeter.demo.history.shop import EMBEDDING, Model, Price, Stream
 from ragmeter.demo.history.traffic import Bools, Floats, Ints
-from ragmeter.model import Fate, OperationKind, Origin, PriceState
-from ragmeter.semconv import Metric, ScoreOrder
+from ragmeter.domain import strategy
+from ragmeter.domain.model import Fate, OperationKind, Origin, PriceState
+from ragmeter.naming import semconv
+from ragmeter.naming.semconv import Metric, ScoreOrder
 
 MILLION = 1e6
 UNKNOWN = "unknown"

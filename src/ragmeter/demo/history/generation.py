@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.random import Generator, default_rng
 
-from ragmeter import semconv
 from ragmeter.demo.history.accounting import Added, Labels, Posting, ingestion, postings
 from ragmeter.demo.history.incidents import EMPTY, LOOP, RELEASE, Incident, incidents
 from ragmeter.demo.history.queries import draw
 from ragmeter.demo.history.series import Collector, History, Line
 from ragmeter.demo.history.shop import SEED, STREAMS
 from ragmeter.demo.history.traffic import DAY, HOUR, Floats, Ints, traffic
+from ragmeter.naming import semconv
 
 EVERY = timedelta(minutes=2)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ragmeter.demo.history.shop import Collection, Stream
 from ragmeter.demo.history.traffic import HOUR, Bools, Floats, Ints, Traffic
-from ragmeter.model import Fate, Origin
+from ragmeter.domain.model import Fate, Origin
 
 FATES = (Fate.USED, Fate.UNUSED, Fate.REPEATED, Fate.UNKNOWN)
 NO_CHUNK = -1

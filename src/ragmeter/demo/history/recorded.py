@@ -7,14 +7,14 @@ from typing import TextIO
 
 import numpy as np
 
-from ragmeter import hourly_series, semconv
 from ragmeter.demo.history.accounting import Labels
 from ragmeter.demo.history.openmetrics import header, samples, texts
 from ragmeter.demo.history.series import History, Numbers
 from ragmeter.demo.history.shop import JOB, LABELS
 from ragmeter.demo.history.traffic import HOUR, Ints
-from ragmeter.hourly_series import Hourly
-from ragmeter.prometheus_names import label_name
+from ragmeter.naming import hourly_series, semconv
+from ragmeter.naming.hourly_series import Hourly
+from ragmeter.naming.prometheus_names import label_name
 
 
 def recorded(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from ragmeter.model import Origin
+from ragmeter.domain.model import Origin
 
 JOB = "shop"
 INSTANCE = "shop-1"

@@ -1,0 +1,176 @@
+"""A prompt taken apart: its chunks found and judged, its texts weighed. What one prompt teaches of the next lives here.
+
+Used by the worker for live calls, and by `ragmeter anatomy` for a prompt in a file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from ragmeter.anatomy import fates
+from ragmeter.anatomy.calibration import Calibration
+from ragmeter.anatomy.fates import Fingerprint
+from ragmeter.anatomy.memory import ChunkMemory
+from ragmeter.anatomy.parts import Dissection, JudgedPlace, Place, earlier_turns, question_of, segments
+from ragmeter.anatomy.search import PromptSearch
+from ragmeter.anatomy.tools import declaration
+from ragmeter.anatomy.weights import Tokenizer, Weigher, tokenizer_of
+from ragmeter.domain.model import Chunk, Fate, KnownChunk, Operation, Origin, Prompt, Response, Role, TextKey, key_of
+from ragmeter.domain.pausing import Pause, hash_of, without_pause
+
+MOST_FINGERPRINTS = 256
+"""Of texts in prompts, about 40 kB each: chunks come again."""
+
+MOST_DECLARATIONS = 1_024
+"""Sets of tools of which the weight is remembered."""
+
+MOST_JUDGED = 100
+"""Chunks of the current turn an answer is held against, the latest: agents pile up hundreds. Others are unknown."""
+
+_LABEL = re.compile(r"(\d{1,3})[\s\W]{0,6}$")
+LABEL_LENGTH = 24
+"""Characters before a chunk in which a template may have numbered it."""
+
+_VERDICTS = {True: Fate.USED, False: Fate.UNUSED, None: Fate.UNKNOWN}
+
+
+class Dissector:
+    """Takes prompts apart; `exact` counts tokens instead of weighing where it can, `pause` lets the app run between."""
+
+    def __init__(self, *, exact: bool = False, pause: Pause = without_pause) -> None:
+        self.weigher = Weigher(exact=exact, pause=pause)
+        self.memory = ChunkMemory(pause)
+        self._search = PromptSearch(self.memory, pause)
+        self._calibration = Calibration()
+        self._fingerprints: OrderedDict[TextKey, Fingerprint] = OrderedDict()
+        self._declarations: dict[tuple[int, Tokenizer], float] = {}
+        self._pause = pause
+
+    def remember(
+        self, chunks: Iterable[Chunk], partition: str = "", collection: str | None = None
+    ) -> tuple[KnownChunk, ...]:
+        """Take in what was retrieved from `collection`, to be found in the prompts of its `partition`."""
+        return self.memory.remember(chunks, partition, collection)
+
+    def dissect(self, operation: Operation, own: Sequence[KnownChunk] = (), partition: str = "") -> Dissection:
+        """Take apart the prompt of a finished inference; `own` are the chunks retrieved for the same query."""
+        prompt = operation.prompt
+        if not prompt.parts:
+            return Dissection(unread=prompt.unread)
+        located = self._search.locate(prompt, own, partition)
+        places = located.places
+        tokenizer = tokenizer_of(operation.model)
+        weigh = partial(self.weigher.weigh, tokenizer=tokenizer)
+        model, tools, factor = operation.model or "", self._hash_of_tools(prompt), 1.0
+        weight = 0.0
+        if tools:
+            weight = sum(weigh(part.text) for part in prompt.parts if part.role is Role.TOOLS)
+            declared = self._declared(prompt, tools, tokenizer) if tokenizer.is_known else None
+            factor = self._calibration.tools_factor(model, tools, weight, declared)
+        parts = segments(prompt, places, weigh, factor)
+        self._pause()
+        judged = self._judge(prompt, places, "".join(operation.response.text))
+        usage = operation.response.usage
+        unread = prompt.unread or _added(operation.response)
+        is_read_once = usage is not None and usage.longest_input is None
+        if usage is not None and usage.input_tokens and is_read_once and unread is None:
+            self._calibration.observe(
+                model,
+                tools,
+                total=usage.input_tokens,
+                tools_weight=weight,
+                other_weight=sum(part.weight for part in parts if part.origin is not Origin.TOOLS),
+                parts=sum(part.role is not Role.TOOLS for part in prompt.parts),
+                is_known=tokenizer.is_known,
+                is_exact=self.weigher.is_exact(tokenizer),
+            )
+        return Dissection(parts, judged, unread, self.weigher.is_exact(tokenizer), located.unsettled)
+
+    def _declared(self, prompt: Prompt, tools: int, tokenizer: Tokenizer) -> float:
+        """What the tools weigh as OpenAI's models read them."""
+        if (tools, tokenizer) not in self._declarations:
+            if len(self._declarations) >= MOST_DECLARATIONS:
+                self._declarations.clear()
+            text = declaration((part.text for part in prompt.parts if part.role is Role.TOOLS), self._pause)
+            self._declarations[tools, tokenizer] = self.weigher.weigh(text, tokenizer)
+        return self._declarations[tools, tokenizer]
+
+    def _judge(self, prompt: Prompt, places: Sequence[Place], answer: str) -> tuple[JudgedPlace, ...]:
+        """What became of each place: what stands in an earlier turn was sent again, the first of equals is judged."""
+        if not places:
+            return ()
+        earlier = earlier_turns(prompt.parts)
+        stale = [place.part in earlier and prompt.parts[place.part].role is not Role.SYSTEM for place in places]
+        first: dict[TextKey, int] = {}
+        for number, place in enumerate(places):
+            if not stale[number]:
+                first.setdefault(place.chunk.key, number)
+        self._pause()
+        candidates = list(first.values())[-MOST_JUDGED:]
+        prints = [self._fingerprint(_text_of(prompt, places[number])) for number in candidates]
+        verdicts = fates.judge(answer, question_of(prompt, places), prints, self._pause)
+        verdict_of = dict.fromkeys(first.values(), Fate.UNKNOWN)
+        duplicates = fates.near_duplicates(prints, self._pause)
+        for number, verdict, duplicate in zip(candidates, verdicts, duplicates, strict=True):
+            verdict_of[number] = Fate.REPEATED if duplicate is not None else _VERDICTS[verdict]
+        named = fates.cited(answer, self._pause)
+        cited = _cited(prompt, places, [number for number in range(len(places)) if not stale[number]], named)
+        judged: list[JudgedPlace] = []
+        for number, place in enumerate(places):
+            fate = verdict_of.get(number, Fate.REPEATED)
+            judged.append(JudgedPlace(place.chunk, fate, is_stale=stale[number], is_cited=number in cited))
+            self._pause()
+        return tuple(judged)
+
+    def _fingerprint(self, text: str) -> Fingerprint:
+        key = key_of(text, pause=self._pause)
+        found = self._fingerprints.get(key)
+        if found is None:
+            found = self._fingerprints[key] = fates.fingerprint(text, self._pause)
+            if len(self._fingerprints) > MOST_FINGERPRINTS:
+                self._fingerprints.popitem(last=False)
+        else:
+            self._fingerprints.move_to_end(key)
+        return found
+
+    def _hash_of_tools(self, prompt: Prompt) -> int:
+        hashes = tuple(hash_of(part.text, self._pause) for part in prompt.parts if part.role is Role.TOOLS)
+        return hash(hashes) if hashes else 0
+
+
+def _text_of(prompt: Prompt, place: Place) -> str:
+    text = prompt.parts[place.part].text
+    return " ".join(text[start:end] for start, end in place.spans)
+
+
+def _cited(prompt: Prompt, places: Sequence[Place], current: Sequence[int], named: frozenset[int]) -> set[int]:
+    """The numbers of those `current` places that a marker in the answer names, by the numbers it has `named`.
+
+    A marker names the number a template has written before a chunk, else its place in the current turn's order, from 1.
+    """
+    if not named:
+        return set()
+    written = [_label(prompt.parts[places[number].part].text, places[number].spans[0][0]) for number in current]
+    has_labels = sum(label is not None for label in written) * 2 > len(current)
+    labels: Iterable[int | None] = written if has_labels else range(1, len(current) + 1)
+    return {number for number, label in zip(current, labels, strict=True) if label in named}
+
+
+def _label(text: str, start: int) -> int | None:
+    match = _LABEL.search(text[max(0, start - LABEL_LENGTH) : start])
+    return int(match[1]) if match else None
+
+
+def _added(response: Response) -> Origin | None:
+    """The origin of what the provider has put into the prompt itself: its file search, its web search, other tools."""
+    if response.retrieved:
+        return Origin.CONTEXT
+    usage = response.usage
+    if usage is None:
+        return None
+    # Tokens and seconds of another kind are what was given or made, not what a tool has brought.
+    has_tools = any(not unit.endswith(("_tokens", "_seconds")) for unit in usage.units)
+    return Origin.OTHER if usage.web_searches or has_tools else None

@@ -1,0 +1,89 @@
+"""What comes from outside passes here before it enters a total, a span or a label: numbers, amounts and names. Pure.
+
+A provider's answer is not to be trusted: one count of 10**20 ends an app's metric export, a negative one makes a
+counter fall, a list where a name belongs breaks every table it is looked up in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from math import isfinite
+from typing import Any
+
+from ragmeter.domain.model import Chunk, Response, Usage
+
+MOST = 2**53
+"""The first whole number that a float, as which metrics travel, can no longer tell from its neighbour."""
+
+LONGEST_NAME = 200
+"""Characters of a name that are kept: model ids and collections are shorter, ARNs of Bedrock reach 150."""
+
+
+def whole(value: Any) -> int | None:
+    """`value` as a count: a finite number from 0 to below 2**53, its fraction cut off; `None` for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    # A comparison with NaN is false.
+    return int(value) if 0 <= value < MOST else None
+
+
+def amount(value: Any) -> float | None:
+    """`value` as an amount that may have a fraction: finite, from 0 to below 2**53; `None` for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < MOST else None
+
+
+def name(value: Any) -> str | None:
+    """`value` as a name: text that every exporter can encode, cut to 200 characters; `None` for what is no text."""
+    if not isinstance(value, str):
+        return None
+    return text(value if len(value) <= LONGEST_NAME else value[:LONGEST_NAME])
+
+
+def text(value: str) -> str:
+    """`value` as every exporter can encode it: a lone half of a surrogate pair becomes `?`."""
+    # Most texts are ASCII: one look at each.
+    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+
+
+def response(read: Response) -> Response:
+    """What a reader made of an answer, with nothing in it that a total, a label or a table could not take."""
+    return replace(
+        read,
+        model=name(read.model),
+        id=name(read.id),
+        finish_reasons=_names(read.finish_reasons),
+        usage=None if read.usage is None else usage(read.usage),
+        service_tier=name(read.service_tier) or None,
+        speed=name(read.speed) or None,
+        text=tuple([each for each in read.text if isinstance(each, str)]),
+        reasoning=tuple([each for each in read.reasoning if isinstance(each, str)]),
+        chunks=tuple([_chunk(each) for each in read.chunks]),
+    )
+
+
+def usage(read: Usage) -> Usage:
+    """Counts and a cost that can be added up: one that cannot is not known."""
+    changed: dict[str, Any] = {}
+    for each in fields(read):
+        given = getattr(read, each.name)
+        if isinstance(given, int | float) and not isinstance(given, bool):
+            admitted = amount(given) if each.name == "reported_cost" else whole(given)
+            if admitted != given:
+                changed[each.name] = admitted
+    return replace(read, **changed) if changed else read
+
+
+def _names(values: tuple[Any, ...]) -> tuple[str, ...]:
+    return tuple([known for each in values if (known := name(each)) is not None])
+
+
+def _chunk(chunk: Chunk) -> Chunk:
+    given = (chunk.text, chunk.id, chunk.score, chunk.collection)
+    text = chunk.text if isinstance(chunk.text, str) else ""
+    score = chunk.score if isinstance(chunk.score, int | float) and isfinite(chunk.score) else None
+    known = (text, name(chunk.id), score, name(chunk.collection))
+    if known == given:
+        return chunk
+    return replace(chunk, text=text, id=known[1], score=score, collection=known[3])

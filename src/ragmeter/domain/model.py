@@ -1,0 +1,249 @@
+"""The domain's data: frozen, standard library only, made by readers and passed one way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from ragmeter.domain.pausing import Pause, hash_of, without_pause
+
+
+class OperationKind(StrEnum):
+    """What one call to a client does; the value is its `gen_ai.operation.name`."""
+
+    CHAT = "chat"
+    TEXT_COMPLETION = "text_completion"
+    EMBEDDINGS = "embeddings"
+    SEARCH = "search"
+    RERANK = "rerank"
+
+    @property
+    def is_inference(self) -> bool:
+        """Whether a model writes an answer: only these make a query."""
+        return self in INFERENCES
+
+
+INFERENCES = frozenset((OperationKind.CHAT, OperationKind.TEXT_COMPLETION))
+
+
+class Origin(StrEnum):
+    """Where a prompt token came from."""
+
+    SYSTEM = "system"
+    TOOLS = "tools"
+    HISTORY = "history"
+    CONTEXT = "context"
+    TOOL_RESULTS = "tool_results"
+    QUESTION = "question"
+    OTHER = "other"
+
+
+class Fate(StrEnum):
+    """What became of a retrieved chunk.
+
+    `UNUSED` was sent and the answer does not draw on it; `REPEATED` was sent although it already stood in the prompt or
+    was sent with an earlier turn; `UNSENT` never reached a prompt; `UNKNOWN` was sent, and the answer does not tell.
+    """
+
+    USED = "used"
+    UNUSED = "unused"
+    REPEATED = "repeated"
+    UNSENT = "unsent"
+    UNKNOWN = "unknown"
+
+
+class PriceState(StrEnum):
+    """How far a cost can be trusted: unknown is never zero."""
+
+    PRICED = "priced"
+    ESTIMATED = "estimated"
+    UNPRICED = "unpriced"
+
+
+class Role(StrEnum):
+    """Who wrote a part of a prompt, in the words all providers share.
+
+    `DOCUMENT` is a text handed to the provider as a source to answer from: context, whatever was retrieved.
+    """
+
+    TOOLS = "tools"
+    SYSTEM = "system"
+    DOCUMENT = "document"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens and billed units of one operation, as the provider reported them; `None` is unknown, not zero.
+
+    `input_tokens` includes cache reads and writes, `output_tokens` includes reasoning, whatever the provider's
+    own convention is: readers bring them to this form. `units` are further billed units by name, those of genai-prices
+    where it has one (`code_executions`, `social_searches`, `output_citation_tokens`, `input_audio_seconds`), else those
+    in `shapes.fees`. `longest_input` is the longest prompt of a call that read several, by which prices for long
+    prompts are chosen. `inexact` says that what was billed is not all in these counts, or not at the price of the one
+    model: a price from a table is then an estimate.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    image_input_tokens: int | None = None
+    web_searches: int | None = None
+    file_searches: int | None = None
+    total_tokens: int | None = None
+    reported_cost: float | None = None
+    units: Mapping[str, int] = field(default_factory=dict)
+    longest_input: int | None = None
+    inexact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One retrieved passage."""
+
+    text: str
+    id: str | None = None
+    score: float | None = None
+    rank: int = 0
+    collection: str | None = None
+
+
+TextKey = tuple[int, int]
+"""What stands for a text that is not kept."""
+
+
+def key_of(text: str, partition: str = "", pause: Pause = without_pause) -> TextKey:
+    """A text by its hash, which Python keys for each process, and its length; equal ones of two partitions differ."""
+    return hash((partition, hash_of(text, pause))), len(text)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownChunk:
+    """A retrieved passage without its text: `key` stands for the text, `rank` counts from 0."""
+
+    key: TextKey
+    id: str | None = None
+    rank: int | None = None
+    collection: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPart:
+    """One piece of text of a prompt and who wrote it."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The text of a request in the order it stands on the wire: tools, system, messages.
+
+    `unread` is the origin of what else the provider counts and no text here accounts for: images, audio and files are
+    `OTHER`, earlier turns that the provider itself keeps are `HISTORY`; `None` when all of the prompt is here. `tokens`
+    is how many were given as numbers, in place of a text.
+    """
+
+    parts: tuple[PromptPart, ...] = ()
+    unread: Origin | None = None
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a call asks for, known before it is made; `system` is the provider of a model or the name of a database.
+
+    `service_tier` and `speed` are what was asked for: what is billed is what was served, where the answer says it.
+    """
+
+    kind: OperationKind
+    system: str
+    model: str | None = None
+    collection: str | None = None
+    method: str | None = None
+    top_k: int | None = None
+    streams: bool = False
+    server_address: str | None = None
+    server_port: int | None = None
+    service_tier: str | None = None
+    speed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a call gave: `text` is the answer's pieces in order, `chunks` what a search returned, in order of rank.
+
+    `reasoning` is what the model wrote for itself before it answered: output that is billed, and no part of the answer.
+    `service_tier`, `speed` and `inference_geo` are what was served, which is what is billed, not what was asked for.
+    `usage_is_early` says that the counts were given before the answer was complete; `pending` that it is still being
+    made in the background, so that its usage is not known yet; `retrieved` that the provider itself put documents into
+    the prompt; `unanswered` that what came back is no answer of a model at all, such as a page of a proxy. `told` is
+    what the reader of a stream keeps between its pieces, as the provider wrote it.
+
+    `found` is how many of `chunks` each question of a batch of searches got, empty for a single question;
+    `score_is_distance` whether less is nearer, `None` where only the order of the chunks can tell.
+    """
+
+    model: str | None = None
+    id: str | None = None
+    finish_reasons: tuple[str, ...] = ()
+    usage: Usage | None = None
+    usage_is_early: bool = False
+    service_tier: str | None = None
+    speed: str | None = None
+    inference_geo: str | None = None
+    text: tuple[str, ...] = ()
+    reasoning: tuple[str, ...] = ()
+    chunks: tuple[Chunk, ...] = ()
+    found: tuple[int, ...] = ()
+    score_is_distance: bool | None = None
+    retrieved: bool = False
+    pending: bool = False
+    unanswered: bool = False
+    told: Any = None
+
+
+Parameter = str | int | float | bool | tuple[str, ...]
+"""The value of a request parameter, as spans can hold it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One finished call: `started` in nanoseconds since the epoch, durations in seconds.
+
+    `is_refused` says that it failed before anything was made that could be charged.
+    """
+
+    request: Request
+    response: Response
+    prompt: Prompt
+    started: int
+    duration: float
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    time_to_first_chunk: float | None = None
+    error_type: str | None = None
+    is_refused: bool = False
+
+    @property
+    def model(self) -> str | None:
+        """The model that answered, else the one that was asked for."""
+        return self.response.model or self.request.model
+
+    @property
+    def service_tier(self) -> str | None:
+        """The tier that was served, else the one that was asked for."""
+        return self.response.service_tier or self.request.service_tier
+
+    @property
+    def speed(self) -> str | None:
+        """The speed that was served, else the one that was asked for."""
+        return self.response.speed or self.request.speed

@@ -1,0 +1,217 @@
+"""One finished operation measured: tokens, strategy, parts, context and cost. Pure; the worker calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ragmeter.anatomy.parts import Dissection, JudgedPlace, Share, apportion
+from ragmeter.anatomy.weights import Weigher, tokenizer_of
+from ragmeter.domain import strategy
+from ragmeter.domain.model import Fate, Operation, OperationKind, Origin, PriceState, Response, Usage
+from ragmeter.money import pricing
+from ragmeter.money.pricing import Cost, Part, RateCard
+
+SINGLE_PART = {
+    OperationKind.EMBEDDINGS: "embedding",
+    OperationKind.SEARCH: "search",
+    OperationKind.RERANK: "rerank",
+}
+
+PARTS = {
+    "cache_read_tokens": "input_tokens",
+    "cache_write_tokens": "input_tokens",
+    "cache_write_1h_tokens": "cache_write_tokens",
+    "audio_input_tokens": "input_tokens",
+    "image_input_tokens": "input_tokens",
+    "reasoning_tokens": "output_tokens",
+    "audio_output_tokens": "output_tokens",
+}
+"""Counts that are a part of another, each after those it depends on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextUse:
+    """One place of a chunk in a prompt: what became of it, and what it took of the prompt's tokens and cost."""
+
+    place: JudgedPlace
+    tokens: int
+    cost: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """An operation with everything derived from it.
+
+    `usage` is the provider's, or with `estimated` our own estimate; `context` are the chunks that stand in its prompt,
+    and those of which nobody knows whether they do.
+    """
+
+    operation: Operation
+    usage: Usage | None
+    estimated: bool
+    cost: Cost
+    parts: tuple[Part, ...]
+    strategy: str
+    context: tuple[ContextUse, ...] = ()
+
+    @property
+    def context_tokens(self) -> int:
+        """Prompt tokens of retrieved text."""
+        return self._tokens(Origin.CONTEXT)
+
+    @property
+    def stale_tokens(self) -> int:
+        """Prompt tokens of retrieved text that stands in earlier turns."""
+        return sum(use.tokens for use in self.context if use.place.is_stale)
+
+    @property
+    def question_tokens(self) -> int:
+        """Prompt tokens of the question alone."""
+        return self._tokens(Origin.QUESTION)
+
+    def _tokens(self, origin: Origin) -> int:
+        return sum(part.tokens for part in self.parts if part.part == origin)
+
+
+def meter_inference(
+    operation: Operation, dissection: Dissection, card: RateCard | None, weigher: Weigher, *, fine_tuned: bool
+) -> Metered:
+    """Measure a call of a model whose prompt was taken apart as `dissection` says.
+
+    An operation whose prompt was not kept has all its input in `other`; totals stay what they are.
+    """
+    usage, estimated = tokens_of(operation, weigher)
+    cost = cost_of(operation, usage, card, estimated=estimated)
+    parts: tuple[Part, ...] = ()
+    if usage is not None:
+        parts = pricing.split(usage, apportion(dissection, usage.input_tokens or 0), cost)
+    retrieved = bool(dissection.places) or operation.response.retrieved
+    label = strategy.derive(fine_tuned=fine_tuned, retrieved=retrieved)
+    unsettled = (ContextUse(JudgedPlace(chunk, Fate.UNKNOWN), 0, None) for chunk in dissection.unsettled)
+    context = (*context_of(dissection.places, parts), *unsettled)
+    return Metered(operation, usage, estimated, cost, pricing.merged(parts), label, context)
+
+
+def context_of(places: Sequence[JudgedPlace], parts: Sequence[Part]) -> tuple[ContextUse, ...]:
+    """What each place took of the tokens and of the cost of its prompt's parts."""
+    tokens = [0] * len(places)
+    # A chunk that got no whole token costs nothing where there is a price, and nobody knows what where there is none.
+    nothing = 0.0 if any(part.cost is not None for part in parts) else None
+    costs: list[float | None] = [nothing] * len(places)
+    for part in parts:
+        if part.place is not None:
+            tokens[part.place] += part.tokens
+            if part.cost is not None:
+                costs[part.place] = (costs[part.place] or 0.0) + part.cost
+    return tuple(ContextUse(*each) for each in zip(places, tokens, costs, strict=True))
+
+
+def meter_other(operation: Operation, card: RateCard | None, weigher: Weigher) -> Metered:
+    """Measure an embedding, a search or a rerank.
+
+    A search that reports no usage has no price of its own: a database is paid by the month.
+    """
+    usage, estimated = tokens_of(operation, weigher)
+    if operation.request.kind is OperationKind.SEARCH and usage is None:
+        return Metered(operation, None, estimated, Cost(0.0, PriceState.PRICED, {}), (), strategy.NONE)
+    cost = cost_of(operation, usage, card, estimated=estimated)
+    parts = () if usage is None else pricing.single(SINGLE_PART[operation.request.kind], usage, cost)
+    return Metered(operation, usage, estimated, cost, parts, strategy.NONE)
+
+
+def meter_barely(operation: Operation) -> Metered:
+    """Count an operation that could not be measured: what the provider reported, without a price."""
+    usage = operation.response.usage
+    parts: tuple[Part, ...] = ()
+    if usage is not None:
+        parts = pricing.split(usage, (Share(Origin.OTHER, usage.input_tokens or 0),), pricing.UNPRICED)
+    label = strategy.BASE if operation.request.kind.is_inference else strategy.NONE
+    return Metered(
+        operation, usage, estimated=False, cost=pricing.UNPRICED, parts=pricing.merged(parts), strategy=label
+    )
+
+
+def tokens_of(operation: Operation, weigher: Weigher) -> tuple[Usage | None, bool]:
+    """The operation's usage, with what nobody reported estimated from its texts, and whether anything was.
+
+    No part of it is larger than its whole, whatever the provider has said.
+    """
+    usage = operation.response.usage
+    if _is_complete(operation) or not _has_texts(operation):
+        return None if usage is None else bounded(usage), False
+    known = usage or Usage()
+    if operation.prompt.tokens and not operation.prompt.parts and not operation.request.kind.is_inference:
+        # Given as numbers, they need not be counted by anybody else.
+        return bounded(replace(known, input_tokens=operation.prompt.tokens)), False
+    estimate = _with_total(known, _estimate(operation, weigher))
+    # Cut short: the provider's last word on the output is older than what the app has received.
+    outputs = [each for each in (known.output_tokens, estimate.output_tokens) if each is not None]
+    output = max(outputs, default=None)
+    tokens = estimate.input_tokens if known.input_tokens is None else known.input_tokens
+    if usage is None and not (tokens or output):
+        return None, False
+    return bounded(replace(known, input_tokens=tokens, output_tokens=output)), True
+
+
+def bounded(usage: Usage) -> Usage:
+    """`usage` with no part larger than its whole; where one was, what it costs can only be estimated."""
+    bound = usage
+    for name, whole in PARTS.items():
+        part, most = getattr(bound, name), getattr(bound, whole)
+        if name == "cache_write_tokens" and most is not None:
+            # What was written was not read.
+            most -= bound.cache_read_tokens or 0
+        if part is not None and most is not None and part > most:
+            bound = replace(bound, **{name: most}, inexact=True)
+    return bound
+
+
+def _is_complete(operation: Operation) -> bool:
+    """Whether the provider has counted all of it."""
+    usage = operation.response.usage
+    if usage is None or usage.input_tokens is None or operation.response.usage_is_early:
+        return False
+    return usage.output_tokens is not None or not operation.request.kind.is_inference
+
+
+def _has_texts(operation: Operation) -> bool:
+    """Whether tokens can be told from the texts of an operation: something was asked of a model, and has come."""
+    request, response = operation.request, operation.response
+    if request.kind in (OperationKind.SEARCH, OperationKind.RERANK) or response.pending or response.unanswered:
+        return False
+    if operation.error_type is not None:
+        return response.usage is not None or bool(response.text or response.reasoning)
+    # Of a stream that has given nothing nobody knows whether there was an answer.
+    return not request.streams or response != Response() or operation.time_to_first_chunk is not None
+
+
+def _estimate(operation: Operation, weigher: Weigher) -> Usage:
+    """Tokens by the texts; those of a prompt that cannot be read are unknown, not none."""
+    tokenizer, prompt, response = tokenizer_of(operation.model), operation.prompt, operation.response
+    written = ("".join(response.reasoning), "".join(response.text))
+    return Usage(
+        input_tokens=(weigher.estimate((part.text for part in prompt.parts), tokenizer) + prompt.tokens) or None,
+        output_tokens=weigher.estimate(written, tokenizer) if operation.request.kind.is_inference else None,
+    )
+
+
+def _with_total(known: Usage, estimate: Usage) -> Usage:
+    """The estimate, brought to the provider's total where that is all it has reported."""
+    total = known.total_tokens
+    if not total or known.input_tokens is not None or known.output_tokens is not None:
+        return estimate
+    both = (estimate.input_tokens or 0) + (estimate.output_tokens or 0)
+    output = total * (estimate.output_tokens or 0) // both if both else 0
+    return Usage(input_tokens=total - output, output_tokens=output)
+
+
+def cost_of(operation: Operation, usage: Usage | None, card: RateCard | None, *, estimated: bool) -> Cost:
+    """The cost of an operation; one that the provider refused costs nothing, by every provider's terms."""
+    if usage is None and operation.is_refused:
+        return Cost(0.0, PriceState.PRICED, {})
+    cost = pricing.price(usage, card, estimated=estimated)
+    if operation.response.usage_is_early and cost.amount is not None:
+        # Also what the provider itself has said before the end is not all of it.
+        return replace(cost, state=PriceState.ESTIMATED)
+    return cost

@@ -1,0 +1,1 @@
+"""What an operation costs: prices of models, conditions on them, and the sum."""

@@ -1,0 +1,124 @@
+"""The app's own prices: a table of models in US dollars, read from a mapping or a file and checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from ragmeter.money.pricing import Line, Rate, RateCard
+
+PriceTable = Mapping[str, "Mapping[str, float] | str"]
+"""Model name or shell pattern -> US dollars per million tokens by unit, or the name of the model it stands for."""
+
+UNITS: dict[str, tuple[str, Line, float]] = {
+    "cache_write_1h": ("cache_write_1h_tokens", Line.CACHE_WRITE, 1e6),
+    "cache_write": ("cache_write_tokens", Line.CACHE_WRITE, 1e6),
+    "cache_read": ("cache_read_tokens", Line.CACHE_READ, 1e6),
+    "audio_input": ("input_audio_tokens", Line.INPUT, 1e6),
+    "audio_output": ("output_audio_tokens", Line.OUTPUT, 1e6),
+    "reasoning": ("output_reasoning_tokens", Line.OUTPUT, 1e6),
+    "input": ("input_tokens", Line.INPUT, 1e6),
+    "output": ("output_tokens", Line.OUTPUT, 1e6),
+    "web_search": ("web_searches", Line.SEARCH, 1e3),
+    "file_search": ("storage_searches", Line.SEARCH, 1e3),
+    "request": ("requests", Line.REQUEST, 1.0),
+}
+"""Units of a price table: the count they price, the line of the bill, and how many the price is for."""
+
+PARTS_OF = {
+    "cache_write_tokens": ("cache_write_1h_tokens",),
+    "input_tokens": ("cache_write_1h_tokens", "cache_write_tokens", "cache_read_tokens", "input_audio_tokens"),
+    "output_tokens": ("output_audio_tokens", "output_reasoning_tokens"),
+}
+
+
+class PriceTableError(ValueError):
+    """A price table of the app that cannot be used; the message says which entry and what to write."""
+
+
+def card_of(prices: Mapping[str, float], row: str, *, exact: bool = True) -> RateCard:
+    """A rate card from a price table's entry."""
+    units = [unit for unit in UNITS if unit in prices]
+    numbers = {UNITS[unit][0]: number for number, unit in enumerate(units)}
+    rates = []
+    for unit in units:
+        count, line, per = UNITS[unit]
+        within = tuple(numbers[part] for part in PARTS_OF.get(count, ()) if part in numbers)
+        rates.append(Rate(count, line, prices[unit] / per, within=within))
+    return RateCard(tuple(rates), row, exact)
+
+
+def read_price_table(given: PriceTable | str | Path | None) -> PriceTable:
+    """The app's prices from a mapping, or from a TOML or JSON file; checked, so that a wrong entry fails at once."""
+    if given is None:
+        return {}
+    if isinstance(given, str | Path):
+        given = _read_file(Path(given))
+    if not isinstance(given, Mapping):
+        raise PriceTableError(f"prices: expected a mapping of models or a file name, got {type(given).__name__}")
+    for model, entry in given.items():
+        _check_entry(model, entry)
+        _check_alias(given, model)
+    return dict(given)
+
+
+def _check_alias(table: PriceTable, model: str) -> None:
+    end = meant_by(table, model)
+    entry = entry_of(table, end)
+    if entry is not None and isinstance(entry[1], str) and entry[1] != end:
+        raise PriceTableError(
+            f"prices[{model!r}]: {end!r} stands for {entry[1]!r}, and so on in a circle; name a model"
+        )
+
+
+def _read_file(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PriceTableError(f"prices: cannot read {path}: {error.strerror}") from error
+    import tomllib
+
+    try:
+        return json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except ValueError as error:
+        raise PriceTableError(
+            f"prices: {path} is not valid {'JSON' if path.suffix == '.json' else 'TOML'}: {error}"
+        ) from error
+
+
+def _check_entry(model: Any, entry: Any) -> None:
+    if isinstance(entry, str) and entry:
+        return
+    if not isinstance(entry, Mapping) or not entry:
+        raise PriceTableError(
+            f"prices[{model!r}]: expected US dollars per million tokens such as {{'input': 0.15, 'output': 0.6}}, "
+            f"or the name of the model it stands for; got {entry!r}"
+        )
+    for unit, value in entry.items():
+        if unit not in UNITS:
+            close = get_close_matches(str(unit), UNITS, n=1)
+            meant = f"; did you mean {close[0]!r}?" if close else ";"
+            raise PriceTableError(f"prices[{model!r}]: unknown unit {unit!r}{meant} known are {', '.join(UNITS)}")
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
+            raise PriceTableError(f"prices[{model!r}][{unit!r}]: expected a number of US dollars >= 0, got {value!r}")
+
+
+def entry_of(table: Mapping[str, Any], model: str) -> tuple[str, Any] | None:
+    """The row for `model`: its own name, else the longest pattern that matches."""
+    if model in table:
+        return model, table[model]
+    matching = [pattern for pattern in table if fnmatchcase(model, pattern)]
+    return (best := max(matching, key=len), table[best]) if matching else None
+
+
+def meant_by(table: Mapping[str, Any], model: str) -> str:
+    """The model that a name stands for: an alias may be one of another alias."""
+    seen = {model}
+    while (entry := entry_of(table, model)) is not None and isinstance(entry[1], str) and entry[1] not in seen:
+        model = entry[1]
+        seen.add(model)
+    return model

@@ -1,0 +1,272 @@
+"""Which price applies: the app's own table, then our dated rows, then genai-prices.
+
+Looking a model up in genai-prices may take some milliseconds: the worker does it, and what comes out are plain floats
+that are kept for a minute (some prices depend on the time of day, in whole minutes).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from ragmeter.domain.model import Operation
+from ragmeter.domain.strategy import is_fine_tuned
+from ragmeter.money.price_conditions import known_to, priced_moments, surcharge
+from ragmeter.money.price_rows import MODEL_ROWS, READ_ON, ModelRow, fees_of, unsure_fees
+from ragmeter.money.price_table import PriceTable, PriceTableError, card_of, entry_of, meant_by, read_price_table
+from ragmeter.money.pricing import Line, Rate, RateCard
+from ragmeter.providers import library_id, provider_named, vendor_of_model
+from ragmeter.reading.price_library import Found, PriceLibrary, Prices, Tiers, Unit
+
+__all__ = ["PriceBook", "PriceTable", "PriceTableError", "card_of", "check_aliases", "read_price_table"]
+
+logger = logging.getLogger("ragmeter")
+
+STANDARD_TIERS = (None, "default", "standard", "auto", "on_demand", "standard_only")
+MINUTE = 60_000_000_000
+MOST_KEPT = 4_096
+
+CLOSE = 0.9
+"""Likeness, by `difflib`, from which the unknown model of an alias is taken for a slip of the pen."""
+
+
+class Meaning(NamedTuple):
+    """What to look for: a provider of the library and a model's name there.
+
+    `asked` is the operation's name that is meant so; `declared` that an alias of the app's says it.
+    """
+
+    provider: str
+    name: str
+    asked: str
+    declared: bool = False
+
+
+class PriceBook:
+    """Finds the rate card of an operation; not thread-safe, used under the worker's lock.
+
+    It is made on the caller's thread, which reads the price library's file; `pause` is called wherever a look-up may
+    give the interpreter away. `fine_tuned` are the app's own patterns of fine-tuned models.
+    """
+
+    def __init__(
+        self,
+        prices: PriceTable,
+        *,
+        builtin: bool = True,
+        fine_tuned: Sequence[str] = (),
+        pause: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._prices = prices
+        self._fine_tuned = fine_tuned
+        self._library = PriceLibrary(pause) if builtin else None
+        self._kept: dict[tuple[str | None, ...], tuple[int, RateCard | None]] = {}
+        self._told = False
+
+    def card(self, operation: Operation, *, load: bool = True) -> RateCard | None:
+        """The prices of `operation`, `None` when none is known. Without `load` only what is already resolved."""
+        response, request = operation.response, operation.request
+        place = (request.server_address, response.inference_geo)
+        served = (response.service_tier, response.speed, request.service_tier, request.speed)
+        key = (request.system, response.model, request.model, *served, *place)
+        kept = self._kept.get(key)
+        minute = operation.started // MINUTE
+        if kept is not None and (kept[0] == minute or not load):
+            return kept[1]
+        if not load:
+            return None
+        card = self._resolve(operation)
+        if len(self._kept) >= MOST_KEPT:
+            self._kept.clear()
+        self._kept[key] = (minute, card)
+        if card is None:
+            self._tell(operation)
+        return card
+
+    def canonical(self, model: str | None) -> str | None:
+        """The model that a name stands for by the app's aliases; the name itself where it is none."""
+        return None if model is None else meant_by(self._prices, model)
+
+    def _resolve(self, operation: Operation) -> RateCard | None:
+        names = _names(operation)
+        for name in names:
+            entry = entry_of(self._prices, meant_by(self._prices, name))
+            if entry is not None and not isinstance(entry[1], str):
+                return card_of(entry[1], f"prices[{entry[0]!r}]", exact=_is_plain(operation))
+        if self._library is None:
+            return None
+        is_tuned = any(is_fine_tuned(name, self._fine_tuned) for name in names)
+        for meaning in self._meanings(operation.request.system, names):
+            card = _card(self._library, operation, meaning)
+            if card is None:
+                continue
+            # A model that answered under a name that no table has may be another than the one that was asked.
+            card = card if meaning.declared or meaning.asked == names[0] else replace(card, exact=False)
+            return card if meaning.declared or not is_tuned else _of_tuned(card)
+        return None
+
+    def _meanings(self, system: str, names: Sequence[str]) -> Iterator[Meaning]:
+        provider = library_id(system)
+        for name in names:
+            # An alias says what a deployment is; the name in the response may be the deployment's own.
+            alias = self.canonical(name)
+            if alias and alias != name:
+                yield Meaning(provider, alias, name, declared=True)
+                if (vendor := vendor_of_model(alias)) is not None:
+                    yield Meaning(library_id(vendor[0]), vendor[1], name, declared=True)
+        for name in names:
+            yield Meaning(provider, name, name)
+            vendor = vendor_of_model(name)
+            if vendor is not None and library_id(vendor[0]) == provider:
+                yield Meaning(provider, vendor[1], name)
+
+    def _tell(self, operation: Operation) -> None:
+        """One line a process for the first model without a price, and the setting that gives it one."""
+        usage = operation.response.usage
+        has_cost = usage is not None and usage.reported_cost is not None
+        if self._told or has_cost or operation.error_type is not None:
+            return
+        self._told = True
+        system, model = operation.request.system, operation.model or "unknown"
+        gateway = "" if provider_named(system) else f" providers={{{system!r}: 'openai'}} or whoever is behind it, or"
+        logger.warning(
+            "ragmeter: no price is known for the model %r at %r: what it costs is not counted. Give instrument()%s "
+            "prices={%r: {'input': ..., 'output': ...}} in US dollars per million tokens. ragmeter.status() names all.",
+            model,
+            system,
+            gateway,
+            model,
+        )
+
+
+def check_aliases(prices: PriceTable, *, builtin: bool = True) -> None:
+    """Refuse an alias for a model that nobody knows, where its name is nearly a known one's."""
+    library = PriceLibrary() if builtin else None
+    for name, entry in prices.items():
+        if not isinstance(entry, str) or entry_of(prices, entry) is not None or _row_of(entry) is not None:
+            continue
+        known = [*(other for other, row in prices.items() if not isinstance(row, str))]
+        known += library.model_ids() if library is not None else ()
+        close = get_close_matches(entry, known, n=1, cutoff=CLOSE)
+        if close and not (library is not None and library.mentions(entry)):
+            raise PriceTableError(
+                f"prices[{name!r}]: no price is known for the model {entry!r}; did you mean {close[0]!r}? "
+                f"Otherwise give its own: prices[{entry!r}] = {{'input': ..., 'output': ...}}"
+            )
+
+
+def _names(operation: Operation) -> list[str]:
+    """The names to look for, the one that says more about the price first."""
+    answered, asked = operation.response.model, operation.request.model
+    # Bedrock answers without the profile that was asked for, and so without where it may run.
+    order = (asked, answered) if library_id(operation.request.system) == "aws" else (answered, asked)
+    return [name for name in order if name]
+
+
+def _is_plain(operation: Operation) -> bool:
+    """Whether the answer names no tier, speed or place that changes a price, which the app's table cannot tell."""
+    changes = _price_context(operation.service_tier, operation.speed)
+    return not changes and surcharge("anthropic", "", None, operation.response.inference_geo) == 1.0
+
+
+def _row_of(name: str) -> ModelRow | None:
+    """Our own row for a name: the one with the longest pattern."""
+    matching = [row for row in MODEL_ROWS if fnmatchcase(name, row.models)]
+    return max(matching, key=lambda row: len(row.models), default=None)
+
+
+def _card(library: PriceLibrary, operation: Operation, meaning: Meaning) -> RateCard | None:
+    row = _row_of(meaning.name) if meaning.declared or meaning.provider == "openai" else None
+    is_standard = operation.service_tier in STANDARD_TIERS
+    card = None if row is not None and is_standard else _library_card(library, operation, meaning)
+    if row is None or (card is not None and card.exact):
+        return card
+    own = card_of(row.prices, f"ragmeter's row of {READ_ON}: {row.models}", exact=is_standard)
+    return _conditioned(replace(own, model=row.models), operation, meaning.provider, meaning.name)
+
+
+def _of_tuned(card: RateCard) -> RateCard:
+    """The card of a fine-tuned model: one that was found for its base model is an estimate."""
+    return card if is_fine_tuned(card.model) else replace(card, exact=False)
+
+
+def _library_card(library: PriceLibrary, operation: Operation, meaning: Meaning) -> RateCard | None:
+    found = library.find(meaning.provider, meaning.name)
+    if found is None:
+        return None
+    # A model found at another provider has that provider's standard price only.
+    wanted = _price_context(operation.service_tier, operation.speed)
+    context = wanted if found.provider == meaning.provider else {}
+    at = datetime.fromtimestamp(operation.started / 1e9, tz=UTC)
+    moment, *others = priced_moments(meaning.provider, found.model.id, at)
+    known = found.model.variants_at(moment, context)
+    prices = found.model.prices_at(moment, context)
+    if not prices and ":free" not in found.model.id:
+        # The library knows that there is such a model, and not what it costs.
+        return None
+    # What was asked for may not have been served.
+    exact = wanted == _price_context(operation.response.service_tier, operation.response.speed)
+    exact = exact and all(any(key in variant.context for variant in known) for key in wanted)
+    exact = exact and all(found.model.prices_at(other, context) == prices for other in others)
+    card = _compiled(prices, library.units(), meaning.provider, found, exact=exact)
+    if found.provider != meaning.provider:
+        # The model has one price wherever it runs; what a provider's own tools cost is its own affair.
+        card = replace(card, rates=tuple(rate for rate in card.rates if rate.line is not Line.SEARCH))
+    return _conditioned(card, operation, meaning.provider, meaning.name)
+
+
+def _price_context(tier: str | None, speed: str | None) -> dict[str, str]:
+    context: dict[str, str] = {}
+    if tier == "batch":
+        context["processing"] = "batch"
+    elif tier not in STANDARD_TIERS and tier is not None:
+        context["service_tier"] = tier
+    if speed not in (None, "standard"):
+        context["speed"] = speed
+    return context
+
+
+def _compiled(prices: Prices, units: Mapping[str, Unit], provider: str, found: Found, *, exact: bool) -> RateCard:
+    """Rates for one of each unit: a unit is part of another when its dimensions contain the other's."""
+    priced = [(units[key], value) for key, value in prices.items() if key in units]
+    priced.sort(key=lambda item: (-len(item[0].dimensions), item[0].name))
+    rates = []
+    for unit, value in priced:
+        within = tuple(
+            number
+            for number, (other, _) in enumerate(priced)
+            if other is not unit and unit.dimensions.items() <= other.dimensions.items()
+        )
+        base, tiers = (value.base, value.tiers) if isinstance(value, Tiers) else (value, ())
+        per_one = tuple((start, each / unit.per) for start, each in tiers)
+        rates.append(Rate(unit.name, _line(unit.dimensions), base / unit.per, per_one, within))
+    return RateCard(tuple(rates), f"genai-prices: {provider}/{found.model.id}", exact, found.model.id)
+
+
+def _conditioned(card: RateCard, operation: Operation, provider: str, name: str) -> RateCard:
+    """A card for where the request ran, with the fees that the table lacks."""
+    factor = surcharge(provider, name, operation.request.server_address, operation.response.inference_geo)
+    unsure = unsure_fees(provider, name)
+    rates = [
+        replace(rate.times(1.0 if rate.line is Line.SEARCH else factor or 1.0), exact=rate.unit not in unsure)
+        for rate in card.rates
+    ]
+    own = {rate.unit for rate in rates}
+    fees = fees_of(provider, name).items()
+    rates += [Rate(unit, Line.SEARCH, each, exact=unit not in unsure) for unit, each in fees if unit not in own]
+    exact = card.exact and factor is not None
+    return replace(card, rates=tuple(rates), exact=exact, exact_to=known_to(provider, name))
+
+
+def _line(dimensions: Mapping[str, str]) -> Line:
+    direction, kind = dimensions.get("direction"), dimensions.get("token_type", "")
+    if direction == "output":
+        return Line.OUTPUT
+    if direction != "input":
+        return Line.SEARCH
+    return {"cache_read": Line.CACHE_READ, "cache_write": Line.CACHE_WRITE}.get(kind, Line.INPUT)

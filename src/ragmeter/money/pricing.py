@@ -1,0 +1,284 @@
+"""What an operation costs: usage times rates, for span, metric and report alike. Pure, floats in US dollars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from math import fsum
+
+from ragmeter.anatomy.parts import Share
+from ragmeter.domain.model import Origin, PriceState, Usage
+
+
+class Line(StrEnum):
+    """The lines of a bill: the part of an operation's cost a unit belongs to."""
+
+    INPUT = "input"
+    CACHE_READ = "cache_read"
+    CACHE_WRITE = "cache_write"
+    OUTPUT = "output"
+    SEARCH = "search"
+    REQUEST = "request"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The price of one unit: US dollars for each, by `tiers` when the input is longer than their start.
+
+    `within` are the numbers of the card's other units that count a part of this one at a price of their own (cache
+    reads within input): what they count is not charged here again. `exact` is false where the price depends on what no
+    answer tells.
+    """
+
+    unit: str
+    line: Line
+    price: float
+    tiers: tuple[tuple[int, float], ...] = ()
+    within: tuple[int, ...] = ()
+    exact: bool = True
+
+    def at(self, length: int) -> float:
+        """The price of one unit in a request whose input is `length` tokens long."""
+        price = self.price
+        for start, tier_price in self.tiers:
+            if length > start:
+                price = tier_price
+        return price
+
+    def times(self, factor: float) -> Rate:
+        """The same rate at `factor` times the price."""
+        tiers = tuple((start, each * factor) for start, each in self.tiers)
+        return replace(self, price=self.price * factor, tiers=tiers)
+
+
+@dataclass(frozen=True, slots=True)
+class RateCard:
+    """The prices of one model at one service tier; more specific units stand before those they are a part of.
+
+    `row` names the table and row, `model` the row's model; `exact` is false when what was served has no price of its
+    own and the standard one is used in its place, and for prompts longer than `exact_to` tokens.
+    """
+
+    rates: tuple[Rate, ...]
+    row: str
+    exact: bool = True
+    model: str | None = None
+    exact_to: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one operation cost, in US dollars by line; `amount` is `None` when no price is known."""
+
+    amount: float | None
+    state: PriceState
+    lines: Mapping[Line, float]
+    source: str | None = None
+    row: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One stretch of an operation's tokens with its cost: the parts sum to the operation, in tokens and in money.
+
+    `place` is the number of the chunk's place that it is a part of.
+    """
+
+    part: str
+    rate: str
+    tokens: int
+    cost: float | None
+    place: int | None = None
+
+
+PartKey = tuple[str, str, int | None]
+"""Part, rate and place."""
+
+OUTPUTS = ("output", "reasoning")
+"""The parts of an answer."""
+
+UNPRICED = Cost(None, PriceState.UNPRICED, {})
+
+
+FIELDS = {
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "cache_read_tokens": "cache_read_tokens",
+    "cache_write_tokens": "cache_write_tokens",
+    "cache_write_1h_tokens": "cache_write_1h_tokens",
+    "output_reasoning_tokens": "reasoning_tokens",
+    "input_audio_tokens": "audio_input_tokens",
+    "output_audio_tokens": "audio_output_tokens",
+    "input_image_tokens": "image_input_tokens",
+    "web_searches": "web_searches",
+    "storage_searches": "file_searches",
+}
+"""Unit names of genai-prices, which user prices share -> the field of `Usage` that counts them; others are in its
+`units`."""
+
+REQUESTS = "requests"
+
+OWN_PRICE = (
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "input_audio_tokens",
+    "output_audio_tokens",
+)
+SEARCHES = ("web_searches", "storage_searches")
+"""Units that every provider who counts them prices by themselves; reasoning and images mostly cost what text costs."""
+
+
+def price(usage: Usage | None, card: RateCard | None, *, estimated: bool = False) -> Cost:
+    """The cost of `usage` at `card`; a cost the provider itself reported stands above any table.
+
+    `estimated` marks token counts that nobody reported. Without a price, or without tokens, the cost is unknown.
+    """
+    if usage is None:
+        return UNPRICED
+    table = UNPRICED if card is None else _price_by_card(usage, card)
+    if usage.reported_cost is not None:
+        return Cost(usage.reported_cost, PriceState.PRICED, table.lines, "provider", "reported by the provider")
+    if table.amount is None or not estimated:
+        return table
+    return replace(table, state=PriceState.ESTIMATED)
+
+
+def _price_by_card(usage: Usage, card: RateCard) -> Cost:
+    length = usage.longest_input or usage.input_tokens or 0
+    lines: dict[Line, float] = {}
+    leaves: list[float] = []
+    exact = card.exact and (card.exact_to is None or length <= card.exact_to)
+    exact = exact and not usage.inexact and not _hides_tokens(usage) and _prices_all(usage, card)
+    for rate in card.rates:
+        leaf: float = _count(usage, rate.unit) - sum(leaves[number] for number in rate.within)
+        if leaf < 0:
+            # The provider counts a part as larger than its whole: priced as far as it goes.
+            leaf, exact = 0.0, False
+        leaves.append(leaf)
+        if leaf:
+            lines[rate.line] = lines.get(rate.line, 0.0) + leaf * rate.at(length)
+            # Of several prompts not all may have been long.
+            exact = exact and rate.exact and (length >= (usage.input_tokens or 0) or rate.at(length) == rate.price)
+    state = PriceState.PRICED if exact else PriceState.ESTIMATED
+    return Cost(sum(lines.values()), state, lines, "local", card.row)
+
+
+def _count(usage: Usage, unit: str) -> int:
+    if unit == REQUESTS:
+        return 1
+    field = FIELDS.get(unit)
+    return (usage.units.get(unit) if field is None else getattr(usage, field)) or 0
+
+
+def _prices_all(usage: Usage, card: RateCard) -> bool:
+    """Whether the card has a price for every unit that was used: at the price of another, or at none, it is a guess."""
+    priced = {rate.unit for rate in card.rates}
+    # Where a request has one price and nothing else has, all its tokens are in it.
+    needed = SEARCHES if priced == {REQUESTS} else (*OWN_PRICE, *SEARCHES, "input_tokens", "output_tokens")
+    needed = (*needed, *usage.units)
+    return all(unit in priced or not _count(usage, unit) for unit in needed)
+
+
+def _hides_tokens(usage: Usage) -> bool:
+    """Whether the provider's total says that tokens were billed which neither input nor output shows."""
+    if usage.total_tokens is None or usage.output_tokens is None:
+        return False
+    return usage.total_tokens > (usage.input_tokens or 0) + usage.output_tokens
+
+
+def split(usage: Usage, shares: Sequence[Share], cost: Cost) -> tuple[Part, ...]:
+    """The parts of an inference: input by origin and place in wire order with cached tokens at its front, then output.
+
+    `shares` sum to the input tokens. Tokens sum to the usage, costs to the cost's amount.
+    """
+    total, output = usage.input_tokens or 0, usage.output_tokens or 0
+    read = min(usage.cache_read_tokens or 0, total)
+    written = min(usage.cache_write_tokens or 0, total - read)
+    reasoning = min(usage.reasoning_tokens or 0, output)
+    tokens: dict[PartKey, int] = {}
+    position = 0
+    for share in shares:
+        end = position + share.tokens
+        for rate, start, stop in (
+            ("cache_read", 0, read),
+            ("cache_write", read, read + written),
+            ("full", read + written, total),
+        ):
+            covered = min(end, stop) - max(position, start)
+            if covered > 0:
+                key = (share.origin.value, rate, share.place)
+                tokens[key] = tokens.get(key, 0) + covered
+        position = end
+    if output > reasoning:
+        tokens["output", "full", None] = output - reasoning
+    if reasoning:
+        tokens["reasoning", "full", None] = reasoning
+    if cost.amount is None:
+        return tuple(Part(part, rate, count, None, place) for (part, rate, place), count in tokens.items())
+    return _with_cost(tokens, cost)
+
+
+def single(part: str, usage: Usage, cost: Cost) -> tuple[Part, ...]:
+    """The one part of an operation whose tokens are not taken apart: an embedding, a search, a rerank."""
+    return (Part(part, "full", usage.input_tokens or 0, cost.amount),)
+
+
+def merged(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts with the places of chunks put together: one for each part and rate."""
+    result: dict[tuple[str, str], Part] = {}
+    for part in parts:
+        before = result.get((part.part, part.rate))
+        tokens = part.tokens + (0 if before is None else before.tokens)
+        known = [each.cost for each in (before, part) if each is not None and each.cost is not None]
+        result[part.part, part.rate] = Part(part.part, part.rate, tokens, sum(known) if known else None)
+    return tuple(result.values())
+
+
+LINES = {"full": Line.INPUT, "cache_read": Line.CACHE_READ, "cache_write": Line.CACHE_WRITE}
+"""The line of the bill that input tokens at a rate stand on."""
+
+
+NOTHING = 1e-18
+"""US dollars that are no amount: a sum of prices below it cannot be scaled to another."""
+
+
+def _line_of(key: PartKey) -> Line:
+    part, rate, _ = key
+    return Line.OUTPUT if part in OUTPUTS else LINES[rate]
+
+
+def _with_cost(tokens: Mapping[PartKey, int], cost: Cost) -> tuple[Part, ...]:
+    """Each line of the bill shared over the tokens on it; the price of a request over all tokens alike."""
+    counts: dict[Line, int] = {}
+    for key, count in tokens.items():
+        line = _line_of(key)
+        counts[line] = counts.get(line, 0) + count
+    counts[Line.REQUEST] = sum(counts.values())
+    # A cost reported without a table to take it apart is shared out by tokens.
+    has_lines = sum(cost.lines.values()) > NOTHING
+    lines = cost.lines if has_lines else {Line.REQUEST: cost.amount or 0.0}
+    each = {line: lines.get(line, 0.0) / count for line, count in counts.items() if count}
+    by_request = each.get(Line.REQUEST, 0.0)
+    parts = [
+        Part(part, rate, count, count * (each.get(_line_of((part, rate, place)), 0.0) + by_request), place)
+        for (part, rate, place), count in tokens.items()
+    ]
+    if searches := lines.get(Line.SEARCH, 0.0):
+        parts.append(Part("search", "full", 0, searches))
+    # A line whose unit no token counts: audio beside an output that was not told.
+    if rest := sum(amount for line, amount in lines.items() if line is not Line.SEARCH and not counts.get(line)):
+        parts.append(Part(Origin.OTHER.value, "full", 0, rest))
+    return _meet(parts, cost.amount or 0.0)
+
+
+def _meet(parts: Sequence[Part], amount: float) -> tuple[Part, ...]:
+    """Scaled to the total, which is the provider's where it reported one; the last digits go to the largest part."""
+    have = fsum(part.cost or 0.0 for part in parts)
+    factor = amount / have if have > NOTHING else 0.0
+    costs = [(part.cost or 0.0) * factor for part in parts]
+    if costs:
+        largest = max(range(len(costs)), key=costs.__getitem__)
+        costs[largest] += amount - fsum(costs)
+    return tuple(replace(part, cost=each) for part, each in zip(parts, costs, strict=True))

@@ -1,0 +1,1 @@
+"""The names of all that is written: attributes, metrics, units, buckets, and what Prometheus makes of them."""

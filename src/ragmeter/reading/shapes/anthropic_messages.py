@@ -1,0 +1,218 @@
+"""Anthropic's Messages API.
+
+`input_tokens` of its usage leaves out what was read from or written to the cache; here both are added, so that input
+means the same for every provider. Cache writes have two lifetimes with two prices: five minutes and one hour
+(https://docs.claude.com/en/docs/build-with-claude/prompt-caching).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ragmeter.domain import gate
+from ragmeter.domain.model import Origin, Prompt, PromptPart, Response, Role, Usage
+from ragmeter.reading.declaration import Reader
+from ragmeter.reading.shapes.costs import read_cost
+from ragmeter.reading.shapes.documents import REREADABLE, Read, either, read_content, unread_iterators
+from ragmeter.reading.shapes.fees import added, billed, read_units, units_of_blocks
+from ragmeter.reading.shapes.fields import blocks_of, count, entries, field, items, named
+from ragmeter.reading.shapes.openai_chat import call_text, definitions, role_of, tool_definitions
+from ragmeter.reading.shapes.usage import LASTING, counted, later, mixed
+
+WRITTEN = {"thinking": "thinking", "redacted_thinking": "thinking", "compaction": "content"}
+"""Blocks of what the model wrote of earlier turns, and the field with its text."""
+
+WRITES = "cache_creation_input_tokens"
+
+BESIDE = ("compaction", "advisor_message")
+"""Steps of a call whose tokens are not in its counts: its summary of earlier turns, an answer of another model."""
+
+OWN = {"message", "compaction"}
+"""Steps that the model which answers has made, at its own price."""
+
+COUNTS = ("input_tokens", "output_tokens")
+SUMMED = (*COUNTS, "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
+
+DEFINITIONS = ("tool_addition", "mcp_tool_listing")
+EMPTY = ("tool_removal", "fallback")
+"""Blocks that define tools while the conversation goes on, and those that bring no text."""
+
+
+def read_usage(usage: Any, model: str | None = None) -> Usage | None:
+    """The counts of a `usage` object of an answer by `model`.
+
+    What the server has summed up on the way, or asked of another model, is not in the counts at the top: it is added
+    (https://platform.claude.com/docs/en/build-with-claude/compaction).
+    """
+    known = _counts(usage)
+    steps = [(step, read) for step in items(field(usage, "iterations")) if (read := _counts(step)) is not None]
+    return _with_steps(known, steps, model) if known is not None and steps else known
+
+
+def _with_steps(known: Usage, steps: Sequence[tuple[Any, Usage]], model: str | None) -> Usage:
+    kinds = [named(step, "type") for step, _ in steps]
+    turns = [read for kind, (_, read) in zip(kinds, steps, strict=True) if kind not in BESIDE]
+    # The counts at the top are those of all turns; where they are less, what was billed is not known.
+    is_less = any(sum(getattr(turn, name) or 0 for turn in turns) > (getattr(known, name) or 0) for name in COUNTS)
+    for kind, (_, read) in zip(kinds, steps, strict=True):
+        if kind in BESIDE:
+            known = _sum(known, read)
+    longest = max(read.input_tokens or 0 for _, read in steps)
+    models = [named(step, "model") for step, _ in steps]
+    known = replace(known, longest_input=longest or None, inexact=known.inexact or is_less or not set(kinds) <= OWN)
+    return mixed(known, model, models)
+
+
+def _counts(usage: Any) -> Usage | None:
+    """The counts at the top of a `usage` object."""
+    fresh, output, cost = count(usage, "input_tokens"), count(usage, "output_tokens"), read_cost(usage)
+    if fresh is None and output is None and cost is None:
+        return None
+    read, written, lasting = count(usage, "cache_read_input_tokens"), count(usage, WRITES), count(usage, *LASTING)
+    by_lifetime = (lasting or 0) + (count(usage, "cache_creation", "ephemeral_5m_input_tokens") or 0)
+    # A server may tell the two lifetimes and not their sum, or another sum.
+    disagrees = written is not None and by_lifetime > written
+    written = max(written or 0, by_lifetime) if by_lifetime else written
+    given = None if fresh is None else gate.whole(fresh + (read or 0) + (written or 0))
+    counts = Usage(
+        input_tokens=given,
+        output_tokens=output,
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+        cache_write_1h_tokens=lasting,
+        reasoning_tokens=count(usage, "output_tokens_details", "thinking_tokens"),
+        reported_cost=cost,
+        # What an earlier refusal has paid for is not charged again: it is not told how much that is.
+        inexact=disagrees or field(usage, "fallback_credit") is not None,
+    )
+    return billed(counts, read_units(usage))
+
+
+def _sum(known: Usage, step: Usage) -> Usage:
+    """The counts of a call with those of one of its steps."""
+    pairs = {name: (getattr(known, name), getattr(step, name)) for name in SUMMED}
+    sums = {name: gate.whole((first or 0) + (second or 0)) for name, (first, second) in pairs.items() if second}
+    return replace(known, **sums)  # type: ignore[arg-type]
+
+
+def read_prompt(body: Any) -> Prompt:
+    """The prompt of a Messages request body: tools, then system blocks, then the turns."""
+    parts = tool_definitions(body)
+    unread = unread_iterators(body, "tools", "system", "messages")
+    system = field(body, "system")
+    if isinstance(system, REREADABLE):
+        # anthropic 2.14 has a marker of its own here when the app gave nothing.
+        system_parts, system_unread = read_content(Role.SYSTEM, system)
+        parts += system_parts
+        unread = either(unread, system_unread)
+    for message in items(field(body, "messages")):
+        role = role_of(message)
+        content = field(message, "content")
+        if isinstance(content, str):
+            parts.append(PromptPart(role, content))
+            continue
+        for block in blocks_of(content):
+            block_parts, block_unread = _read_block(role, block)
+            parts += block_parts
+            unread = either(unread, block_unread)
+    return Prompt(tuple(parts), unread)
+
+
+def _read_block(role: Role, block: Any) -> Read:
+    kind = str(field(block, "type"))
+    if kind.endswith("tool_use"):
+        return [PromptPart(Role.ASSISTANT, call_text(block))], None
+    if kind.endswith("tool_result"):
+        return read_content(Role.TOOL, field(block, "content"))
+    if kind in WRITTEN:
+        # Without a text it is only there for the provider, which alone can read the rest.
+        text = field(block, WRITTEN[kind])
+        return ([PromptPart(role, text)], None) if isinstance(text, str) and text else ([], Origin.HISTORY)
+    if kind in DEFINITIONS:
+        given = [field(field(block, "tool"), "definition"), *items(field(block, "tools"))]
+        return definitions([each for each in given if each is not None]), None
+    if kind in EMPTY:
+        return [], None
+    return read_content(role, (block,))
+
+
+def read_response(result: Any) -> Response:
+    """A whole message."""
+    texts: list[str] = []
+    reasoning: list[str] = []
+    blocks = items(field(result, "content"))
+    for block in blocks:
+        for name, kind in (("text", texts), ("thinking", reasoning)):
+            if isinstance(text := field(block, name), str):
+                kind.append(text)
+        if isinstance(arguments := field(block, "input"), dict):
+            texts.append(json.dumps(arguments, default=str, ensure_ascii=False))
+    reason, model, identifier = named(result, "stop_reason"), named(result, "model"), named(result, "id")
+    told = field(result, "usage")
+    usage = added(read_usage(told, model=model), units_of_blocks(blocks))
+    return counted(
+        Response(
+            model=model,
+            id=identifier,
+            finish_reasons=(reason,) if reason else (),
+            usage=usage,
+            service_tier=named(told, "service_tier"),
+            speed=named(told, "speed"),
+            inference_geo=named(told, "inference_geo"),
+            text=tuple(texts),
+            reasoning=tuple(reasoning),
+            unanswered=not (blocks or identifier or usage),
+        )
+    )
+
+
+def read_pieces(so_far: Response, pieces: Sequence[Any]) -> Response:
+    """The next events of a stream: input comes with the first one, output is cumulative in the later ones."""
+    response, text, reasoning = so_far, list(so_far.text), list(so_far.reasoning)
+    for piece in pieces:
+        kind = named(piece, "type")
+        if kind == "message_start":
+            message = field(piece, "message")
+            response = replace(read_response(message), usage_is_early=True, told=field(message, "usage"))
+        elif kind == "message_delta":
+            response = _ended(response, piece)
+        elif kind == "content_block_start":
+            units = units_of_blocks((field(piece, "content_block"),))
+            response = replace(response, usage=added(response.usage, units))
+        elif kind == "content_block_delta":
+            delta = field(piece, "delta")
+            text += [value for name in ("text", "partial_json") if isinstance(value := field(delta, name), str)]
+            if isinstance(thought := field(delta, "thinking"), str):
+                reasoning.append(thought)
+    return counted(replace(response, text=tuple(text), reasoning=tuple(reasoning)))
+
+
+def _ended(response: Response, piece: Any) -> Response:
+    reason, now = named(piece, "delta", "stop_reason"), field(piece, "usage")
+    told = _merged(response.told, now)
+    return replace(
+        response,
+        told=told,
+        usage=later(response.usage, read_usage(told, response.model)),
+        # An end that does not count leaves what the beginning has said.
+        usage_is_early=response.usage_is_early and not count(now, "output_tokens"),
+        finish_reasons=(reason,) if reason else response.finish_reasons,
+        service_tier=named(told, "service_tier"),
+        speed=named(told, "speed"),
+        inference_geo=named(told, "inference_geo"),
+    )
+
+
+def _merged(earlier: Any, now: Any) -> Any:
+    """What a stream has told so far: later events stand above earlier ones, but nothing and a late zero are no news."""
+    fresh = entries(now)
+    if fresh is None:
+        return now if now or earlier is None else earlier
+    known = dict(entries(earlier) or ())
+    return {**known, **{name: _merged(known.get(name), value) for name, value in fresh}}
+
+
+MESSAGES = Reader(read_response, read_prompt, read_pieces)

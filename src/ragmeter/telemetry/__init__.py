@@ -1,0 +1,1 @@
+"""What is written: spans and metrics, and the providers, pages and addresses they go to."""

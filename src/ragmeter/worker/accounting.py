@@ -1,0 +1,235 @@
+"""The worker's work: from a finished call's references to spans, totals and distributions."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+
+from ragmeter.anatomy.dissecting import Dissector
+from ragmeter.anatomy.parts import Dissection
+from ragmeter.domain import gate, strategy
+from ragmeter.domain.model import KnownChunk, Operation, Parameter, PriceState, Prompt, Response
+from ragmeter.guard import Guard
+from ragmeter.ledger.ledger import Ledger, QueryReport
+from ragmeter.ledger.metering import Metered, meter_barely, meter_inference, meter_other
+from ragmeter.money.pricebook import PriceBook
+from ragmeter.naming import semconv
+from ragmeter.settings import Settings
+from ragmeter.telemetry.metrics import Telemetry
+from ragmeter.telemetry.spans import Tracing
+from ragmeter.worker.queue import Pacing
+from ragmeter.wrapping.records import Item, Record, Retrieved
+from ragmeter.wrapping.scopes import QueryHandle, Scopes
+
+MOST_MODELS = 4_096
+"""Model names remembered at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnpricedModel:
+    """A model without a known price, and how many operations it was used for."""
+
+    provider: str
+    model: str
+    operations: int
+
+
+Result = TypeVar("Result")
+
+
+class Accounting:
+    """Takes records and ended queries, one at a time, under the worker's lock."""
+
+    def __init__(
+        self, settings: Settings, guard: Guard, tracing: Tracing, telemetry: Telemetry, scopes: Scopes
+    ) -> None:
+        self._guard = guard
+        self._tracing = tracing
+        self.telemetry = telemetry
+        self._fine_tuned = settings.fine_tuned
+        self._known_fine_tuned: dict[tuple[str | None, str | None], bool] = {}
+        self._pause = pause = Pacing()
+        self._prices = PriceBook(
+            settings.prices, builtin=settings.builtin_prices, fine_tuned=settings.fine_tuned, pause=pause
+        )
+        self._scopes = scopes
+        self._tenant_label = settings.tenant_label
+        self.dissector = Dissector(exact=settings.exact_tokens is not False, pause=pause)
+        self.ledger = Ledger(self._post, scopes.forget)
+        self.unpriced: Counter[tuple[str, str]] = Counter()
+
+    def handle(self, item: Item) -> None:
+        """Account for one finished call, for a query the app has left, or for what the app has retrieved."""
+        self._handle(item, complete=True)
+
+    def handle_slim(self, item: Item) -> None:
+        """The same for what came without its texts, or when there is no time: nothing is looked for, nothing loaded."""
+        self._handle(item, complete=False)
+
+    def _handle(self, item: Item, *, complete: bool) -> None:
+        match item:
+            case QueryHandle():
+                self._end_query(item)
+            case Retrieved():
+                self._take_in(item, complete=complete)
+            case Record():
+                self._account(item, complete=complete)
+
+    def tick(self) -> None:
+        """Post the queries that have waited long enough, let go of texts that were held long enough."""
+        self.ledger.expire(time.monotonic())
+        self.dissector.memory.expire()
+
+    def next_deadline(self) -> float | None:
+        """When `tick` is due next, on the monotonic clock."""
+        deadlines = (self.ledger.next_deadline(), self.dissector.memory.next_deadline())
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def clear(self) -> None:
+        """In a forked child: what was collected is the parent's."""
+        self.ledger = Ledger(self._post, self._scopes.forget)
+        self.telemetry.totals.clear()
+        self.unpriced.clear()
+
+    def _account(self, record: Record, *, complete: bool) -> None:
+        metered: Metered | None = None
+        chunks: tuple[KnownChunk, ...] = ()
+        try:
+            operation = self._operation(record, complete=complete)
+            labels = {**record.labels, **record.query.labels}
+            tenant = self._tenant(labels)
+            if complete:
+                chunks = self._stage("remembering chunks", (), self._remember, operation, tenant)
+            metered = self._meter(operation, record.query, tenant, complete=complete)
+            context = trace.set_span_in_context(record.current, Context())
+            count = partial(self.telemetry.count_operation, standard=record.standard)
+            self._stage("counting an operation", None, count, metered, context, labels)
+            if metered.cost.state is PriceState.UNPRICED:
+                self.unpriced[operation.request.system, operation.model or "unknown"] += 1
+        finally:
+            self._stage("ending a span", None, self._end_span, record, metered)
+            if metered is not None:
+                # What a provider has retrieved itself it has put into the prompt as well: it is never unsent.
+                own = () if metered.operation.request.kind.is_inference else chunks
+                self.ledger.add(record.query, metered, record.labels, own)
+            else:
+                record.query.finished += 1
+
+    def _stage(self, place: str, otherwise: Result, step: Callable[..., Result], *arguments: Any) -> Result:
+        """One station of a record's way: when it fails, the others go on with what stands in for its result."""
+        try:
+            return step(*arguments)
+        except Exception as error:
+            self._guard.caught(place, error)
+            return otherwise
+
+    def _remember(self, operation: Operation, tenant: str) -> tuple[KnownChunk, ...]:
+        return self.dissector.remember(operation.response.chunks, tenant, operation.request.collection)
+
+    def _take_in(self, item: Retrieved, *, complete: bool) -> None:
+        chunks: tuple[KnownChunk, ...] = ()
+        try:
+            if complete:
+                tenant = self._tenant({**item.labels, **item.query.labels})
+                chunks = self.dissector.remember(item.read(item.held), tenant)
+        finally:
+            self.ledger.add_chunks(item.query, chunks, item.labels)
+
+    def _tenant(self, labels: Mapping[str, str]) -> str:
+        """Whose texts these are: those of one tenant are never looked for in the prompts of another."""
+        return "" if self._tenant_label is None else labels.get(self._tenant_label, "")
+
+    def _operation(self, record: Record, *, complete: bool) -> Operation:
+        reader, kind = record.reading.reader, record.request.kind.value
+        # Reading is the integration's code: when it fails, time, error and span of the call are still worth having.
+        response = self._stage(f"reading the answer of {kind}", Response(), self._response, record)
+        prompt = Prompt()
+        parameters: Mapping[str, Parameter] = {}
+        if complete:
+            sent = self._stage(f"reading the request of {kind}", None, reader.decode, record.sent)
+            prompt = self._stage(f"reading the prompt of {kind}", prompt, reader.prompt, sent)
+            parameters = self._stage(f"reading the parameters of {kind}", parameters, reader.parameters, sent)
+        return Operation(
+            request=record.request,
+            response=response,
+            prompt=prompt,
+            started=record.started,
+            duration=record.duration,
+            parameters=parameters,
+            time_to_first_chunk=record.time_to_first_chunk,
+            error_type=gate.name(record.error_type),
+            is_refused=record.is_refused,
+        )
+
+    def _response(self, record: Record) -> Response:
+        return gate.response(record.answer(self._pause))
+
+    def _meter(self, operation: Operation, query: QueryHandle, tenant: str, *, complete: bool) -> Metered:
+        is_inference = operation.request.kind.is_inference
+        priced = operation.request.model is not None or operation.response.model is not None
+        find_card = partial(self._prices.card, operation, load=complete)
+        card = self._stage("finding a price", None, find_card) if priced else None
+        weigher = self.dissector.weigher
+        bare = partial(meter_barely, operation)
+        if not is_inference:
+            return self._stage("metering", None, meter_other, operation, card, weigher) or bare()
+        # Without its anatomy a call is still counted and priced: all of its input is then in `other`.
+        unread = Dissection(unread=operation.prompt.unread)
+        own = self.ledger.own_chunks(query)
+        dissection = self._stage("taking a prompt apart", unread, self.dissector.dissect, operation, own, tenant)
+        fine_tuned = self._stage("telling a fine-tuned model", False, self._is_fine_tuned, operation)  # noqa: FBT003
+        meter = partial(meter_inference, fine_tuned=fine_tuned)
+        return self._stage("metering", None, meter, operation, dissection, card, weigher) or bare()
+
+    def _is_fine_tuned(self, operation: Operation) -> bool:
+        names = (operation.request.model, operation.response.model)
+        known = self._known_fine_tuned.get(names)
+        if known is None:
+            if len(self._known_fine_tuned) >= MOST_MODELS:
+                self._known_fine_tuned.clear()
+            aliases = {*names, *(self._prices.canonical(name) for name in names)}
+            known = any(strategy.is_fine_tuned(name, self._fine_tuned) for name in aliases)
+            self._known_fine_tuned[names] = known
+        return known
+
+    def _end_span(self, record: Record, metered: Metered | None) -> None:
+        if record.span is None:
+            return
+        if metered is None:
+            record.span.end(record.started + int(record.duration * 1e9))
+        else:
+            self._tracing.end_span(record.span, metered)
+
+    def _end_query(self, handle: QueryHandle) -> None:
+        self.ledger.end(handle)
+        # Posting a query ends its span; here are those that were posted while they were open, or had no call at all.
+        span, is_complete = handle.span, handle.finished >= len(handle.begun)
+        if span is not None and span.is_recording() and is_complete and (handle.posted or not handle.begun):
+            attributes = {semconv.STRATEGY: handle.strategy}
+            self._tracing.end_query(span, handle.ended or time.time_ns(), attributes, handle.error_type)
+
+    def _post(self, report: QueryReport) -> None:
+        self._stage("counting a query", None, self.telemetry.count_query, report, _context_of(report))
+        span = report.handle.span
+        if span is not None and report.handle.ended is not None:
+            self._tracing.end_query(span, report.handle.ended, _query_attributes(report), report.error_type)
+
+
+def _context_of(report: QueryReport) -> Context | None:
+    return None if report.handle.span is None else trace.set_span_in_context(report.handle.span)
+
+
+def _query_attributes(report: QueryReport) -> Mapping[str, str | int | float | None]:
+    return {
+        semconv.STRATEGY: report.strategy,
+        semconv.COST_AMOUNT: report.cost,
+        semconv.COST_CURRENCY: None if report.cost is None else "USD",
+        semconv.QUERY_OPERATIONS: len(report.operations),
+    }

@@ -1,0 +1,305 @@
+"""One call from its start to its end, however that comes; and what goes over the wire meanwhile."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol, Self
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span
+
+from ragmeter.domain.model import OperationKind, Request, Response
+from ragmeter.guard import Guard
+from ragmeter.reading.declaration import Call, Complete, Reading, Streamed, Target, Unread
+from ragmeter.reading.leaves import leaves_of
+from ragmeter.reading.shapes.fields import size_of
+from ragmeter.wrapping.records import Answer, Pause, Record, no_answer
+from ragmeter.wrapping.scopes import Scopes, error_type_of, is_refusal
+from ragmeter.wrapping.streams import Overheard, StreamReading, hear, hear_close, hear_pieces, read_on_the_way, unhear
+
+IN_PROGRESS = otel_context.create_key("ragmeter-in-progress")
+"""Context key for the exchange of the call that is under way."""
+
+CARRIED = "ragmeter.observation"
+"""Key in a raw response's extensions under which its observation travels to where the body is read."""
+
+NO_CALL = Call(None, (), {})
+"""In place of the app's arguments once the call is over: an observation may live as long as a stream."""
+
+NO_CONTEXT = Context()
+"""The same for the app's context, and all that it has put there."""
+
+FAMILIES = {kind: "inference" if kind.is_inference else kind.value for kind in OperationKind}
+
+
+def family_of(request: Request) -> str:
+    """Operations of one family inside each other may be one request: `parse` calls `create`."""
+    return FAMILIES[request.kind]
+
+
+class Exchange:
+    """What goes over the wire for the call that is under way in a context; emptied when the call is over.
+
+    A context lives on in tasks that were started meanwhile: nothing of the app may be held by it.
+    """
+
+    __slots__ = (
+        "asked",
+        "family",
+        "instance",
+        "is_wired",
+        "place",
+        "received",
+        "sent",
+        "size",
+        "surrounded",
+        "was_sent",
+    )
+
+    def __init__(self, instance: Any, request: Request, sent: object, *, asked: object, is_wired: bool) -> None:
+        self.instance = instance
+        self.asked = asked
+        self.family = family_of(request)
+        self.place = request.system, request.collection
+        self.is_wired = is_wired
+        self.sent = sent
+        self.received: object = None
+        self.size = size_of(sent)
+        self.was_sent = False
+        self.surrounded = False
+
+    @classmethod
+    def of(cls, instance: Any) -> Self | None:
+        """The exchange under way in the current context, if it is one of `instance`."""
+        exchange = otel_context.get_value(IN_PROGRESS)
+        return exchange if isinstance(exchange, cls) and exchange.instance is instance else None
+
+    def sends(self, taken: object) -> None:
+        """The call makes its request: `taken` is what goes over the wire, `None` if that is of something else."""
+        if taken is not None:
+            self.sent, self.size, self.was_sent = taken, size_of(taken), True
+
+    def covers(self, instance: Any, request: Request, asked: object) -> bool:
+        """Whether a call inside this one is the same request once more, and no call of its own.
+
+        Of what is not wired, a search elsewhere is one of its own: of a cache that an embedding function asks.
+        """
+        if family_of(request) != self.family or self.instance is None:
+            return False
+        if instance is self.instance:
+            return asked is self.asked and not self.was_sent
+        return not self.is_wired and (request.system, request.collection) == self.place
+
+    def surrounds(self, request: Request) -> None:
+        """A call of its own is made inside this one."""
+        self.surrounded = self.surrounded or family_of(request) == self.family
+
+    @property
+    def only_passed_on(self) -> bool:
+        """Whether another call made the request in its place: a client that hands on to another client."""
+        return self.is_wired and self.surrounded and not self.was_sent
+
+    def empty(self) -> None:
+        """The call is over."""
+        self.instance = self.asked = self.sent = self.received = None
+
+
+class Host(Protocol):
+    """What an observation is made by: it starts spans, knows the queries and takes finished records."""
+
+    guard: Guard
+    scopes: Scopes
+
+    @property
+    def sink(self) -> Callable[[Record], None]:
+        """Where finished records go."""
+
+    def asks_for_usage(self, reading: Reading) -> bool:
+        """Whether this call should be made to ask for usage in its stream."""
+
+    def start_span(self, request: Request, started: int, parent: Context) -> tuple[Span | None, Context]:
+        """A span for `request`, or none where another instrumentation has already started one."""
+
+
+class Observation:
+    """One call from its start to its end, however that comes: `enter`, then `leave` and `returned`, or `raised`."""
+
+    def __init__(
+        self, observer: Host, target: Target, call: Call, *, reading: Reading, request: Request, parent: Context
+    ) -> None:
+        self._observer = observer
+        self._target = target
+        self._reading = reading
+        self._request = request
+        self._asked_usage = observer.asks_for_usage(reading)
+        self.call = reading.with_usage(call) if self._asked_usage and reading.with_usage is not None else call
+        self._started = time.time_ns()
+        self._clock = time.perf_counter()
+        self._span, context = observer.start_span(request, self._started, parent)
+        self._query, self._labels = observer.scopes.enter(parent)
+        self._current = trace.get_current_span(parent) if self._span is None else self._span
+        self._answer_size = 0
+        self._exchange = Exchange(
+            call.instance, reading.request, reading.sent, asked=target.asked(self.call), is_wired=target.is_wired
+        )
+        self._parent = parent
+        self._context = otel_context.set_value(IN_PROGRESS, self._exchange, context)
+        # A list with one element: `pop` is atomic, so whoever comes first finishes the call.
+        self._unfinished = [True]
+        self._unread = False
+
+    def enter(self) -> None:
+        """The client's own call begins: its context is current until `leave`."""
+        otel_context.attach(self._context)
+
+    def leave(self) -> None:
+        """It has ended, and the context is what it was."""
+        # Whoever has put another context in the place of ours, takes it away. A coroutine may be closed from another.
+        # Not by a token, for a signal can come before it is stored, and is swallowed where one is given back.
+        if otel_context.get_current() is self._context:
+            otel_context.attach(self._parent)
+
+    def _let_go(self) -> None:
+        self.call, self._context, self._parent = NO_CALL, NO_CONTEXT, NO_CONTEXT
+
+    def raised(self, error: BaseException) -> None:
+        """The call, or a signal on the way, has raised what goes on to the app."""
+        self.leave()
+        self._let_go()
+        # What the client made of an answer may raise although the answer has come, and was paid.
+        received = self._exchange.received
+        self.finish(no_answer if received is None else self._answer(received), error)
+
+    def _answer(self, taken: object) -> Answer:
+        self._answer_size = size_of(taken)
+        return partial(_read, self._reading, taken)
+
+    def returned(self, result: Any) -> None:
+        """The client's call has returned `result`, which goes on to the app unchanged."""
+        self._let_go()
+        try:
+            outcome = self._target.outcome(result)
+            if isinstance(outcome, Streamed):
+                self._follow(outcome)
+            elif isinstance(outcome, Unread):
+                self._carry(outcome)
+            else:
+                self._complete(outcome)
+        except Exception as error:
+            self.finish(no_answer, None)
+            self._observer.guard.caught("reading an answer", error)
+
+    def resumed(self, outcome: Any) -> None:
+        """The raw response on which this observation travelled is now read as a stream."""
+        unhear(outcome.connection)
+        self._follow(outcome)
+        self._unread = False
+
+    def _complete(self, outcome: Complete) -> None:
+        hold, received = self._reading.reader.hold, self._exchange.received
+        taken = received if hold is leaves_of and received is not None else hold(outcome.value)
+        self.finish(self._answer(taken), None)
+
+    def _follow(self, outcome: Streamed) -> None:
+        reader = self._reading.reader
+        stream: StreamReading
+
+        def finish(error: BaseException | None) -> None:
+            self._answer_size = stream.kept
+            self.finish(stream.fold, error, stream.first)
+
+        stream = StreamReading(reader, self._observer.guard, finish, hides_extra=self._asked_usage)
+        read_on_the_way(outcome, stream)
+
+    def _carry(self, outcome: Unread) -> None:
+        self._unread = True
+        carrier = outcome.carrier
+        being_read: list[bool] = []
+        closed: list[bool] = []
+
+        def taken() -> None:
+            if closed and not being_read:
+                self._finish_unread(overheard.body())
+
+        def was_closed() -> None:
+            # Reading closes the connection before it has stored what it read, or has handed on the last of it.
+            closed.append(True)
+            if not being_read and not overheard.is_taken:
+                self._finish_unread(overheard.body())
+
+        overheard = Overheard(taken)
+        carrier.extensions[CARRIED] = self
+        hear_pieces(carrier, ("iter_bytes", "aiter_bytes"), overheard)
+        hear(
+            carrier,
+            ("read", "aread"),
+            before=lambda: being_read.append(True),
+            after=lambda: self._finish_unread(outcome.body()),
+        )
+        hear_close(carrier, was_closed)
+        weakref.finalize(carrier, self._forgotten).atexit = False
+
+    def _finish_unread(self, body: object) -> None:
+        if self._unread:
+            self.finish(no_answer if body is None else self._answer(body), None)
+
+    def _forgotten(self) -> None:
+        self._finish_unread(None)
+
+    def finish(self, answer: Answer, error: BaseException | None, first: float | None = None) -> None:
+        """Hand the call over to the worker, the first time this is called."""
+        try:
+            self._unfinished.pop()
+        except IndexError:
+            return
+        duration = time.perf_counter() - self._clock
+        exchange = self._exchange
+        try:
+            if exchange.only_passed_on:
+                self._step_aside()
+                return
+            record = Record(
+                request=self._request,
+                reading=self._reading,
+                span=self._span,
+                current=self._current,
+                query=self._query,
+                labels=self._labels,
+                started=self._started,
+                duration=duration,
+                sent=exchange.sent,
+                answer=answer,
+                sent_size=exchange.size,
+                answer_size=self._answer_size,
+                time_to_first_chunk=None if first is None else first - self._clock,
+                error_type=None if error is None else error_type_of(error),
+                is_refused=error is not None and self._is_refusal(error),
+            )
+            self._observer.sink(record)
+        except Exception as failure:
+            self._observer.guard.caught("handing over a call", failure)
+        finally:
+            exchange.empty()
+
+    def _is_refusal(self, error: BaseException) -> bool:
+        try:
+            return is_refusal(error)
+        except Exception as failure:
+            # An attribute of the app's own exception may raise: what is counted of the call does not hang on it.
+            self._observer.guard.caught("reading an error", failure)
+            return False
+
+    def _step_aside(self) -> None:
+        """The call that was made inside of this one is the operation; this one is no second."""
+        self._query.begun.pop()
+        if self._span is not None:
+            self._span.end()
+
+
+def _read(reading: Reading, taken: object, _: Pause) -> Response:
+    return reading.reader.response(reading.reader.decode(taken))

@@ -1,0 +1,209 @@
+"""A target wrapped now, or when its module is imported, and put back."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partialmethod
+from typing import Any
+
+import wrapt
+
+from ragmeter.guard import Guard
+from ragmeter.wrapping.bypasses import Place, asks_above, attribute_of, heirs, leads_to, maker_of, references
+from ragmeter.wrapping.wrapped_function import WrappedFunction, Wrapper, is_method, wrapped
+
+__all__ = ["Front", "Patch", "PatchState", "Patching", "Wrapper"]
+
+
+class PatchState(StrEnum):
+    """Where a target stands: waiting for its module, wrapped, not in this version, skipped by the settings.
+
+    `shadowed`: wrapped, but a function of others leads calls past the wrapper.
+    """
+
+    WAITING = "waiting"
+    PATCHED = "patched"
+    ABSENT = "absent"
+    SKIPPED = "skipped"
+    SHADOWED = "shadowed"
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """A function of others that calls meet before ours: where it stands, who made it, and whether it leads to ours."""
+
+    path: str
+    maker: str
+    leads_to_ours: bool
+
+    def __str__(self) -> str:
+        return f"{self.path} by {self.maker}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """What was put where: held by the wrapper itself, so that we keep no class or function of the app alive."""
+
+    place: Place
+    before: Any
+    after: Any
+
+    def undo(self) -> None:
+        """Put back what was there, unless someone has changed it since."""
+        if self.place.get() is self.after:
+            self.place.put(self.before)
+
+
+@dataclass(slots=True)
+class Patch:
+    """One target, `module:Class.attribute`, and what has become of it."""
+
+    path: str
+    make_wrapper: Callable[[Any], Wrapper]
+    imported: Callable[[], None]
+    state: PatchState = PatchState.WAITING
+    parent: Any = None
+    attribute: str = ""
+    original: Any = None
+    wrappers: list[weakref.ref[WrappedFunction]] = field(default_factory=list)
+
+    def apply(self, module: Any) -> None:
+        """Wrap the target in its imported module."""
+        *parents, self.attribute = self.path.partition(":")[2].split(".")
+        parent = module
+        for name in parents:
+            parent = getattr(parent, name, None)
+        # Only what the class itself defines: an inherited function would be wrapped twice.
+        original = vars(parent).get(self.attribute) if parent is not None else None
+        if original is None:
+            self.state = PatchState.ABSENT
+            return
+        self.parent, self.original = parent, original
+        self._wrap(attribute_of(parent, self.attribute), method=is_method(parent, original))
+        self.state = PatchState.PATCHED
+
+    def reach(self, heir: type) -> None:
+        """Wrap what a class below the target has instead of our wrapper, as near to the client as can be.
+
+        Inside the wrapper of another tool rather than around it: there the client's own results are seen.
+        """
+        place = attribute_of(heir, self.attribute)
+        found = place.get()
+        if not _is_function(found) or leads_to(found, self._ours()):
+            return
+        originals = _inside(self.original)
+        inner = [] if id(found) in originals else list(references(found, lambda held: id(held) in originals))
+        for reference in inner:
+            self._wrap(reference, method=is_method(self.parent, self.original))
+        if not inner and not asks_above(heir, self.attribute, found):
+            self._wrap(place, method=is_method(heir, found))
+
+    def undo(self) -> None:
+        """Put the originals back. A function that someone else has wrapped since stays, and only passes calls on."""
+        for reference in reversed(self.wrappers):
+            wrapper = reference()
+            if wrapper is not None:
+                wrapper._self_link.undo()  # noqa: SLF001 - wrapt wants the name so
+        self.wrappers.clear()
+        self.state = PatchState.WAITING
+
+    def fronts(self) -> Iterator[Front]:
+        """The functions of others that stand before ours now, on the class of the target and those below it."""
+        if self.state is not PatchState.PATCHED:
+            return
+        ours = self._ours()
+        for owner in (self.parent, *heirs(self.parent, self.attribute)):
+            found = vars(owner).get(self.attribute)
+            if id(found) in ours or not _is_function(found):
+                continue
+            leads = leads_to(found, ours)
+            if leads or owner is self.parent or not asks_above(owner, self.attribute, found):
+                yield Front(f"{_name_of(owner)}.{self.attribute}", maker_of(found), leads)
+
+    def _wrap(self, place: Place, *, method: bool) -> None:
+        before = place.get()
+        wrapper, after = wrapped(before, self.make_wrapper, method=method)
+        wrapper._self_link = _Link(place, before, after)  # noqa: SLF001 - as above
+        self.wrappers.append(weakref.ref(wrapper))
+        place.put(after)
+
+    def _ours(self) -> frozenset[int]:
+        links = (wrapper._self_link for wrapper in (reference() for reference in self.wrappers) if wrapper is not None)  # noqa: SLF001
+        return frozenset(identity for link in links for identity in (id(link.after), id(_bare(link.after))))
+
+
+class Patching:
+    """All patches of one `instrument()`; `undo` restores what it finds unchanged and silences the rest."""
+
+    def __init__(self, guard: Guard) -> None:
+        self.patches: dict[str, Patch] = {}
+        self._guard = guard
+        self._active = True
+
+    def wrap(self, path: str, make_wrapper: Callable[[Any], Wrapper], imported: Callable[[], None]) -> None:
+        """Wrap the function at `path`; `make_wrapper` gets the original, `imported` is called once it is there.
+
+        Never imports the module: if the app has not done so yet, the patch waits for it.
+        """
+        patch = Patch(path, make_wrapper, imported)
+        self.patches[path] = patch
+        module_name = path.partition(":")[0]
+        if module_name in sys.modules:
+            self._apply(patch, sys.modules[module_name])
+            return
+        # The hook stays for as long as the process lives, whatever is imported: we do not.
+        this = weakref.ref(self)
+
+        def apply(module: Any) -> None:
+            patching = this()
+            if patching is not None:
+                patching._apply(patching.patches[path], module)  # noqa: SLF001 - it is ourselves
+
+        wrapt.register_post_import_hook(apply, module_name)
+
+    def _apply(self, patch: Patch, module: Any) -> None:
+        if not self._active:
+            return
+        try:
+            patch.apply(module)
+            patch.imported()
+        except Exception as error:
+            self._guard.caught("patching", error)
+        self._reach(patch)
+
+    def _reach(self, patch: Patch) -> None:
+        for heir in heirs(patch.parent, patch.attribute):
+            try:
+                patch.reach(heir)
+            except Exception as error:
+                self._guard.caught("looking for bypasses", error)
+
+    def undo(self) -> None:
+        """Put the originals back; from now on nothing more is wrapped."""
+        self._active = False
+        for patch in self.patches.values():
+            patch.undo()
+
+
+def _inside(function: Any) -> frozenset[int]:
+    """The identities of a function and of all that it wraps: any of them may be what another tool has taken."""
+    found = [function, _bare(function)]
+    while (inner := getattr(found[-1], "__wrapped__", None)) is not None and len(found) < 20:
+        found.append(inner)
+    return frozenset(map(id, found))
+
+
+def _is_function(found: Any) -> bool:
+    return callable(_bare(found)) or isinstance(found, partialmethod)
+
+
+def _bare(function: Any) -> Any:
+    return function.__func__ if isinstance(function, staticmethod | classmethod) else function
+
+
+def _name_of(owner: Any) -> str:
+    return f"{owner.__module__}.{owner.__qualname__}" if isinstance(owner, type) else str(owner.__name__)
