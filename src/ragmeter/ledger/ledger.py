@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import islice
-from math import fsum
 
 from ragmeter.anatomy.parts import question_of
-from ragmeter.domain import strategy
-from ragmeter.domain.model import Fate, KnownChunk, OperationKind, Origin, TextKey
-from ragmeter.ledger.metering import ContextUse, Metered
-from ragmeter.money.pricing import Cost, Part
+from ragmeter.domain.model import KnownChunk, OperationKind, TextKey
+from ragmeter.ledger.entries import Entry, QueryReport, entry_of, report_of
+from ragmeter.ledger.metering import Metered
 from ragmeter.wrapping.scopes import Ending, QueryHandle
 
 WAIT_SECONDS = 30.0
@@ -36,9 +34,6 @@ MOST_UNANSWERED = 256
 LATEST_SEARCHES = 16
 """Retrievals without an answer, the latest, among which the search of a framework's retriever is looked for."""
 
-LONGEST_QUESTION = 4_000
-"""Characters of an embedded text that are kept to find its question again."""
-
 
 class Until(Enum):
     """How far to post what is open: answers whose end nothing tells, also retrieval without an answer, everything."""
@@ -46,64 +41,6 @@ class Until(Enum):
     ANSWERED = auto()
     UNANSWERED = auto()
     EVERYTHING = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class ContextSum:
-    """All places of chunks with one fate and collection in a prompt, together.
-
-    `ranks` are those of the chunks in their retrieval, from 1, where they are known.
-    """
-
-    fate: Fate
-    collection: str | None
-    chunks: int
-    cited: int
-    tokens: int
-    stale_tokens: int
-    cost: float | None
-    ranks: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What the ledger keeps of an operation: no text but that of a single embedding, by which its question is found."""
-
-    kind: OperationKind
-    system: str
-    model: str | None
-    started: int
-    ended: int
-    error_type: str | None
-    cost: Cost
-    parts: tuple[Part, ...]
-    context: tuple[ContextSum, ...]
-    strategy: str
-    question: str | None
-
-    def tokens_of(self, *origins: Origin) -> int:
-        """Tokens of its prompt that came from these."""
-        return sum(part.tokens for part in self.parts if part.part in origins)
-
-
-@dataclass(frozen=True, slots=True)
-class QueryReport:
-    """One query as it is posted: `counts` is false for what came in after its query had been posted.
-
-    Durations in seconds; `cost` in US dollars, `None` when an answer in it has no known price, or nothing has; `unsent`
-    are the chunks of each collection that were retrieved and stand in no prompt.
-    """
-
-    strategy: str
-    labels: Mapping[str, str]
-    operations: tuple[Entry, ...]
-    counts: bool
-    duration: float
-    search_duration: float
-    cost: float | None
-    error_type: str | None
-    handle: QueryHandle
-    unsent: Mapping[str | None, int]
 
 
 @dataclass(eq=False, slots=True)
@@ -159,7 +96,7 @@ class Ledger:
         query.labels.update(labels)
         _keep(query, chunks)
         query.sent.update(use.place.chunk.key for use in metered.context)
-        query.operations.append(_entry(metered))
+        query.operations.append(entry_of(metered))
         if handle.ending is Ending.OPERATION and _has_many_texts(metered):
             # Documents on their way into a database: no answer will ever claim them.
             self._post_query(query)
@@ -242,7 +179,7 @@ class Ledger:
         unsent = Counter(chunk.collection for key, chunk in query.chunks.items() if key not in query.sent)
         query.sent.update(query.chunks)
         if operations or unsent:
-            self._post(_report(query, operations, unsent))
+            self._post(report_of(query.handle, operations, query.labels, unsent))
         if query.handle.ending is Ending.OPERATION:
             self._close(query)
 
@@ -281,96 +218,3 @@ def _keep(query: OpenQuery, chunks: Sequence[KnownChunk]) -> None:
 def _has_many_texts(metered: Metered) -> bool:
     operation = metered.operation
     return operation.request.kind is OperationKind.EMBEDDINGS and len(operation.prompt.parts) > 1
-
-
-def _report(query: OpenQuery, operations: tuple[Entry, ...], unsent: Mapping[str | None, int]) -> QueryReport:
-    handle = query.handle
-    inferences = [entry for entry in operations if entry.kind.is_inference]
-    counts = bool(inferences) and not handle.posted
-    handle.posted = handle.posted or counts
-    if inferences:
-        handle.strategy = handle.strategy or strategy.highest(entry.strategy for entry in inferences)
-    return QueryReport(
-        strategy=handle.strategy if handle.strategy and handle.posted else strategy.NONE,
-        labels={**query.labels, **handle.labels},
-        operations=operations,
-        counts=counts,
-        duration=_duration(handle, operations),
-        search_duration=_covered(entry for entry in operations if entry.kind is OperationKind.SEARCH),
-        cost=_cost(operations),
-        error_type=handle.error_type or (inferences[-1].error_type if inferences else None),
-        handle=handle,
-        unsent=unsent,
-    )
-
-
-def _cost(operations: Iterable[Entry]) -> float | None:
-    """What the operations cost together: unknown, and not a smaller sum, when the price of an answer is unknown.
-
-    Only answers make a sum unknown: an embedding by a server of the app's own, which no table has, would else take the
-    cost of every query that searches.
-    """
-    amounts = [(entry.cost.amount, entry.kind.is_inference) for entry in operations]
-    if any(amount is None and is_inference for amount, is_inference in amounts):
-        return None
-    known = [amount for amount, _ in amounts if amount is not None]
-    total = fsum(known)
-    # Nothing beside something unknown is no sum: an answer that was refused, and the embedding before it.
-    return total if known and (total or len(known) == len(amounts)) else None
-
-
-def _entry(metered: Metered) -> Entry:
-    operation = metered.operation
-    parts = operation.prompt.parts
-    embeds_one = operation.request.kind is OperationKind.EMBEDDINGS and len(parts) == 1
-    return Entry(
-        kind=operation.request.kind,
-        system=operation.request.system,
-        model=operation.model,
-        started=operation.started,
-        ended=operation.started + int(operation.duration * 1e9),
-        error_type=operation.error_type,
-        cost=metered.cost,
-        parts=metered.parts,
-        context=_context_sums(metered.context),
-        strategy=metered.strategy,
-        question=parts[0].text.strip()[:LONGEST_QUESTION] if embeds_one else None,
-    )
-
-
-def _context_sums(context: Sequence[ContextUse]) -> tuple[ContextSum, ...]:
-    groups: dict[tuple[Fate, str | None], list[ContextUse]] = {}
-    for use in context:
-        groups.setdefault((use.place.fate, use.place.chunk.collection), []).append(use)
-    return tuple(
-        ContextSum(
-            fate=fate,
-            collection=collection,
-            chunks=len(uses),
-            cited=sum(use.place.is_cited for use in uses),
-            tokens=sum(use.tokens for use in uses),
-            stale_tokens=sum(use.tokens for use in uses if use.place.is_stale),
-            cost=sum(use.cost or 0.0 for use in uses) if any(use.cost is not None for use in uses) else None,
-            ranks=tuple(use.place.chunk.rank + 1 for use in uses if use.place.chunk.rank is not None),
-        )
-        for (fate, collection), uses in groups.items()
-    )
-
-
-def _duration(handle: QueryHandle, entries: tuple[Entry, ...]) -> float:
-    """From the start of the scope or of the first operation to the end of the last, in seconds."""
-    if not entries:
-        return 0.0
-    first, last = min(entry.started for entry in entries), max(entry.ended for entry in entries)
-    started = first if handle.started is None else min(handle.started, first)
-    ended = last if handle.ended is None else max(handle.ended, last)
-    return (ended - started) / 1e9
-
-
-def _covered(entries: Iterable[Entry]) -> float:
-    """The time during which at least one of the operations ran, in seconds: searches in parallel are not added up."""
-    total, reached = 0, 0
-    for start, end in sorted((entry.started, entry.ended) for entry in entries):
-        total += max(0, end - max(start, reached))
-        reached = max(reached, end)
-    return total / 1e9

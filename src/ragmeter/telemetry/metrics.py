@@ -10,7 +10,7 @@ from opentelemetry.context import Context
 from ragmeter.domain import gate, strategy
 from ragmeter.domain.model import Chunk, Fate, Operation, OperationKind, Origin, Response
 from ragmeter.guard import Guard
-from ragmeter.ledger.ledger import ContextSum, Entry, QueryReport
+from ragmeter.ledger.entries import ContextSum, Entry, QueryReport
 from ragmeter.ledger.metering import Metered
 from ragmeter.naming import semconv
 from ragmeter.naming.semconv import Metric, ScoreOrder

@@ -17,7 +17,8 @@ from ragmeter.anatomy.parts import Dissection
 from ragmeter.domain import gate, strategy
 from ragmeter.domain.model import KnownChunk, Operation, Parameter, PriceState, Prompt, Response
 from ragmeter.guard import Guard
-from ragmeter.ledger.ledger import Ledger, QueryReport
+from ragmeter.ledger.entries import QueryReport
+from ragmeter.ledger.ledger import Ledger
 from ragmeter.ledger.metering import Metered, meter_barely, meter_inference, meter_other
 from ragmeter.money.pricebook import PriceBook
 from ragmeter.naming import semconv
