@@ -16,10 +16,11 @@ from opentelemetry.trace import Span
 from ragmeter.domain.model import OperationKind, Request, Response
 from ragmeter.guard import Guard
 from ragmeter.reading.declaration import Call, Complete, Reading, Streamed, Target, Unread
+from ragmeter.reading.errors import error_type_of, is_refusal
 from ragmeter.reading.leaves import leaves_of
 from ragmeter.reading.shapes.fields import size_of
 from ragmeter.wrapping.records import Answer, Pause, Record, no_answer
-from ragmeter.wrapping.scopes import Scopes, error_type_of, is_refusal
+from ragmeter.wrapping.scopes import Scopes
 from ragmeter.wrapping.streams import Overheard, StreamReading, hear, hear_close, hear_pieces, read_on_the_way, unhear
 
 IN_PROGRESS = otel_context.create_key("ragmeter-in-progress")
