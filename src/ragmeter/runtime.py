@@ -15,6 +15,7 @@ from typing import Any
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, TracerProvider, get_tracer_provider
 
+from ragmeter.domain.query import QueryHandle
 from ragmeter.guard import Guard
 from ragmeter.ledger.ledger import Until
 from ragmeter.naming import semconv
@@ -43,7 +44,7 @@ from ragmeter.worker.queue import Worker
 from ragmeter.wrapping.observing import Observer
 from ragmeter.wrapping.patching import Patching
 from ragmeter.wrapping.records import Item, Record, Retrieved, slim
-from ragmeter.wrapping.scopes import QueryHandle, QueryScope, Scopes
+from ragmeter.wrapping.scopes import QueryScope, Scopes
 from ragmeter.wrapping.wrapped_function import wrapped_bound
 
 logger = logging.getLogger("ragmeter")

@@ -8,9 +8,9 @@ from math import fsum
 
 from ragmeter.domain import strategy
 from ragmeter.domain.model import Fate, OperationKind, Origin
+from ragmeter.domain.query import QueryHandle
 from ragmeter.ledger.metering import ContextUse, Metered
 from ragmeter.money.pricing import Cost, Part
-from ragmeter.wrapping.scopes import QueryHandle
 
 LONGEST_QUESTION = 4_000
 """Characters of an embedded text that are kept to find its question again."""

@@ -15,9 +15,9 @@ from itertools import islice
 
 from ragmeter.anatomy.parts import question_of
 from ragmeter.domain.model import KnownChunk, OperationKind, TextKey
+from ragmeter.domain.query import Ending, QueryHandle
 from ragmeter.ledger.entries import Entry, QueryReport, entry_of, report_of
 from ragmeter.ledger.metering import Metered
-from ragmeter.wrapping.scopes import Ending, QueryHandle
 
 WAIT_SECONDS = 30.0
 """A query whose end nobody tells is posted this long after its first operation."""

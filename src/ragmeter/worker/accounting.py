@@ -16,6 +16,7 @@ from ragmeter.anatomy.dissecting import Dissector
 from ragmeter.anatomy.parts import Dissection
 from ragmeter.domain import gate, strategy
 from ragmeter.domain.model import KnownChunk, Operation, Parameter, PriceState, Prompt, Response
+from ragmeter.domain.query import QueryHandle
 from ragmeter.guard import Guard
 from ragmeter.ledger.entries import QueryReport
 from ragmeter.ledger.ledger import Ledger
@@ -27,7 +28,7 @@ from ragmeter.telemetry.metrics import Telemetry
 from ragmeter.telemetry.spans import Tracing
 from ragmeter.worker.queue import Pacing
 from ragmeter.wrapping.records import Item, Record, Retrieved
-from ragmeter.wrapping.scopes import QueryHandle, Scopes
+from ragmeter.wrapping.scopes import Scopes
 
 MOST_MODELS = 4_096
 """Model names remembered at once."""
@@ -212,19 +213,20 @@ class Accounting:
         self.ledger.end(handle)
         # Posting a query ends its span; here are those that were posted while they were open, or had no call at all.
         span, is_complete = handle.span, handle.finished >= len(handle.begun)
-        if span is not None and span.is_recording() and is_complete and (handle.posted or not handle.begun):
+        if isinstance(span, trace.Span) and span.is_recording() and is_complete and (handle.posted or not handle.begun):
             attributes = {semconv.STRATEGY: handle.strategy}
             self._tracing.end_query(span, handle.ended or time.time_ns(), attributes, handle.error_type)
 
     def _post(self, report: QueryReport) -> None:
         self._stage("counting a query", None, self.telemetry.count_query, report, _context_of(report))
         span = report.handle.span
-        if span is not None and report.handle.ended is not None:
+        if isinstance(span, trace.Span) and report.handle.ended is not None:
             self._tracing.end_query(span, report.handle.ended, _query_attributes(report), report.error_type)
 
 
 def _context_of(report: QueryReport) -> Context | None:
-    return None if report.handle.span is None else trace.set_span_in_context(report.handle.span)
+    span = report.handle.span
+    return trace.set_span_in_context(span) if isinstance(span, trace.Span) else None
 
 
 def _query_attributes(report: QueryReport) -> Mapping[str, str | int | float | None]:

@@ -9,8 +9,8 @@ from typing import Any
 from opentelemetry.trace import Span
 
 from ragmeter.domain.model import Chunk, Request, Response
+from ragmeter.domain.query import QueryHandle
 from ragmeter.reading.declaration import Reading
-from ragmeter.wrapping.scopes import QueryHandle
 
 Pause = Callable[[], None]
 """Lets the app have the interpreter, between slices of the worker's work."""

@@ -11,8 +11,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from enum import Enum, auto
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
@@ -21,6 +19,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
+from ragmeter.domain.query import Ending, QueryHandle
 from ragmeter.guard import Guard
 from ragmeter.reading.errors import error_type_of
 
@@ -28,36 +27,6 @@ CURRENT_QUERY = otel_context.create_key("ragmeter-query")
 
 MOST_LIVE = 10_000
 """Spans and traces remembered at once; beyond it the oldest are forgotten, and their calls stand alone."""
-
-
-class Ending(Enum):
-    """What tells that a query is over."""
-
-    SCOPE = auto()
-    ROOT_SPAN = auto()
-    TIME = auto()
-    OPERATION = auto()
-
-
-@dataclass(eq=False, slots=True)
-class QueryHandle:
-    """The identity of one query, shared by all calls made for it.
-
-    `begun` grows by one for each call (appending is atomic across threads); `finished` and `posted` are the worker's.
-    Times are nanoseconds since the epoch.
-    """
-
-    ending: Ending
-    strategy: str | None = None
-    labels: dict[str, str] = field(default_factory=dict)
-    begun: list[None] = field(default_factory=list)
-    finished: int = 0
-    posted: bool = False
-    started: int | None = None
-    ended: int | None = None
-    error_type: str | None = None
-    span: trace.Span | None = None
-    trace_id: int | None = None
 
 
 class Scopes:
