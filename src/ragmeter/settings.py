@@ -17,8 +17,8 @@ from ragmeter.anatomy import tokenizers
 from ragmeter.money.pricebook import PriceTable, PriceTableError, check_aliases, read_price_table
 from ragmeter.naming import semconv
 from ragmeter.naming.prometheus_names import label_name
-from ragmeter.providers import ProviderError, checked_providers
 from ragmeter.reading import clients
+from ragmeter.reading.providers import ProviderError, checked_providers
 
 PROFILES = ("released", "latest", "both")
 CAPTURE_VALUES = {

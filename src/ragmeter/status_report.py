@@ -8,6 +8,7 @@ import sys
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
+from ragmeter.facts import Fact, read
 from ragmeter.reading import clients
 from ragmeter.reading.declaration import Integration
 from ragmeter.telemetry.otel_environment import DISABLED, is_disabled
@@ -15,17 +16,21 @@ from ragmeter.version import VERSION
 from ragmeter.worker.accounting import UnpricedModel
 from ragmeter.wrapping.patching import Patch, PatchState
 
-FOREIGN = (
-    "openlit",
-    "traceloop-sdk",
-    "langfuse",
-    "logfire",
-    "ddtrace",
-    "langsmith",
-    "opik",
-    "agentops",
-)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignRow(Fact):
+    """What wraps the same clients: a distribution by name, or a word in the names of registered instrumentations."""
+
+    distribution: str = ""
+    word: str = ""
+
+
+_FOREIGN_ROWS = read("foreign", ForeignRow)
+
+FOREIGN = tuple(row.distribution for row in _FOREIGN_ROWS if row.distribution)
 """Distributions that wrap the same clients; so do registered instrumentations of one of the `FOREIGN_SUBJECTS`."""
+
+FOREIGN_SUBJECTS = tuple(row.word for row in _FOREIGN_ROWS if row.word)
 
 MISSING = (
     "ragmeter: this app was frozen into one file without the integrations %s: what they measure is not measured. "
@@ -35,8 +40,6 @@ MISSING = (
 
 UNKNOWN = "unknown"
 """The version of a client that is there but tells none."""
-
-FOREIGN_SUBJECTS = ("openai", "anthropic", "groq", "together", "chroma", "qdrant")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -61,6 +62,42 @@ def test_the_price_library_left_out_is_said_once():
     assert done.returncode == 0, done.stderr
     (line,) = done.stderr.splitlines()
     assert "the package genai-prices is not installed with this app" in line
+
+
+HOSTS = """
+from ragmeter.reading.providers import provider_of_host
+print(provider_of_host("cloud.databricks.com"), ragmeter.status().internal_errors)
+"""
+
+
+def run_from(place: Path) -> subprocess.CompletedProcess[str]:
+    """An app with the copy of the package that lies there, which asks for a host that only our data files know."""
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", INSTRUMENT.format(missing=[]) + HOSTS],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "RAGMETER_LOUD": "1", "PYTHONPATH": str(place)},
+        cwd=place.parent,
+        check=False,
+    )
+
+
+def test_data_files_left_out_are_said_once(tmp_path):
+    """Without the data files the app goes on, and one line says which are missing."""
+    package = Path(ragmeter.__file__).parent
+    shutil.copytree(package, tmp_path / "ragmeter", ignore=shutil.ignore_patterns("*.json", "__pycache__"))
+    done = run_from(tmp_path)
+    assert done.stdout.split() == ["cloud.databricks.com", "0"], done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "ragmeter/facts/*.json" in line
+
+
+def test_data_files_are_read_from_an_archive(tmp_path):
+    """An app in one archive, which Python imports from as it is, has all that the files say."""
+    archive = shutil.make_archive(str(tmp_path / "app"), "zip", Path(ragmeter.__file__).parent.parent, "ragmeter")
+    done = run_from(Path(archive))
+    assert (done.stdout.split(), done.stderr) == (["databricks", "0"], "")
 
 
 def test_a_version_is_known_without_metadata(watch, monkeypatch, caplog):

@@ -9,7 +9,7 @@ import openai
 import pytest
 from genai_prices.data import providers as library_providers
 
-from ragmeter.providers import (
+from ragmeter.reading.providers import (
     ProviderError,
     checked_providers,
     declared_provider,

@@ -2,7 +2,11 @@
 
 from importlib.metadata import PackageNotFoundError
 
-from PyInstaller.utils.hooks import collect_submodules, copy_metadata  # type: ignore[import-untyped]
+from PyInstaller.utils.hooks import (  # type: ignore[import-untyped]
+    collect_data_files,
+    collect_submodules,
+    copy_metadata,
+)
 
 from ragmeter.reading import clients
 
@@ -11,8 +15,9 @@ hiddenimports = [*collect_submodules("ragmeter.reading.clients"), "genai_prices.
 # The price library is read from its files, so these lie there as they are.
 module_collection_mode = {"genai_prices": "py"}
 
+# The rows of prices, hosts and names.
+datas = collect_data_files("ragmeter.facts")
 # How the versions of the clients, and of the packages that are shown, are known.
-datas = []
 for distribution in (
     "ragmeter",
     "genai-prices",

@@ -1,6 +1,7 @@
-"""What a price depends on beside the model: where the request ran, and the day. Dated rows, each with its source.
+"""What a price depends on beside the model: where the request ran, how long it was, and the day.
 
-genai-prices has no rows for these. A place that no row knows does not change the price, but makes it an estimate.
+The rows are in `facts/`; genai-prices has none for these. A place that no row knows does not change the price, but
+makes it an estimate.
 """
 
 from __future__ import annotations
@@ -9,12 +10,11 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-READ_ON = date(2026, 11, 29)
-"""When the sources were read."""
+from ragmeter.facts import Fact, read
 
 
-@dataclass(frozen=True, slots=True)
-class Surcharge:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surcharge(Fact):
     """A factor on the price of tokens: at a provider of genai-prices, at hosts, for models; each a pattern in full.
 
     `factor` is `None` where it is not known whether there is one.
@@ -24,51 +24,49 @@ class Surcharge:
     hosts: str
     models: str
     factor: float | None
-    source: str
 
 
-OPENAI_PAGE = "https://developers.openai.com/api/docs/guides/data-residency: 10% for models from 2026-03-05 on"
-VERTEX_PAGE = "https://cloud.google.com/vertex-ai/generative-ai/pricing: 10% off the global endpoint"
-VERTEX_HOSTS = r".+-aiplatform\.googleapis\.com|aiplatform\..+\.rep\.googleapis\.com"
-BEDROCK_PAGE = "https://aws.amazon.com/bedrock/pricing: the rows of genai-prices are those of the USA"
-TOGETHER_PAGE = "https://docs.together.ai/docs/serverless/geo-specific-inference"
-MISTRAL_PAGE = "https://docs.mistral.ai/studio/regional-inference"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Geography(Fact):
+    """The place in which a provider of genai-prices says that it has answered, and its factor on the price of tokens.
 
-SURCHARGES = (
-    Surcharge("openai", r"[a-z]+\.api\.openai\.com", r"gpt-(5\.[4-9]|[6-9]|realtime-2\.1).*", 1.1, OPENAI_PAGE),
-    Surcharge(
-        "openai",
-        r"[a-z]+\.api\.openai\.com",
-        r"(ft:)?(gpt-(3|4|5(\.[0-3])?(?![.\d])).*|o[134]([^a-z].*)?|chatgpt-4o.*|text-embedding.*|(babbage|davinci).*)",
-        1.0,
-        OPENAI_PAGE,
-    ),
-    Surcharge("openai", r"[a-z]+\.api\.openai\.com", ".*", None, OPENAI_PAGE),
-    Surcharge("google", VERTEX_HOSTS, r".*claude-((sonnet|opus|haiku)-4-[5-9]|[a-z]+-[5-9]).*", 1.1, VERTEX_PAGE),
-    Surcharge("google", VERTEX_HOSTS, r".*(claude|gemini-[12]\.|embedding).*", 1.0, VERTEX_PAGE),
-    Surcharge(
-        "google",
-        VERTEX_HOSTS,
-        r".*gemini-(3\.[5-8]-flash|3\.1-flash-(image|lite)|4-(argon|hydrogen)).*",
-        1.1,
-        "litellm's price file (MIT), regional_endpoint_uplift_multiplier",
-    ),
-    Surcharge("google", VERTEX_HOSTS, ".*", None, VERTEX_PAGE),
-    Surcharge("aws", r".*\.us-(east|west)-\d\..*", ".*", 1.0, BEDROCK_PAGE),
-    Surcharge("aws", r".*\.[a-z]+(-[a-z]+)+-\d\..*", r".*(anthropic\.|claude|openai\.gpt-[5-9]).*", 1.0, BEDROCK_PAGE),
-    Surcharge("aws", r".*\.[a-z]+(-[a-z]+)+-\d\..*", ".*", None, BEDROCK_PAGE),
-    Surcharge("mistral", ".*", ".*-latest", None, "genai-prices has older models' prices for names that move on"),
-    Surcharge("deepseek", ".*", "deepseek-(chat|reasoner).*", None, "genai-prices has the prices of early 2025"),
-    Surcharge("together", r"(us|ca)-api\.together\.(ai|xyz)", ".*", 1.25, TOGETHER_PAGE),
-    Surcharge("together", r"[a-z]+-api\.together\.(ai|xyz)", ".*", None, TOGETHER_PAGE),
-    Surcharge("mistral", r"api\.(eu|us)\.mistral\.ai", ".*", 1.1, MISTRAL_PAGE),
-    Surcharge("mistral", r"api\.[a-z]+\.mistral\.ai", ".*", None, MISTRAL_PAGE),
-)
+    `place` is empty where the answer names none.
+    """
+
+    provider: str
+    place: str
+    factor: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongPrompt(Fact):
+    """How many tokens long a prompt may be until its price is not known: at a provider of genai-prices, for models."""
+
+    provider: str
+    models: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holiday(Fact):
+    """A public holiday of China, from its first to its last day."""
+
+    first: str
+    last: str
+
+    @property
+    def days(self) -> tuple[date, date]:
+        """The first and the last day."""
+        return date.fromisoformat(self.first), date.fromisoformat(self.last)
+
+
+SURCHARGES = read("surcharges", Surcharge)
 """The first row that fits counts."""
 
-GEOGRAPHIES = {"": 1.0, "global": 1.0, "not_available": 1.0, "us": 1.1}
-"""Anthropic's `inference_geo` in the answer, and its factor; models that lack the parameter answer `not_available`.
-https://platform.claude.com/docs/en/manage-claude/data-residency"""
+GEOGRAPHIES = {(row.provider, row.place): row.factor for row in read("geographies", Geography)}
+_TELL_PLACES = frozenset(provider for provider, _ in GEOGRAPHIES)
+
+LONG_PROMPTS = read("long_prompts", LongPrompt)
 
 
 def surcharge(provider: str, model: str, host: str | None, geography: str | None) -> float | None:
@@ -76,7 +74,7 @@ def surcharge(provider: str, model: str, host: str | None, geography: str | None
 
     `None` where one of them is not known.
     """
-    by_place = GEOGRAPHIES.get(geography or "") if provider == "anthropic" else 1.0
+    by_place = GEOGRAPHIES.get((provider, geography or "")) if provider in _TELL_PLACES else 1.0
     by_host = _of_host(provider, model.lower(), host or "")
     return None if by_place is None or by_host is None else by_place * by_host
 
@@ -88,33 +86,17 @@ def _of_host(provider: str, model: str, host: str) -> float | None:
     return 1.0
 
 
-KNOWN_TO = (
-    (
-        "aws",
-        r".*claude-sonnet-4-5.*",
-        200_000,
-        "https://aws.amazon.com/bedrock/pricing: long context has its own rows, which genai-prices lacks",
-    ),
-)
-"""How long a prompt may be until its price is not known: a provider of genai-prices, models, tokens, and why."""
-
-
 def known_to(provider: str, model: str) -> int | None:
     """The length of a prompt in tokens beyond which the prices of a model are a guess."""
-    rows = (most for known, models, most, _ in KNOWN_TO if known == provider and re.fullmatch(models, model.lower()))
-    return next(rows, None)
+    rows = (row for row in LONG_PROMPTS if row.provider == provider and re.fullmatch(row.models, model.lower()))
+    return next((row.tokens for row in rows), None)
 
 
 BEIJING = timedelta(hours=8)
 DEEPSEEK_MODELS = re.compile(r"deepseek-(flash|v4)")
 DEEPSEEK_WEEKENDS = date(2026, 8, 23)
-DEEPSEEK_HOLIDAYS = {
-    2026: (
-        (date(2026, 9, 25), date(2026, 9, 27)),
-        (date(2026, 10, 1), date(2026, 10, 7)),
-    )
-}
-"""China's public holidays by year, first and last day, as far as a calendar is out and the rule is old."""
+DEEPSEEK_HOLIDAYS = tuple(row.days for row in read("holidays", Holiday))
+"""China's public holidays, first and last day, as far as a calendar is out and the rule is old."""
 
 FRIDAY = 5
 QUIET_HOUR = 12
@@ -133,7 +115,7 @@ def priced_moments(provider: str, model: str, at: datetime) -> tuple[datetime, .
     if day < DEEPSEEK_WEEKENDS:
         return (at,)
     quiet = at.replace(hour=QUIET_HOUR, minute=0)
-    holidays = DEEPSEEK_HOLIDAYS.get(day.year)
-    if day.isoweekday() > FRIDAY or any(first <= day <= last for first, last in holidays or ()):
+    if day.isoweekday() > FRIDAY or any(first <= day <= last for first, last in DEEPSEEK_HOLIDAYS):
         return (quiet,)
-    return (at, quiet) if holidays is None else (at,)
+    has_calendar = any(first.year == day.year for first, _ in DEEPSEEK_HOLIDAYS)
+    return (at,) if has_calendar else (at, quiet)

@@ -17,11 +17,11 @@ from typing import NamedTuple
 from ragmeter.domain.model import Operation
 from ragmeter.domain.strategy import is_fine_tuned
 from ragmeter.money.price_conditions import known_to, priced_moments, surcharge
-from ragmeter.money.price_rows import MODEL_ROWS, READ_ON, ModelRow, fees_of, unsure_fees
+from ragmeter.money.price_rows import MODEL_ROWS, ModelRow, fees_of, unsure_fees
 from ragmeter.money.price_table import PriceTable, PriceTableError, card_of, entry_of, meant_by, read_price_table
 from ragmeter.money.pricing import Line, Rate, RateCard
-from ragmeter.providers import library_id, provider_named, vendor_of_model
 from ragmeter.reading.price_library import Found, PriceLibrary, Prices, Tiers, Unit
+from ragmeter.reading.providers import library_id, provider_named, vendor_of_model
 
 __all__ = ["PriceBook", "PriceTable", "PriceTableError", "card_of", "check_aliases", "read_price_table"]
 
@@ -186,7 +186,7 @@ def _card(library: PriceLibrary, operation: Operation, meaning: Meaning) -> Rate
     card = None if row is not None and is_standard else _library_card(library, operation, meaning)
     if row is None or (card is not None and card.exact):
         return card
-    own = card_of(row.prices, f"ragmeter's row of {READ_ON}: {row.models}", exact=is_standard)
+    own = card_of(row.prices, f"ragmeter's row of {row.date}: {row.models}", exact=is_standard)
     return _conditioned(replace(own, model=row.models), operation, meaning.provider, meaning.name)
 
 

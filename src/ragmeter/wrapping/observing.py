@@ -19,7 +19,6 @@ from opentelemetry.trace import INVALID_SPAN, Span
 from ragmeter.domain import gate
 from ragmeter.domain.model import Chunk, Request
 from ragmeter.guard import Guard
-from ragmeter.providers import declared_provider
 from ragmeter.reading.declaration import (
     AnyTarget,
     Call,
@@ -31,6 +30,7 @@ from ragmeter.reading.declaration import (
     Silence,
     Target,
 )
+from ragmeter.reading.providers import declared_provider
 from ragmeter.reading.shapes.fields import size_of
 from ragmeter.wrapping.observation import CARRIED, IN_PROGRESS, Exchange, Observation
 from ragmeter.wrapping.patching import Wrapper

@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 
 from ragmeter.domain import gate
 from ragmeter.domain.model import OperationKind, Parameter, Request, Response
-from ragmeter.providers import provider_of_url
 from ragmeter.reading.declaration import (
     Call,
     Complete,
@@ -35,6 +34,7 @@ from ragmeter.reading.declaration import (
     Unread,
 )
 from ragmeter.reading.leaves import leaves_of
+from ragmeter.reading.providers import provider_of_url
 from ragmeter.reading.shapes.fields import items
 
 LONGEST_PARSED = 1024 * 1024

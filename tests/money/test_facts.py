@@ -1,0 +1,153 @@
+"""The rows of data that stand for the world outside: each is dated, has a source and can be meant."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import typing
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import date
+from pathlib import Path
+from types import UnionType
+
+import pytest
+
+import ragmeter.facts
+from ragmeter import facts
+from ragmeter.money import price_conditions, price_rows
+from ragmeter.money.price_table import UNITS
+from ragmeter.reading import providers
+from ragmeter.reading.price_library import PriceLibrary, provider_ids
+from ragmeter.status_report import ForeignRow
+
+FOLDER = Path(ragmeter.facts.__file__).parent
+FIRST_DAY = date(2026, 11, 26)
+"""The day on which this project began to read sources."""
+
+KINDS: dict[str, type[facts.Fact]] = {
+    "fees": price_rows.FeeRow,
+    "foreign": ForeignRow,
+    "geographies": price_conditions.Geography,
+    "holidays": price_conditions.Holiday,
+    "hosts": providers.HostRow,
+    "long_prompts": price_conditions.LongPrompt,
+    "prices": price_rows.ModelRow,
+    "provider_names": providers.ProviderRow,
+    "surcharges": price_conditions.Surcharge,
+    "unsure_fees": price_rows.UnitRow,
+}
+OWN_UNITS = {"web_searches_preview"}
+"""Units that are priced here alone, as `shapes.fees` counts them."""
+
+PATTERNS = ("pattern", "hosts", "models")
+ROWS = [
+    pytest.param(subject, row, id=f"{subject}-{number}")
+    for subject, kind in KINDS.items()
+    for number, row in enumerate(facts.read(subject, kind))
+]
+
+
+def is_a(value: object, wanted: object) -> bool:
+    """Whether a value is of the type that the class of its row declares."""
+    if isinstance(wanted, UnionType):
+        return any(is_a(value, each) for each in typing.get_args(wanted))
+    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin is Mapping:
+        return isinstance(value, dict) and all(is_a(each, arguments[1]) for each in value.values())
+    if origin is Sequence:
+        return isinstance(value, list | tuple) and all(is_a(each, arguments[0]) for each in value)
+    if wanted is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, wanted) and not (isinstance(value, bool) and wanted is int)
+
+
+def test_every_file_is_read_by_a_class_of_rows():
+    """No file lies in the folder that nothing reads and nothing checks, and each says what it is about."""
+    assert {path.stem for path in FOLDER.glob("*.json")} == set(KINDS)
+    for path in FOLDER.glob("*.json"):
+        written = json.loads(path.read_text("utf-8"))
+        assert set(written) == {"about", "rows"}
+        assert len(written["about"]) > 40
+        assert written["rows"]
+
+
+@pytest.mark.parametrize(("subject", "row"), ROWS)
+def test_a_row_is_dated_has_a_source_and_its_types(subject, row):
+    """Each row names the day on which a source was read, and where; every value is of the type its class declares."""
+    assert FIRST_DAY <= date.fromisoformat(row.date) <= date.today()  # noqa: DTZ011 - days of sources have no zone
+    assert re.fullmatch(r"https://[a-z0-9.-]+\.[a-z]+(/\S*)?", row.source)
+    types = typing.get_type_hints(type(row))
+    assert [each.name for each in fields(row) if not is_a(getattr(row, each.name), types[each.name])] == []
+
+
+@pytest.mark.parametrize("subject", KINDS)
+def test_no_row_stands_there_twice(subject):
+    """Two rows with the same key would hide which of them counts."""
+    valued = {"price", "prices", "factor", "tokens", "date", "source", "note", "library_id", "other_names"}
+    if subject == "hosts":
+        valued.add("provider")
+    keys = [
+        tuple(str(getattr(row, each.name)) for each in fields(row) if each.name not in valued)
+        for row in facts.read(subject, KINDS[subject])
+    ]
+    assert [key for key, times in Counter(keys).items() if times > 1] == []
+
+
+@pytest.mark.parametrize(("subject", "row"), ROWS)
+def test_patterns_compile_and_units_and_providers_are_known(subject, row):
+    """A pattern that is none, or a provider or unit that nobody has, would never fit: and nobody would see it."""
+    for name in PATTERNS:
+        pattern = getattr(row, name, "")
+        if pattern and subject != "prices":
+            re.compile(pattern)
+    if subject in ("hosts", "provider_names"):
+        assert providers.provider_named(row.provider) == row.provider
+        assert getattr(row, "library_id", None) in (None, *provider_ids())
+    elif provider := getattr(row, "provider", None):
+        assert provider in provider_ids()
+    units = {unit.name for unit in PriceLibrary().units().values()}
+    assert getattr(row, "unit", "requests") in units | {"requests"} | OWN_UNITS
+    assert set(getattr(row, "prices", ())) <= set(UNITS)
+
+
+def test_other_names_are_names_of_one_provider():
+    """What a provider is called besides is no other provider's name."""
+    names = [name for row in facts.read("provider_names", providers.ProviderRow) for name in row.other_names]
+    assert len(names) == len(set(names))
+    assert not set(names) & {row.provider for row in facts.read("provider_names", providers.ProviderRow)}
+
+
+def test_a_host_is_found_by_its_own_row():
+    """No row of hosts stands in the shadow of one above it."""
+    for row in facts.read("hosts", providers.HostRow):
+        if row.host:
+            assert providers.provider_of_host(row.host) == row.provider
+            assert providers.provider_of_host(f"me.{row.host}") == row.provider
+
+
+LATE = """
+import pkgutil
+import ragmeter
+from opentelemetry.sdk.metrics import MeterProvider
+ragmeter.instrument(meter_provider=MeterProvider(shutdown_on_exit=False))
+pkgutil.get_data = None
+from ragmeter.money.price_conditions import surcharge
+from ragmeter.money.price_rows import fees_of
+from ragmeter.reading.providers import provider_of_host
+print(provider_of_host("api.groq.com"), surcharge("openai", "gpt-5.4", "eu.api.openai.com", None))
+print(*fees_of("x-ai", "grok"))
+print(ragmeter.status().internal_errors)
+"""
+
+
+def test_the_files_are_read_by_instrument_and_never_later():
+    """What stands in the files is there when `instrument()` returns: no call and no worker reads any."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LATE], capture_output=True, text=True, timeout=60, check=False
+    )
+    told = ["groq", "1.1", "storage_searches", "code_executions", "social_searches", "web_searches", "0"]
+    assert done.stdout.split() == told, done.stderr
