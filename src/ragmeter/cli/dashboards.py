@@ -21,7 +21,7 @@ REQUIRED = {"grafana_foundation_sdk": "grafana-foundation-sdk", "grafana_client"
 """What is imported, and what it is called where it is installed from."""
 
 GRAFANA_SECONDS = 30.0
-TOKEN = "GRAFANA_TOKEN"  # noqa: S105 - the name of a variable
+TOKEN = "GRAFANA_TOKEN"
 KEPT = ".before"
 """What the name of limits that were replaced ends with; no pattern for rule files matches it."""
 

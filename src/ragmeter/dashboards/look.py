@@ -10,7 +10,7 @@ SHARE = "percentunit"
 NUMBER = "short"
 COUNT = "locale"
 PER_SECOND = "suffix: /s"
-TIMES = "suffix:×"  # noqa: RUF001
+TIMES = "suffix:\u00d7"
 FROM_THEN_ON = "time:[from] ddd HH:mm [on]"
 """Of a time in milliseconds since 1970."""
 

@@ -114,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = -1
     server: SimulatedServer
 
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+    def log_message(self, *_: object) -> None:
         """Keep quiet: the demo's table is the output."""
 
     def do_POST(self) -> None:

@@ -30,8 +30,8 @@ AUDIO_OUTPUT_TOKENS = "gen_ai.usage.audio.output_tokens"
 IMAGE_INPUT_TOKENS = "gen_ai.usage.image.input_tokens"
 INPUT_MESSAGES = "gen_ai.input.messages"
 OUTPUT_MESSAGES = "gen_ai.output.messages"
-TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105
-TOKEN_MODALITY = "gen_ai.token.modality"  # noqa: S105
+TOKEN_TYPE = "gen_ai.token.type"
+TOKEN_MODALITY = "gen_ai.token.modality"
 
 ERROR_TYPE = "error.type"
 SERVER_ADDRESS = "server.address"
@@ -43,7 +43,7 @@ DB_ROWS = "db.response.returned_rows"
 
 STRATEGY = "ragmeter.strategy"
 PART = "ragmeter.part"
-TOKEN_RATE = "ragmeter.token.rate"  # noqa: S105
+TOKEN_RATE = "ragmeter.token.rate"
 PRICE_STATE = "ragmeter.price.state"
 PLACE = "ragmeter.place"
 COST_AMOUNT = "ragmeter.cost.amount"

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 SDK = "opentelemetry.sdk"
+REGISTER = "register_at_fork"
+"""The function of `os` that is not there on every system."""
 
 
 @contextmanager
 def without_fork_hooks() -> Iterator[None]:
     """What is made inside registers no fork hook of the SDK; hooks of others are registered as ever."""
-    register: Callable[..., None] | None = getattr(os, "register_at_fork", None)
+    register: Callable[..., None] | None = getattr(os, REGISTER, None)
     if register is None:
         yield
         return
@@ -30,11 +32,11 @@ def without_fork_hooks() -> Iterator[None]:
         if others:
             register(**others)
 
-    os.register_at_fork = register_others  # type: ignore[assignment]
+    setattr(os, REGISTER, register_others)
     try:
         yield
     finally:
-        os.register_at_fork = register
+        setattr(os, REGISTER, register)
 
 
 def threads_are_greenlets() -> bool:

@@ -17,7 +17,8 @@ import socket
 import threading
 import time
 from enum import Enum
-from http.server import ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from typing import Any, cast
 
 from prometheus_client import CollectorRegistry
@@ -41,7 +42,7 @@ HANDOVER_SECONDS = 10.0
 
 TAKING_BACK_TRIES, TAKING_BACK_PAUSE = 50, 0.2
 
-ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - addresses to connect to instead
+LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 
 
 class PageState(Enum):
@@ -183,7 +184,7 @@ class MetricsPage:
             self._say_taken()
 
     def _asked(self, word: str) -> socket.socket:
-        connection = socket.create_connection((ANYWHERE.get(self._host, self._host), self._port), HANDOVER_SECONDS)
+        connection = socket.create_connection((_reachable(self._host), self._port), HANDOVER_SECONDS)
         reloaded = any(os.environ.get(name) == "true" for name in RELOADER_VARIABLES)
         asking = (
             f"POST /handover HTTP/1.0\r\n{WORD_HEADER}: {word}\r\n{RELOADED_HEADER}: {str(reloaded).lower()}\r\n\r\n"
@@ -256,7 +257,7 @@ class _Server(ThreadingHTTPServer):
         if self._process != os.getpid():
             raise _LeftByForkError
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver's signature
+    def handle_error(self, *_: Any) -> None:
         """A reader that went away is nothing to print a traceback for."""
         logger.debug("ragmeter: a reader of the metrics page has gone")
 
@@ -277,18 +278,27 @@ class _Server(ThreadingHTTPServer):
             self.server_close()
 
 
+def _reachable(host: str) -> str:
+    """Where this machine reaches a server that listens on `host`, which may stand for all of its addresses."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host or LOOPBACK[4]
+    return LOOPBACK[address.version] if address.is_unspecified else host
+
+
 class _LeftByForkError(Exception):
     """Ends a server's loop in a forked child."""
 
 
-class _Handler(MetricsHandler):
+class _Handler(MetricsHandler, BaseHTTPRequestHandler):
     """Answers Prometheus with the page, and a child process with the port."""
 
     @property
     def _page(self) -> MetricsPage:
         return cast("_Server", self.server).page
 
-    def do_GET(self) -> None:  # noqa: N802 - the base class calls it so
+    def do_GET(self) -> None:
         """The page; an error of a collector is an answer with status 500, and is said."""
         self.registry = self._page.registry
         try:
@@ -299,7 +309,7 @@ class _Handler(MetricsHandler):
             logger.warning("ragmeter: the metrics page cannot be written (%s)", type(error).__name__)
             self.send_error(500)
 
-    def do_POST(self) -> None:  # noqa: N802 - the base class calls it so
+    def do_POST(self) -> None:
         """A child asks for the port. The connection stays open, and ends with the child."""
         word, reloaded = self.headers.get(WORD_HEADER, ""), self.headers.get(RELOADED_HEADER) == "true"
         page = self._page

@@ -168,11 +168,11 @@ def _speaks_http(signal: Signal) -> bool:
 def _otlp_metric_exporter() -> MetricExporter:
     if _speaks_http(Signal.METRICS):
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-    else:
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (  # type: ignore[assignment]
-            OTLPMetricExporter,
-        )
-    return OTLPMetricExporter()
+
+        return OTLPMetricExporter()
+    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcMetricExporter
+
+    return GrpcMetricExporter()
 
 
 def _span_exporter(name: str) -> SpanExporter:
@@ -180,11 +180,11 @@ def _span_exporter(name: str) -> SpanExporter:
         return ConsoleSpanExporter()
     if _speaks_http(Signal.TRACES):
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    else:
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # type: ignore[assignment]
-            OTLPSpanExporter,
-        )
-    return OTLPSpanExporter()
+
+        return OTLPSpanExporter()
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
+
+    return GrpcSpanExporter()
 
 
 def _may_be_terminated() -> bool:

@@ -7,7 +7,7 @@ Only frames that have such a name are looked into, and nothing of them is kept.
 
 from __future__ import annotations
 
-import sys
+import inspect
 from collections.abc import Callable, Mapping
 from email.message import Message
 from types import FrameType
@@ -76,7 +76,7 @@ READERS: dict[str, Callable[[Any], Headers | None]] = {
 def scraper() -> Scraper | None:
     """Who scrapes, where the caller answers a request of a scraper."""
     # Never our own frame: it would refer to itself, and keep the app's until a collection of garbage.
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way up
+    frame: FrameType | None = getattr(inspect.currentframe(), "f_back", None)
     for _ in range(DEEPEST):
         if frame is None:
             break

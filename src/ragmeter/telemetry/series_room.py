@@ -78,7 +78,7 @@ def most_series(provider: Any, instrument: Any) -> int | None:
     config = getattr(provider, "_sdk_config", None)
     if config is None or default is None:
         return default
-    of_views = [_of_view(view) for view in getattr(config, "views", ()) if view._match(instrument)]  # noqa: SLF001
+    of_views = [_of_view(view) for view in getattr(config, "views", ()) if _matches(view, instrument)]
     limits = [limit for limit in of_views if limit is not None]
     if not of_views or None in of_views:
         limits += [_of_reader(reader, instrument, default) for reader in readers_of(provider)]
@@ -97,6 +97,11 @@ def exports_differences(provider: Any) -> bool:
     chosen = [getattr(reader, "_instrument_class_temporality", {}) for reader in readers_of(provider)]
     of_counters = [each for kinds in chosen for kind, each in kinds.items() if issubclass(kind, ObservableCounter)]
     return AggregationTemporality.DELTA in of_counters
+
+
+def _matches(view: Any, instrument: Any) -> bool:
+    match = getattr(view, "_match", None)
+    return match is not None and bool(match(instrument))
 
 
 def _of_view(view: Any) -> int | None:

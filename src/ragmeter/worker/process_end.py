@@ -29,11 +29,12 @@ class ProcessEnd:
         """Follow those of the modules that are there by now."""
         for name in MODULES:
             module = sys.modules.get(name)
-            if name in self._heard or not hasattr(module, "register_after_fork"):
+            register = getattr(module, "register_after_fork", None)
+            if name in self._heard or register is None:
                 continue
             self._heard.add(name)
             beginning = _Beginning(module)
-            module.register_after_fork(self, beginning)  # type: ignore[union-attr]
+            register(self, beginning)
             if _is_child(name):
                 # It has begun already: a pool's initializer calls `instrument()`.
                 beginning(self)
