@@ -125,7 +125,7 @@ def check_usage(usage: Usage) -> None:
     for each in fields(Usage):
         value = getattr(usage, each.name)
         if each.name == "units":
-            assert all(isinstance(number, int) and 0 <= number < MOST for number in value.values())
+            assert all(isinstance(number, int | float) and 0 <= number < MOST for number in value.values())
         elif each.name == "reported_cost":
             assert value is None or 0 <= value < MOST
         elif each.name != "inexact":

@@ -85,7 +85,7 @@ def test_a_name_that_moves_on_is_an_estimate(provider, model):
 )
 def test_the_place_that_anthropic_names_changes_the_price_of_tokens(geography, factor, state):
     """Inference in the USA alone costs a tenth more, for cached tokens as well; its searches cost what they cost."""
-    usage = Usage(input_tokens=1000, output_tokens=100, cache_read_tokens=400, web_searches=1)
+    usage = Usage(input_tokens=1000, output_tokens=100, cache_read_tokens=400, units={"web_searches": 1})
     cost = cost_of("anthropic", "claude-opus-4-6", usage, inference_geo=geography)
     assert cost.amount == pytest.approx((600 * 5 + 400 * 0.5 + 100 * 25) / 1e6 * factor + 0.01)
     assert cost.state is state
@@ -193,19 +193,19 @@ def test_tiers_of_a_tuned_model_stand_above_our_own_row():
 @pytest.mark.parametrize(
     ("provider", "model", "units", "fee", "state"),
     [
-        ("openai", "gpt-5-mini", {"web_searches": 2}, 0.02, PRICED),
-        ("openai", "gpt-5-mini", {"web_searches": 0}, 0.0, PRICED),
+        ("openai", "gpt-5-mini", {"units": {"web_searches": 2}}, 0.02, PRICED),
+        ("openai", "gpt-5-mini", {"units": {"web_searches": 0}}, 0.0, PRICED),
         ("openai", "gpt-5-mini", {"units": {"web_searches_preview": 1}}, 0.01, PRICED),
         ("openai", "gpt-4o", {"units": {"web_searches_preview": 1}}, 0.025, PRICED),
         ("openai", "gpt-4o-search-preview", {"units": {"web_searches_preview": 1}}, 0.025, PRICED),
-        ("openai", "gpt-5-search-api", {"web_searches": 1}, 0.01, PRICED),
-        ("openai", "gpt-4.1-mini", {"web_searches": 1}, 0.01, ESTIMATED),
+        ("openai", "gpt-5-search-api", {"units": {"web_searches": 1}}, 0.01, PRICED),
+        ("openai", "gpt-4.1-mini", {"units": {"web_searches": 1}}, 0.01, ESTIMATED),
         ("openai", "gpt-5-mini", {"units": {"code_interpreter_sessions": 1}}, 0.0, ESTIMATED),
         ("openai", "gpt-4o-audio-preview", {"audio_output_tokens": 50}, 0.0, ESTIMATED),
         ("x_ai", "grok-4.3", {"units": {"social_searches": 2}}, 0.01, PRICED),
-        ("anthropic", "claude-sonnet-4-5", {"web_searches": 3}, 0.03, PRICED),
-        ("groq", "openai/gpt-oss-120b", {"web_searches": 1}, 0.0, ESTIMATED),
-        ("azure.ai.openai", "gpt-4.1", {"web_searches": 1}, 0.0, ESTIMATED),
+        ("anthropic", "claude-sonnet-4-5", {"units": {"web_searches": 3}}, 0.03, PRICED),
+        ("groq", "openai/gpt-oss-120b", {"units": {"web_searches": 1}}, 0.0, ESTIMATED),
+        ("azure.ai.openai", "gpt-4.1", {"units": {"web_searches": 1}}, 0.0, ESTIMATED),
     ],
 )
 def test_fees_are_those_of_what_was_used(provider, model, units, fee, state):
@@ -226,8 +226,8 @@ def test_fees_are_those_of_what_was_used(provider, model, units, fee, state):
         ({"request": 0.0004}, Usage(1000, 100), PRICED),
         ({"input": 1.0, "output": 2.0}, Usage(1000, 100, cache_read_tokens=500), ESTIMATED),
         ({"input": 1.0, "output": 2.0}, Usage(1000, 100, reasoning_tokens=50), PRICED),
-        ({"input": 1.0, "output": 2.0}, Usage(1000, 100, web_searches=1), ESTIMATED),
-        ({"input": 1.0, "output": 2.0, "web_search": 5}, Usage(1000, 100, web_searches=1), PRICED),
+        ({"input": 1.0, "output": 2.0}, Usage(1000, 100, units={"web_searches": 1}), ESTIMATED),
+        ({"input": 1.0, "output": 2.0, "web_search": 5}, Usage(1000, 100, units={"web_searches": 1}), PRICED),
     ],
 )
 def test_a_unit_without_a_price_in_the_apps_own_table_is_an_estimate(table, usage, state):

@@ -49,7 +49,7 @@ def usages(draw):
         cache_write_tokens=draw(st.sampled_from([None, written])),
         cache_write_1h_tokens=draw(st.sampled_from([None, written // 2])),
         reasoning_tokens=draw(st.sampled_from([None, output // 3])),
-        web_searches=draw(st.sampled_from([None, 2])),
+        units=draw(st.sampled_from([{}, {"web_searches": 2}])),
         reported_cost=draw(st.sampled_from([None, None, 0.0, 0.25])),
     )
 

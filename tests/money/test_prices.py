@@ -176,7 +176,7 @@ def test_an_alias_may_stand_for_another_alias():
     ("prices", "usage", "amount", "state"),
     [
         ({"request": 0.004}, Usage(1000, 100, cache_read_tokens=400, reasoning_tokens=9), 0.004, PriceState.PRICED),
-        ({"request": 0.004}, Usage(1000, 100, web_searches=1), 0.004, PriceState.ESTIMATED),
+        ({"request": 0.004}, Usage(1000, 100, units={"web_searches": 1}), 0.004, PriceState.ESTIMATED),
         ({"request": 0.004, "input": 1.0}, Usage(1000, 100), 0.005, PriceState.ESTIMATED),
         ({"input": 1.0}, Usage(1000, 100), 0.001, PriceState.ESTIMATED),
         ({"input": 1.0}, Usage(1000), 0.001, PriceState.PRICED),

@@ -172,5 +172,5 @@ def _added(response: Response) -> Origin | None:
     if usage is None:
         return None
     # Tokens and seconds of another kind are what was given or made, not what a tool has brought.
-    has_tools = any(not unit.endswith(("_tokens", "_seconds")) for unit in usage.units)
-    return Origin.OTHER if usage.web_searches or has_tools else None
+    has_tools = any(number and not unit.endswith(("_tokens", "_seconds")) for unit, number in usage.units.items())
+    return Origin.OTHER if has_tools else None

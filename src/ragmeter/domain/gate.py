@@ -6,7 +6,9 @@ counter fall, a list where a name belongs breaks every table it is looked up in.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
+from itertools import islice
 from math import isfinite
 from typing import Any
 
@@ -14,6 +16,9 @@ from ragmeter.domain.model import Chunk, Response, Usage
 
 MOST = 2**53
 """The first whole number that a float, as which metrics travel, can no longer tell from its neighbour."""
+
+MOST_UNITS = 64
+"""Kinds of billed units of one operation: no provider has as many."""
 
 LONGEST_NAME = 200
 """Characters of a name that are kept: model ids and collections are shorter, ARNs of Bedrock reach 150."""
@@ -64,8 +69,8 @@ def response(read: Response) -> Response:
 
 
 def usage(read: Usage) -> Usage:
-    """Counts and a cost that can be added up: one that cannot is not known."""
-    changed: dict[str, Any] = {}
+    """Counts, units and a cost that can be added up: one that cannot is not known."""
+    changed: dict[str, Any] = {"units": _units(read.units)} if read.units else {}
     for each in fields(read):
         given = getattr(read, each.name)
         if isinstance(given, int | float) and not isinstance(given, bool):
@@ -73,6 +78,13 @@ def usage(read: Usage) -> Usage:
             if admitted != given:
                 changed[each.name] = admitted
     return replace(read, **changed) if changed else read
+
+
+def _units(read: Any) -> dict[str, float]:
+    """The billed units by name, the first of very many."""
+    given = islice(read.items(), MOST_UNITS) if isinstance(read, Mapping) else ()
+    known = {name(unit): amount(number) for unit, number in given}
+    return {unit: number for unit, number in known.items() if unit and number is not None}
 
 
 def _names(values: tuple[Any, ...]) -> tuple[str, ...]:

@@ -81,11 +81,12 @@ class Usage:
     """Tokens and billed units of one operation, as the provider reported them; `None` is unknown, not zero.
 
     `input_tokens` includes cache reads and writes, `output_tokens` includes reasoning, whatever the provider's
-    own convention is: readers bring them to this form. `units` are further billed units by name, those of genai-prices
-    where it has one (`code_executions`, `social_searches`, `output_citation_tokens`, `input_audio_seconds`), else those
-    in `shapes.fees`. `longest_input` is the longest prompt of a call that read several, by which prices for long
-    prompts are chosen. `inexact` says that what was billed is not all in these counts, or not at the price of the one
-    model: a price from a table is then an estimate.
+    own convention is: readers bring them to this form. `COUNTS` says what each count is a part of. `units` is whatever
+    else is billed, by name, and may have a fraction: searches, code, pictures, read units of a database, search units
+    of a reranker. A name is that of genai-prices where it has one (`web_searches`, `storage_searches`,
+    `code_executions`, `input_audio_seconds`), else the provider's own. `longest_input` is the longest prompt of a call
+    that read several, by which prices for long prompts are chosen. `inexact` says that what was billed is not all in
+    these counts, or not at the price of the one model: a price from a table is then an estimate.
     """
 
     input_tokens: int | None = None
@@ -97,13 +98,39 @@ class Usage:
     audio_input_tokens: int | None = None
     audio_output_tokens: int | None = None
     image_input_tokens: int | None = None
-    web_searches: int | None = None
-    file_searches: int | None = None
     total_tokens: int | None = None
     reported_cost: float | None = None
-    units: Mapping[str, int] = field(default_factory=dict)
+    units: Mapping[str, float] = field(default_factory=dict)
     longest_input: int | None = None
     inexact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One count of tokens in a `Usage`: its `field`, and the `unit` that genai-prices, and so a rate card, calls it.
+
+    `part_of` is the field of the count that holds it; `has_own_price` says that whoever counts it prices it by itself:
+    reasoning and images mostly cost what text costs.
+    """
+
+    field: str
+    unit: str
+    part_of: str | None = None
+    has_own_price: bool = False
+
+
+COUNTS = (
+    Count("input_tokens", "input_tokens", has_own_price=True),
+    Count("output_tokens", "output_tokens", has_own_price=True),
+    Count("cache_read_tokens", "cache_read_tokens", "input_tokens", has_own_price=True),
+    Count("cache_write_tokens", "cache_write_tokens", "input_tokens", has_own_price=True),
+    Count("cache_write_1h_tokens", "cache_write_1h_tokens", "cache_write_tokens", has_own_price=True),
+    Count("audio_input_tokens", "input_audio_tokens", "input_tokens", has_own_price=True),
+    Count("image_input_tokens", "input_image_tokens", "input_tokens"),
+    Count("reasoning_tokens", "output_reasoning_tokens", "output_tokens"),
+    Count("audio_output_tokens", "output_audio_tokens", "output_tokens", has_own_price=True),
+)
+"""The counts of tokens that may be a part of another or have a price: each stands after what it is a part of."""
 
 
 @dataclass(frozen=True, slots=True)

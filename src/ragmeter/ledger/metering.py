@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ragmeter.anatomy.parts import Dissection, JudgedPlace, Share, apportion
 from ragmeter.anatomy.weights import Weigher, tokenizer_of
 from ragmeter.domain import strategy
-from ragmeter.domain.model import Fate, Operation, OperationKind, Origin, PriceState, Response, Usage
+from ragmeter.domain.model import COUNTS, Count, Fate, Operation, OperationKind, Origin, PriceState, Response, Usage
 from ragmeter.money import pricing
 from ragmeter.money.pricing import Cost, Part, RateCard
 
@@ -17,17 +18,6 @@ SINGLE_PART = {
     OperationKind.SEARCH: "search",
     OperationKind.RERANK: "rerank",
 }
-
-PARTS = {
-    "cache_read_tokens": "input_tokens",
-    "cache_write_tokens": "input_tokens",
-    "cache_write_1h_tokens": "cache_write_tokens",
-    "audio_input_tokens": "input_tokens",
-    "image_input_tokens": "input_tokens",
-    "reasoning_tokens": "output_tokens",
-    "audio_output_tokens": "output_tokens",
-}
-"""Counts that are a part of another, each after those it depends on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +147,21 @@ def tokens_of(operation: Operation, weigher: Weigher) -> tuple[Usage | None, boo
 def bounded(usage: Usage) -> Usage:
     """`usage` with no part larger than its whole; where one was, what it costs can only be estimated."""
     bound = usage
-    for name, whole in PARTS.items():
-        part, most = getattr(bound, name), getattr(bound, whole)
-        if name == "cache_write_tokens" and most is not None:
-            # What was written was not read.
-            most -= bound.cache_read_tokens or 0
+    for count in COUNTS:
+        part, most = getattr(bound, count.field), _most(bound, count)
         if part is not None and most is not None and part > most:
-            bound = replace(bound, **{name: most}, inexact=True)
+            changed: dict[str, Any] = {count.field: most}
+            bound = replace(bound, **changed, inexact=True)
     return bound
+
+
+def _most(usage: Usage, count: Count) -> int | None:
+    """The largest that a count can be, which is what the count that holds it leaves."""
+    whole: int | None = None if count.part_of is None else getattr(usage, count.part_of)
+    if whole is not None and count.field == "cache_write_tokens":
+        # What was written was not read.
+        return whole - (usage.cache_read_tokens or 0)
+    return whole
 
 
 def _is_complete(operation: Operation) -> bool:

@@ -9,31 +9,42 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from ragmeter.money.pricing import Line, Rate, RateCard
+from ragmeter.domain.model import COUNTS, Count
+from ragmeter.money.pricing import REQUESTS, Line, Rate, RateCard
 
 PriceTable = Mapping[str, "Mapping[str, float] | str"]
 """Model name or shell pattern -> US dollars per million tokens by unit, or the name of the model it stands for."""
 
+
+def _root(count: Count) -> Count:
+    holder = next((each for each in COUNTS if each.field == count.part_of), None)
+    return count if holder is None else _root(holder)
+
+
+def _line(count: Count) -> Line:
+    named = next((line for line in (Line.CACHE_READ, Line.CACHE_WRITE) if count.field.startswith(line)), None)
+    return named or Line(_root(count).field.removesuffix(TOKENS))
+
+
+TOKENS = "_tokens"
+
 UNITS: dict[str, tuple[str, Line, float]] = {
-    "cache_write_1h": ("cache_write_1h_tokens", Line.CACHE_WRITE, 1e6),
-    "cache_write": ("cache_write_tokens", Line.CACHE_WRITE, 1e6),
-    "cache_read": ("cache_read_tokens", Line.CACHE_READ, 1e6),
-    "audio_input": ("input_audio_tokens", Line.INPUT, 1e6),
-    "audio_output": ("output_audio_tokens", Line.OUTPUT, 1e6),
-    "reasoning": ("output_reasoning_tokens", Line.OUTPUT, 1e6),
-    "input": ("input_tokens", Line.INPUT, 1e6),
-    "output": ("output_tokens", Line.OUTPUT, 1e6),
+    # A part stands before what it is a part of.
+    **{each.field.removesuffix(TOKENS): (each.unit, _line(each), 1e6) for each in reversed(COUNTS)},
     "web_search": ("web_searches", Line.SEARCH, 1e3),
     "file_search": ("storage_searches", Line.SEARCH, 1e3),
-    "request": ("requests", Line.REQUEST, 1.0),
+    "request": (REQUESTS, Line.REQUEST, 1.0),
 }
 """Units of a price table: the count they price, the line of the bill, and how many the price is for."""
 
-PARTS_OF = {
-    "cache_write_tokens": ("cache_write_1h_tokens",),
-    "input_tokens": ("cache_write_1h_tokens", "cache_write_tokens", "cache_read_tokens", "input_audio_tokens"),
-    "output_tokens": ("output_audio_tokens", "output_reasoning_tokens"),
-}
+
+def _held_by(field: str) -> tuple[str, ...]:
+    parts = [count for count in COUNTS if count.part_of == field]
+    return tuple(unit for count in parts for unit in (*_held_by(count.field), count.unit))
+
+
+PARTS_OF = {count.unit: _held_by(count.field) for count in COUNTS}
+"""Units, and those that count a part of them."""
 
 
 class PriceTableError(ValueError):

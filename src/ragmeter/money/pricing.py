@@ -8,7 +8,7 @@ from enum import StrEnum
 from math import fsum
 
 from ragmeter.anatomy.parts import Share
-from ragmeter.domain.model import Origin, PriceState, Usage
+from ragmeter.domain.model import COUNTS, Origin, PriceState, Usage
 
 
 class Line(StrEnum):
@@ -101,33 +101,13 @@ OUTPUTS = ("output", "reasoning")
 UNPRICED = Cost(None, PriceState.UNPRICED, {})
 
 
-FIELDS = {
-    "input_tokens": "input_tokens",
-    "output_tokens": "output_tokens",
-    "cache_read_tokens": "cache_read_tokens",
-    "cache_write_tokens": "cache_write_tokens",
-    "cache_write_1h_tokens": "cache_write_1h_tokens",
-    "output_reasoning_tokens": "reasoning_tokens",
-    "input_audio_tokens": "audio_input_tokens",
-    "output_audio_tokens": "audio_output_tokens",
-    "input_image_tokens": "image_input_tokens",
-    "web_searches": "web_searches",
-    "storage_searches": "file_searches",
-}
-"""Unit names of genai-prices, which user prices share -> the field of `Usage` that counts them; others are in its
-`units`."""
+FIELDS = {count.unit: count.field for count in COUNTS}
+"""The units that have a field of `Usage`; any other is in its `units`."""
+
+OWN_PRICE = tuple(count.unit for count in COUNTS if count.has_own_price)
 
 REQUESTS = "requests"
-
-OWN_PRICE = (
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "cache_write_1h_tokens",
-    "input_audio_tokens",
-    "output_audio_tokens",
-)
-SEARCHES = ("web_searches", "storage_searches")
-"""Units that every provider who counts them prices by themselves; reasoning and images mostly cost what text costs."""
+"""The unit of which every operation has used one."""
 
 
 def price(usage: Usage | None, card: RateCard | None, *, estimated: bool = False) -> Cost:
@@ -165,19 +145,18 @@ def _price_by_card(usage: Usage, card: RateCard) -> Cost:
     return Cost(sum(lines.values()), state, lines, "local", card.row)
 
 
-def _count(usage: Usage, unit: str) -> int:
+def _count(usage: Usage, unit: str) -> float:
     if unit == REQUESTS:
         return 1
     field = FIELDS.get(unit)
-    return (usage.units.get(unit) if field is None else getattr(usage, field)) or 0
+    return usage.units.get(unit, 0) if field is None else getattr(usage, field) or 0
 
 
 def _prices_all(usage: Usage, card: RateCard) -> bool:
     """Whether the card has a price for every unit that was used: at the price of another, or at none, it is a guess."""
     priced = {rate.unit for rate in card.rates}
     # Where a request has one price and nothing else has, all its tokens are in it.
-    needed = SEARCHES if priced == {REQUESTS} else (*OWN_PRICE, *SEARCHES, "input_tokens", "output_tokens")
-    needed = (*needed, *usage.units)
+    needed = usage.units if priced == {REQUESTS} else (*OWN_PRICE, *usage.units)
     return all(unit in priced or not _count(usage, unit) for unit in needed)
 
 

@@ -28,6 +28,17 @@ REASONING_TOKENS = "gen_ai.usage.reasoning.output_tokens"
 AUDIO_INPUT_TOKENS = "gen_ai.usage.audio.input_tokens"
 AUDIO_OUTPUT_TOKENS = "gen_ai.usage.audio.output_tokens"
 IMAGE_INPUT_TOKENS = "gen_ai.usage.image.input_tokens"
+USAGE = {
+    "input_tokens": INPUT_TOKENS,
+    "output_tokens": OUTPUT_TOKENS,
+    "cache_read_tokens": CACHE_READ_TOKENS,
+    "cache_write_tokens": CACHE_WRITE_TOKENS,
+    "reasoning_tokens": REASONING_TOKENS,
+    "audio_input_tokens": AUDIO_INPUT_TOKENS,
+    "audio_output_tokens": AUDIO_OUTPUT_TOKENS,
+    "image_input_tokens": IMAGE_INPUT_TOKENS,
+}
+"""Counts of `Usage`, and the span attribute of each."""
 INPUT_MESSAGES = "gen_ai.input.messages"
 OUTPUT_MESSAGES = "gen_ai.output.messages"
 TOKEN_TYPE = "gen_ai.token.type"
@@ -52,6 +63,7 @@ COST_SOURCE = "ragmeter.cost.source"
 PRICE_ROW = "ragmeter.price.row"
 TOKENS_ESTIMATED = "ragmeter.tokens.estimated"
 SERVICE_TIER = "ragmeter.service_tier"
+UNITS_OF = "ragmeter.units."
 PART_TOKENS = "ragmeter.tokens."
 CHUNK_FATE = "ragmeter.chunk.fate"
 CONTEXT_CHUNKS = "ragmeter.context.chunks"

@@ -154,14 +154,8 @@ def _usage(metered: Metered) -> Attributes:
     if usage is None:
         return {semconv.TOKENS_ESTIMATED: True if metered.estimated else None}
     return {
-        semconv.INPUT_TOKENS: usage.input_tokens,
-        semconv.OUTPUT_TOKENS: usage.output_tokens,
-        semconv.CACHE_READ_TOKENS: usage.cache_read_tokens,
-        semconv.CACHE_WRITE_TOKENS: usage.cache_write_tokens,
-        semconv.REASONING_TOKENS: usage.reasoning_tokens,
-        semconv.AUDIO_INPUT_TOKENS: usage.audio_input_tokens,
-        semconv.AUDIO_OUTPUT_TOKENS: usage.audio_output_tokens,
-        semconv.IMAGE_INPUT_TOKENS: usage.image_input_tokens,
+        **{attribute: getattr(usage, count) for count, attribute in semconv.USAGE.items()},
+        **{f"{semconv.UNITS_OF}{unit}": number for unit, number in usage.units.items()},
         semconv.TOKENS_ESTIMATED: True if metered.estimated else None,
     }
 

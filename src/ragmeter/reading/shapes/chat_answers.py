@@ -10,7 +10,7 @@ from typing import Any
 from ragmeter.domain.model import Chunk, Response, Usage
 from ragmeter.reading.shapes.costs import read_cost
 from ragmeter.reading.shapes.documents import read_retrieved
-from ragmeter.reading.shapes.fees import added, billed, units_of_message, units_of_model
+from ragmeter.reading.shapes.fees import WEB_SEARCHES, added, billed, units_of_message, units_of_model
 from ragmeter.reading.shapes.fields import count, field, items, may_have, named, plain_text, text_of
 from ragmeter.reading.shapes.usage import counted, later, mixed, read_usage
 
@@ -56,7 +56,7 @@ class Gathered:
     def response(self) -> Response:
         """All that was read, in the form it has for every provider."""
         usage = added(self._usage, self._tools)
-        if self._is_answer and (usage is None or usage.web_searches is None):
+        if self._is_answer and (usage is None or WEB_SEARCHES not in usage.units):
             usage = billed(usage, units_of_model(self._model))
         return counted(
             Response(

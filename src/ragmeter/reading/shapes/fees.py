@@ -15,7 +15,7 @@ from ragmeter.domain.model import Usage
 from ragmeter.reading.shapes.fields import count, entries, field, items, may_have, named
 
 WEB_SEARCHES = "web_searches"
-FILE_SEARCHES = "file_searches"
+FILE_SEARCHES = "storage_searches"
 PREVIEW_SEARCHES = "web_searches_preview"
 """Searches by OpenAI's older tool, and by the search models of its chat API: they have a price of their own."""
 
@@ -40,9 +40,6 @@ TOOLS_TOLD = frozenset(("image_gen", "web_search"))
 
 TOOL_CALLS = "tool_calls"
 """Calls of a tool of the provider's that has no name here."""
-
-FIELDS = frozenset((WEB_SEARCHES, FILE_SEARCHES))
-"""Counts with a field of their own in `Usage`."""
 
 BY_TOOL = "server_side_tool_usage_details"
 """xAI's counts of its tools' calls."""
@@ -115,31 +112,44 @@ def units_of_response(result: Any) -> dict[str, int]:
     units = {
         FILE_SEARCHES: kinds["file_search_call"],
         CODE_SESSIONS: _sessions(result, output),
+        TOOL_CALLS: _unnamed_tools(field(result, "tool_usage")),
         **_pictures(result, kinds),
     }
-    if told := field(result, "tool_usage"):
-        others = (each for name, each in entries(told) or () if name not in TOOLS_TOLD)
-        units[TOOL_CALLS] = sum(any(count(each, name) for name, _ in entries(each) or ()) for each in others)
-    found = {unit: number for unit, number in units.items() if number}
-    searches = _searches(result, done)
-    if searches is not None:
-        is_preview = any(_is(tool, "web_search_preview") for tool in items(field(result, "tools")))
-        found[PREVIEW_SEARCHES if is_preview else WEB_SEARCHES] = searches
-    return found
+    return {unit: number for unit, number in units.items() if number} | _searches(result, done)
+
+
+def _unnamed_tools(told: Any) -> int:
+    """How many tools without a name here OpenAI counts as used."""
+    others = [each for name, each in entries(told) or () if name not in TOOLS_TOLD]
+    return sum(any(count(each, name) for name, _ in entries(each) or ()) for each in others)
 
 
 def _sessions(result: Any, output: Iterable[Any]) -> int:
     """The containers that code or a shell ran in; a shell of the app's own is in none."""
     shells = [field(tool, "environment") for tool in items(field(result, "tools")) if _is(tool, "shell")]
-    hosted = [host for host in shells if _is(host, "container")]
-    hosts = [item for item in output if _is(item, "code_interpreter_call")]
-    for item in output:
-        if _is(item, "shell_call"):
-            hosts += [host for host in (field(item, "environment"), *hosted) if _is(host, "container")][:1]
+    hosts = [host for item in output for host in _hosts_of(item, shells)]
     return len({named(host, "container_id") for host in hosts})
 
 
-def _searches(result: Any, done: Iterable[Any]) -> int | None:
+def _hosts_of(item: Any, shells: Iterable[Any]) -> list[Any]:
+    """The container that an item of an output ran in: its own, or else that of the shell the request has named."""
+    if _is(item, "code_interpreter_call"):
+        return [item]
+    if not _is(item, "shell_call"):
+        return []
+    return [host for host in (field(item, "environment"), *shells) if _is(host, "container")][:1]
+
+
+def _searches(result: Any, done: Iterable[Any]) -> dict[str, int]:
+    """The web searches that are billed, under the name of their tool."""
+    number = _number_of_searches(result, done)
+    if number is None:
+        return {}
+    is_preview = any(_is(tool, "web_search_preview") for tool in items(field(result, "tools")))
+    return {PREVIEW_SEARCHES if is_preview else WEB_SEARCHES: number}
+
+
+def _number_of_searches(result: Any, done: Iterable[Any]) -> int | None:
     """The web searches that are billed, as the provider counts them or else as they stand in the output."""
     told = count(result, "tool_usage", "web_search", "num_requests")
     calls = [item for item in done if _is(item, "web_search_call")]
@@ -168,20 +178,15 @@ def _is(item: Any, kind: str) -> bool:
     return (named(item, "type") or "").startswith(kind)
 
 
-def billed(usage: Usage | None, units: Mapping[str, int]) -> Usage | None:
+def billed(usage: Usage | None, units: Mapping[str, float]) -> Usage | None:
     """`usage` with these units in it."""
     if not units:
         return usage
-    own = {name: units[name] for name in FIELDS if name in units}
-    rest = {name: number for name, number in units.items() if name not in FIELDS and number}
     known = usage or Usage()
-    return replace(known, **own, units={**known.units, **rest})  # type: ignore[arg-type]
+    return replace(known, units={**known.units, **units})
 
 
-def added(usage: Usage | None, units: Mapping[str, int]) -> Usage | None:
+def added(usage: Usage | None, units: Mapping[str, float]) -> Usage | None:
     """`usage` with these units counted on top of those it has."""
-    if not units:
-        return usage
-    known = usage or Usage()
-    have = {**known.units, WEB_SEARCHES: known.web_searches or 0, FILE_SEARCHES: known.file_searches or 0}
-    return billed(known, {name: have.get(name, 0) + number for name, number in units.items()})
+    have: Mapping[str, float] = {} if usage is None else usage.units
+    return billed(usage, {name: have.get(name, 0) + number for name, number in units.items()})

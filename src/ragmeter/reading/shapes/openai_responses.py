@@ -43,7 +43,7 @@ def read_counts(result: Any) -> Usage | None:
     if named(result, "status") in PENDING:
         return None
     told, units = read_usage(field(result, "usage"), result), units_of_response(result)
-    if told is not None and told.web_searches is not None:
+    if told is not None and WEB_SEARCHES in told.units:
         # What the usage counts stands above what the items show.
         units.pop(WEB_SEARCHES, None)
     return billed(told, units)

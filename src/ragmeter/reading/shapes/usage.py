@@ -75,7 +75,8 @@ def later(earlier: Usage | None, now: Usage | None) -> Usage | None:
     if earlier is None or now is None:
         return now or earlier
     fresh = {name: value for name in FIELDS if (value := getattr(now, name)) or getattr(earlier, name) is None}
-    return replace(earlier, **{**fresh, "units": {**earlier.units, **now.units}})
+    units = {unit: number for unit, number in now.units.items() if number or unit not in earlier.units}
+    return replace(earlier, **{**fresh, "units": {**earlier.units, **units}})
 
 
 def counted(response: Response) -> Response:
@@ -87,11 +88,16 @@ def counted(response: Response) -> Response:
     if usage is None or (usage.input_tokens != 0 and usage.output_tokens != 0):
         return response
     has_text = any((*response.text, *response.reasoning))
-    made = (usage.output_tokens or None) if has_text else usage.output_tokens
-    is_answered = has_text or made or set(response.finish_reasons) - {"error"}
-    given = (usage.input_tokens or None) if is_answered else usage.input_tokens
+    made = _unless_zero(usage.output_tokens, where=has_text)
+    is_answered = has_text or bool(made) or bool(set(response.finish_reasons) - {"error"})
+    given = _unless_zero(usage.input_tokens, where=is_answered)
     known = replace(usage, input_tokens=given, output_tokens=made)
     return replace(response, usage=None if _says_nothing(known) else known)
+
+
+def _unless_zero(tokens: int | None, *, where: bool) -> int | None:
+    """A count; where there was something to count a zero is none."""
+    return (tokens or None) if where else tokens
 
 
 def mixed(usage: Usage, model: str | None, models: Iterable[str | None]) -> Usage:
@@ -100,8 +106,8 @@ def mixed(usage: Usage, model: str | None, models: Iterable[str | None]) -> Usag
 
 
 def _says_nothing(usage: Usage) -> bool:
-    tokens = (usage.input_tokens, usage.output_tokens)
-    return all(each is None for each in tokens) and not any(getattr(usage, name) for name in FIELDS)
+    told = [*(getattr(usage, name) for name in FIELDS if name != "units"), *usage.units.values()]
+    return usage.input_tokens is None and usage.output_tokens is None and not any(told)
 
 
 def _counts(usage: Any) -> Usage:
