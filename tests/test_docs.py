@@ -10,7 +10,7 @@ import pytest
 
 from ragmeter.money.pricebook import read_price_table
 from ragmeter.naming import semconv
-from ragmeter.settings import VARIABLES, Settings
+from ragmeter.settings import TABLE, Setting
 
 DOCS = Path(__file__).parents[1] / "docs"
 TELEMETRY = (DOCS / "telemetry.md").read_text(encoding="utf-8")
@@ -38,29 +38,15 @@ def test_every_name_on_the_page_exists():
     assert named - set(METRICS) - ATTRIBUTES <= {"ragmeter.label", "ragmeter.query"}
 
 
-@pytest.mark.parametrize("setting", list(Settings.__slots__))
-def test_every_setting_is_on_the_page(setting):
-    """Each setting stands on the page with its environment variable."""
-    assert f"`{setting}`" in SETTINGS
-    assert f"`{VARIABLES[setting]}`" in SETTINGS
+def test_the_table_of_settings_is_that_of_the_code():
+    """The page has each setting with its variables, default and meaning, in the code's words and order."""
+    table = SETTINGS[SETTINGS.index("| argument |") :].partition("\n\n")[0]
+    assert table.splitlines()[2:] == [row_of(name, setting) for name, setting in TABLE.items()]
 
 
-def test_the_defaults_on_the_page_are_those_of_the_settings():
-    """The default that the page gives a setting is the one it has, where that is a number, a name or a switch."""
-    rows = [line.split("|")[1:4] for line in SETTINGS.splitlines() if line.startswith("| `")]
-    shown = {
-        name.strip("`"): default
-        for names, _, defaults in rows[: len(Settings.__slots__)]
-        for name, default in zip(names.strip().split(", "), defaults.strip().split(", "), strict=False)
-    }
-    plain = {
-        name: value for name in Settings.__slots__ if isinstance(value := getattr(Settings(), name), bool | int | str)
-    }
-    assert len(plain) > 6
-    words = {"NO_CONTENT": "false"}
-    assert {name: words.get(shown[name], shown[name]) for name in plain} == {
-        name: str(value).lower() for name, value in plain.items()
-    }
+def row_of(name: str, setting: Setting) -> str:
+    variables = ", else ".join(f"`{variable}`" for variable in setting.variables)
+    return " ".join(f"| `{name}` | {variables} | {setting.shown} | {setting.meaning} |".split())
 
 
 def test_the_price_file_on_the_page_can_be_used():

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Mapping
-from os import PathLike
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Unpack
+
+from ragmeter.settings import SettingsArguments, read_settings, shows_settings
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -27,78 +28,32 @@ _running: list[Runtime] = []
 _changing = threading.Lock()
 
 
+@shows_settings
 def instrument(
     *,
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
-    service_name: str | None = None,
-    labels: Iterable[str] | None = None,
-    prices: Mapping[str, Mapping[str, float] | str] | str | PathLike[str] | None = None,
-    builtin_prices: bool | None = None,
-    fine_tuned: Iterable[str] | None = None,
-    capture_content: bool | None = None,
-    capture_chunks: bool | None = None,
-    exact_tokens: bool | None = None,
-    tenant_label: str | None = None,
-    only: Iterable[str] | None = None,
-    skip: Iterable[str] | None = None,
-    providers: Mapping[str, str] | None = None,
-    stream_usage: bool | None = None,
-    profile: str | None = None,
-    max_label_values: int | None = None,
-    prometheus_host: str | None = None,
-    prometheus_port: int | None = None,
+    **settings: Unpack[SettingsArguments],
 ) -> None:
     """Wrap the app's LLM and vector-database clients. A second call changes nothing, and says so where it differs.
 
-    Everything may also be set by the environment, see `ragmeter.settings.VARIABLES`; a value that cannot be used raises
-    `ragmeter.settings.SettingsError`.
-
     `tracer_provider`, `meter_provider`: where telemetry goes; else the app's global providers; else, for metrics, OTLP
     when an OTLP endpoint is configured and a Prometheus endpoint on `prometheus_host`:`prometheus_port` otherwise.
-    `labels`: names of the app's own metric labels, set with `ragmeter.label()`; at most `max_label_values` values each.
-    `prices`: US dollars per million tokens by model, or the model a deployment stands for, or a TOML or JSON file of
-    these. `builtin_prices=False` uses no others. `fine_tuned`: names of models that are fine-tuned though their id does
-    not tell. `providers`: the provider behind a gateway's host name. `only`, `skip`: integrations by name.
-    `stream_usage`: ask OpenAI-shaped servers for usage in streams, and hide the extra chunk from the app.
-    `exact_tokens`: count the tokens of OpenAI's models instead of weighing texts; on where `ragmeter[exact]` is there.
-    `tenant_label`: the declared label that names a tenant, whose retrieved texts are never looked for in the prompts of
-    another. `capture_chunks`: put each chunk's id, fate, rank and tokens on spans. `capture_content`: put messages on
-    spans. `profile`: generation of the standard metrics, `released`, `latest` or
-    `both`.
+
+    Each setting can also be given by the environment variable beside its name; the argument stands above it. A value
+    that cannot be used raises `ragmeter.settings.SettingsError`, which says what to write instead.
     """
     from ragmeter.runtime import Runtime
-    from ragmeter.settings import read_settings
     from ragmeter.telemetry.otel_environment import is_disabled
 
-    settings = read_settings(
-        {
-            "service_name": service_name,
-            "labels": _listed(labels),
-            "prices": prices,
-            "builtin_prices": builtin_prices,
-            "fine_tuned": _listed(fine_tuned),
-            "capture_content": capture_content,
-            "capture_chunks": capture_chunks,
-            "exact_tokens": exact_tokens,
-            "tenant_label": tenant_label,
-            "only": _listed(only),
-            "skip": _listed(skip),
-            "providers": providers,
-            "stream_usage": stream_usage,
-            "profile": profile,
-            "max_label_values": max_label_values,
-            "prometheus_host": prometheus_host,
-            "prometheus_port": prometheus_port,
-        }
-    )
+    chosen = read_settings(settings)
     if is_disabled(os.environ):
         return
     with _changing:
         if _running:
-            _running[0].say_differences(settings, tracer_provider, meter_provider)
+            _running[0].say_differences(chosen, tracer_provider, meter_provider)
         else:
-            runtime = Runtime(settings, tracer_provider, meter_provider)
+            runtime = Runtime(chosen, tracer_provider, meter_provider)
             runtime.start()
             _running.append(runtime)
 
@@ -151,7 +106,3 @@ def status() -> Status:
     from ragmeter.status_report import inactive_status
 
     return _running[0].status() if _running else inactive_status()
-
-
-def _listed(names: Iterable[str] | None) -> Any:
-    return names if names is None or isinstance(names, str) else list(names)

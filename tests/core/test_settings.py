@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import pydoc
+from pathlib import PurePosixPath
+from typing import get_type_hints
+
 import pytest
 
 import ragmeter
-from ragmeter.settings import VARIABLES, SettingsError, read_settings
+from ragmeter.settings import TABLE, VARIABLES, Settings, SettingsArguments, SettingsError, read_settings
 
 TAKEN = (
     *("service.name", "service_instance_id", "otel.metric.overflow"),
@@ -54,6 +59,37 @@ def test_each_setting_has_an_environment_variable():
     assert set(environment) | {"RAGMETER_PRICES"} == set(VARIABLES.values())
 
 
+def test_type_checkers_know_each_setting():
+    """The arguments that type checkers and editors see are the settings, in the same order."""
+    assert list(get_type_hints(SettingsArguments)) == list(TABLE) == list(Settings.__slots__)
+
+
+def test_help_shows_each_setting():
+    """`help()` and the signature of `instrument()` tell a newcomer each setting with its variable and meaning."""
+    parameters = inspect.signature(ragmeter.instrument).parameters
+    assert list(parameters) == ["tracer_provider", "meter_provider", *TABLE]
+    assert {(each.kind, each.default) for each in parameters.values()} == {(inspect.Parameter.KEYWORD_ONLY, None)}
+    assert "profile: \"Literal['released', 'latest', 'both'] | None\"" in str(inspect.signature(ragmeter.instrument))
+    shown = pydoc.render_doc(ragmeter.instrument, renderer=pydoc.plaintext)
+    for name, setting in TABLE.items():
+        assert f"{name} ({setting.variable}" in shown
+        assert setting.meaning in shown
+
+
+def test_an_argument_that_is_no_setting_is_refused():
+    """As with every function of Python, but that the name which was meant is said."""
+    with pytest.raises(TypeError, match=r"instrument\(\) got an unexpected keyword argument 'lables'; .* 'labels'\?"):
+        ragmeter.instrument(lables=["team"])
+    assert ragmeter.status().active is False
+
+
+def test_names_are_any_iterable_and_files_any_path(tmp_path):
+    """What the types of `instrument()` allow is taken: generators and sets of names, every kind of path."""
+    (tmp_path / "prices.toml").write_text("[m]\ninput = 1.5")
+    found = read_settings({"labels": (name for name in ("a", "b")), "prices": PurePosixPath(tmp_path, "prices.toml")})
+    assert (found.labels, found.prices) == (("a", "b"), {"m": {"input": 1.5}})
+
+
 def test_an_argument_stands_above_the_environment():
     """The app's own argument wins, also when it is false."""
     found = read_settings(
@@ -90,6 +126,7 @@ def test_the_conventions_opt_in_chooses_the_latest_profile():
         ({"profile": "newest"}, {}, "released, latest, both"),
         ({"prometheus_port": 70_000}, {}, "whole number from 0 to 65535"),
         ({"prices": {"gpt-4o": {"inputs": 1}}}, {}, "unknown unit 'inputs'"),
+        ({"labels": 3}, {}, "labels=: expected a list of names, got 3"),
         ({"prices": 3}, {}, "a mapping of models or a file name"),
         ({"providers": {"host": 1}}, {}, "gateway.internal=openai"),
         ({}, {"RAGMETER_PROMETHEUS_PORT": "many"}, "environment variable RAGMETER_PROMETHEUS_PORT"),
