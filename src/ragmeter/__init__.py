@@ -52,7 +52,7 @@ def instrument(
     with _changing:
         if _running:
             _running[0].say_differences(chosen, tracer_provider, meter_provider)
-        else:
+        elif chosen.enabled:
             runtime = Runtime(chosen, tracer_provider, meter_provider)
             runtime.start()
             _running.append(runtime)

@@ -31,6 +31,7 @@ def test_defaults_need_no_environment():
 def test_each_setting_has_an_environment_variable():
     """What can be given as an argument can be given by the environment."""
     environment = {
+        "RAGMETER_ENABLED": "no",
         "RAGMETER_LABELS": "team, feature",
         "RAGMETER_FINE_TUNED": "support-*",
         "RAGMETER_PROVIDERS": "gateway.internal=openai",
@@ -49,7 +50,7 @@ def test_each_setting_has_an_environment_variable():
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY",
     }
     found = read_settings({}, environment)
-    assert found.labels == ("team", "feature")
+    assert (found.enabled, found.labels) == (False, ("team", "feature"))
     assert found.providers == {"gateway.internal": "openai"}
     assert found.integrations == ("openai",)
     assert (found.stream_usage, found.profile, found.max_label_values, found.builtin_prices) == (True, "both", 7, False)
@@ -165,6 +166,26 @@ def test_a_switched_off_opentelemetry_is_left_off(monkeypatch):
     assert (status.active, status.exporter) == (False, "nothing: OTEL_SDK_DISABLED=true")
     with ragmeter.query():
         assert ragmeter.flush()
+
+
+def test_ragmeter_can_be_switched_off_alone(monkeypatch):
+    """`RAGMETER_ENABLED=false` wraps nothing and serves nothing, whatever OpenTelemetry does; our calls pass."""
+    monkeypatch.setenv("RAGMETER_ENABLED", "false")
+    ragmeter.instrument(labels=["team"])
+    assert ragmeter.status().active is False
+    with ragmeter.query(team="a"):
+        ragmeter.context(["a text"])
+        assert ragmeter.flush()
+    ragmeter.instrument(enabled=True, prometheus_port=0)
+    assert ragmeter.status().active is True
+
+
+def test_what_runs_is_not_switched_off_by_a_second_call(seen, caplog):
+    """As with every setting: the first call's stays, and a second one is told so."""
+    del seen
+    ragmeter.instrument(enabled=False)
+    assert ragmeter.status().active is True
+    assert "differs in: enabled" in caplog.text
 
 
 def test_instrument_refuses_a_wrong_value_and_changes_nothing():

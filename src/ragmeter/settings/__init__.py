@@ -61,6 +61,12 @@ def _shown(default: Any) -> str:
 class Settings:
     """How ragmeter runs: the table of settings, in the order of the documentation."""
 
+    enabled: bool = setting(
+        "RAGMETER_ENABLED",
+        readers.flag,
+        default=True,
+        meaning="whether `ragmeter.instrument()` wraps anything; false leaves the app as it is",
+    )
     labels: tuple[str, ...] = setting(
         "RAGMETER_LABELS",
         readers.label_list,
@@ -187,6 +193,7 @@ class Settings:
 class SettingsArguments(TypedDict, total=False):
     """What `ragmeter.instrument()` takes for each setting, for type checkers and editors; `None` is nothing given."""
 
+    enabled: bool | None
     labels: Iterable[str] | None
     max_label_values: int | None
     prices: Mapping[str, Mapping[str, float] | str] | str | PathLike[str] | None
