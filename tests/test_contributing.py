@@ -90,6 +90,18 @@ def test_the_declaration_of_groq_is_all_there_is():
     assert (PACKAGE / "reading" / "clients" / "groq.py").read_text().endswith(DECLARATION)
 
 
+def test_the_diffs_are_of_what_is_there():
+    """Each line that a diff of the page adds, and each one beside it, stands in the file that the diff names."""
+    diffs = blocks(CONTRIBUTING, "diff")
+    assert diffs
+    for part in (part for diff in diffs for part in diff.split("--- a/")[1:]):
+        name, *lines = part.splitlines()
+        assert lines[0] == f"+++ b/{name}"
+        there = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        shown = [line[1:] for line in lines[1:] if line[0] in "+ "]
+        assert [line for line in shown if line not in there] == []
+
+
 def test_what_the_page_names_exists():
     """Every file and folder that the page names is there: of the package, the tests or the whole clone."""
     named = re.findall(r"`([\w./-]+(?:\.(?:py|md|txt)|/))`", prose(CONTRIBUTING))
