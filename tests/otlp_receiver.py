@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 
 class Receiver:
@@ -52,10 +53,14 @@ class Receiver:
             "OTEL_METRIC_EXPORT_INTERVAL": "3600000",
         }
 
-    def total(self, name: str) -> float:
-        """The sum of a metric over all streams: values of a counter, counts of a histogram."""
+    def total(self, name: str, *attribute: str) -> float:
+        """The sum of a metric over all streams: values of a counter, counts of a histogram.
+
+        With an attribute's key and value only of the streams that have it.
+        """
+        wanted = _attribute(*attribute) if attribute else b""
         with self._lock:
-            return sum(value for (_, _, metric, _), value in self._last.items() if metric == name)
+            return sum(value for (_, _, metric, held), value in self._last.items() if metric == name and wanted in held)
 
     def _take(self, path: str, body: bytes) -> None:
         with self._lock:
@@ -72,3 +77,7 @@ class Receiver:
             attributes = b"".join(sorted(each.SerializeToString() for each in point.attributes))
             value = point.count if hasattr(point, "count") else point.as_int or point.as_double
             self._last[resource, point.start_time_unix_nano, metric.name, attributes] = value
+
+
+def _attribute(key: str, value: str) -> bytes:
+    return KeyValue(key=key, value=AnyValue(string_value=value)).SerializeToString(deterministic=True)

@@ -39,6 +39,7 @@ from ragmeter.telemetry.spans import Tracing
 from ragmeter.telemetry.totals import Attributes
 from ragmeter.version import VERSION
 from ragmeter.worker.accounting import Accounting, UnpricedModel
+from ragmeter.worker.handing_in import EXIT_SECONDS, HandingIn
 from ragmeter.worker.process_end import ProcessEnd
 from ragmeter.worker.queue import Worker
 from ragmeter.wrapping.observing import Observer
@@ -48,9 +49,6 @@ from ragmeter.wrapping.scopes import QueryScope, Scopes
 from ragmeter.wrapping.wrapped_function import wrapped_bound
 
 logger = logging.getLogger("ragmeter")
-
-EXIT_SECONDS = 5.0
-"""How long the interpreter's exit may wait for what is still queued."""
 
 LONGEST_LABEL = 200
 
@@ -86,11 +84,13 @@ class Runtime:
             stream_usage=settings.stream_usage,
         )
         self.patching = Patching(self.guard)
+        self._handing_in = HandingIn(
+            self.worker, self.accounting, self.providers, self.observer.under_way, guard=self.guard
+        )
         self._unhook: list[Callable[[], None]] = []
         self._end_state: list[Callable[[], None]] = []
         self._followed: Any = None
-        self._end = ProcessEnd(self.exit)
-        self._is_over = False
+        self._end = ProcessEnd(self._handing_in.at_exit)
         self._said_different: list[str] = []
         self._clients: dict[Attributes, int] = {}
         self._show_state()
@@ -114,7 +114,7 @@ class Runtime:
         self._follow_tracer_provider()
         self._drain_before_flush(self.providers.meter_provider)
         self._end.listen()
-        atexit.register(self.exit)
+        atexit.register(self._handing_in.at_exit)
 
     def say_differences(
         self, settings: Settings, tracer_provider: TracerProvider | None, meter_provider: MeterProvider | None
@@ -144,56 +144,15 @@ class Runtime:
             unhook()
         self.providers.shutdown()
         self._end.stop()
-        atexit.unregister(self.exit)
-
-    def exit(self) -> None:
-        """At the process's end: nothing that was collected is lost, nothing blocks for long."""
-        if not self._is_over:
-            self._is_over = True
-            self._hand_in()
-
-    def _hand_in(self) -> None:
-        """Account for what is finished, and export it. Nothing is closed: handlers of the app may still make calls."""
-        try:
-            if not self._settle(Until.EVERYTHING, EXIT_SECONDS):
-                self._settle_quickly()
-            self.providers.flush(EXIT_SECONDS)
-        except Exception as error:
-            self.guard.caught("exporting at the end of the process", error)
-
-    def _settle_quickly(self) -> None:
-        """Count what waits without looking into its texts; past a worker that is stuck, if it comes to that."""
-        logger.warning(
-            "ragmeter: the process ends with %d calls that wait to be measured; they are counted without taking their "
-            "prompts apart, and may be unpriced. Call ragmeter.flush() before the end of a short program.",
-            self.worker.waiting,
-        )
-        self.worker.be_quick()
-        if not self._settle(Until.EVERYTHING, EXIT_SECONDS):
-            self.worker.drain_past()
-            self._settle(Until.EVERYTHING, EXIT_SECONDS)
+        atexit.unregister(self._handing_in.at_exit)
 
     def settle(self, timeout: float) -> None:
         """Account for everything collected so far, also for queries that are still open."""
-        self._settle(Until.EVERYTHING, timeout)
+        self._handing_in.settle(Until.EVERYTHING, timeout)
 
     def flush(self, timeout: float) -> bool:
         """Account for every finished call; only queries still inside their scope or root span stay open."""
-        drained = self._settle(Until.UNANSWERED, timeout)
-        self.providers.flush(timeout)
-        if self.worker.failures:
-            raise self.worker.failures.pop()
-        return drained
-
-    def _settle(self, until: Until, timeout: float) -> bool:
-        """Drain the worker and post what is open; false, and no waiting beyond `timeout`, when the worker is stuck."""
-        if not self.worker.drain(timeout) or not self.worker.lock.acquire(timeout=timeout):
-            return False
-        try:
-            self.accounting.ledger.settle(until)
-        finally:
-            self.worker.lock.release()
-        return True
+        return self._handing_in.flush(timeout)
 
     def query(self, strategy: str | None, name: str | None, labels: Mapping[str, Any]) -> QueryScope:
         """A scope whose calls are one query."""
@@ -244,7 +203,8 @@ class Runtime:
         self.telemetry.caps.clear()
         self.providers.forked()
         self._end.listen()
-        self._is_over = False
+        self.observer.under_way.clear()
+        self._handing_in.forked()
 
     def _handle(self, item: Item) -> None:
         self._begin()
@@ -327,16 +287,11 @@ class Runtime:
 
     def _submit(self, item: Record | Retrieved) -> None:
         self.worker.submit(item, item.size)
-        self._hand_in_late()
+        self._handing_in.late()
 
     def _query_ended(self, handle: QueryHandle) -> None:
         self.worker.submit(handle)
-        self._hand_in_late()
-
-    def _hand_in_late(self) -> None:
-        """After the process's end has been heard of nobody else would export what comes."""
-        if self._is_over:
-            self._hand_in()
+        self._handing_in.late()
 
     def _start_query_span(self, name: str | None, started: int) -> Any:
         try:
@@ -373,12 +328,10 @@ class Runtime:
             return
 
         def drained(wrapped: Any, _: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-            if self.observer.active:
-                try:
-                    self._settle(Until.EVERYTHING if name == "shutdown" else Until.ANSWERED, EXIT_SECONDS)
-                except Exception as error:
-                    self.guard.caught("flushing", error)
-            return wrapped(*arguments, **keywords)
+            if not self.observer.active:
+                return wrapped(*arguments, **keywords)
+            with self._handing_in.before_flush(is_last=name == "shutdown"):
+                return wrapped(*arguments, **keywords)
 
         original = getattr(provider, name)
         setattr(provider, name, wrapped_bound(original, drained))

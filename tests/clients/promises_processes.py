@@ -119,6 +119,16 @@ print("right")
 """
 
 
+UNDER_WAY = """
+from wire import Answer, Wire
+wire = Wire(Answer((b"", b"{}"), chunked=True, pause=60)).__enter__()
+url = wire.url
+threading.Thread(target=ask, daemon=True).start()
+while not wire.asked:
+    time.sleep(0.01)
+"""
+
+
 class Processes(ClientBlanks):
     """Everything that runs at once, and everything that ends."""
 
@@ -162,6 +172,15 @@ class Processes(ClientBlanks):
         for name in ("ragmeter.queries", "ragmeter.tokens", "ragmeter.operations", "gen_ai.client.token.usage"):
             assert f'"name": "{name}"' in done.stdout
         assert f'"gen_ai.usage.input_tokens": {self.tokens[0]}' in done.stdout
+        assert done.stderr == ""
+
+    def test_the_interpreters_exit_waits_for_no_call_and_counts_it(self):
+        """A program that ends while a daemon thread waits for an answer has exported that call, as failed with it."""
+        done = self.run(EXIT.removesuffix("ask()\n") + UNDER_WAY, "")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count('"error.type": "process_exit"') >= 1
+        for name in ("ragmeter.queries", "ragmeter.operations", "gen_ai.client.operation.duration"):
+            assert f'"name": "{name}"' in done.stdout
         assert done.stderr == ""
 
     def test_threads_lose_nothing(self, watch):

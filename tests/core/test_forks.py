@@ -99,8 +99,8 @@ def test_the_work_of_every_process_arrives_once(name, tmp_path):
 
 
 STUCK = """
-import os, threading, ragmeter.runtime
-ragmeter.runtime.EXIT_SECONDS = 0.3
+import os, threading, ragmeter.worker.handing_in
+ragmeter.worker.handing_in.EXIT_SECONDS = 0.3
 ragmeter.instrument(providers={"127.0.0.1": "openai"})
 import openai
 def ask():

@@ -22,6 +22,7 @@ from ragmeter.reading.shapes.fields import size_of
 from ragmeter.wrapping.records import Answer, Pause, Record, no_answer
 from ragmeter.wrapping.scopes import Scopes
 from ragmeter.wrapping.streams import Overheard, StreamReading, hear, hear_close, hear_pieces, read_on_the_way, unhear
+from ragmeter.wrapping.under_way import Mark, UnderWay
 
 IN_PROGRESS = otel_context.create_key("ragmeter-in-progress")
 """Context key for the exchange of the call that is under way."""
@@ -34,6 +35,13 @@ NO_CALL = Call(None, (), {})
 
 NO_CONTEXT = Context()
 """The same for the app's context, and all that it has put there."""
+
+PROCESS_EXIT = "process_exit"
+"""Error type of a call that was under way when the process ended.
+
+Nothing was raised, so it is no exception's name: `SystemExit` would say that the program called `sys.exit()`, and that
+its call has seen it.
+"""
 
 FAMILIES = {kind: "inference" if kind.is_inference else kind.value for kind in OperationKind}
 
@@ -54,6 +62,7 @@ class Exchange:
         "family",
         "instance",
         "is_wired",
+        "mark",
         "place",
         "received",
         "sent",
@@ -68,6 +77,7 @@ class Exchange:
         self.family = family_of(request)
         self.place = request.system, request.collection
         self.is_wired = is_wired
+        self.mark: Mark | None = None
         self.sent = sent
         self.received: object = None
         self.size = size_of(sent)
@@ -80,10 +90,11 @@ class Exchange:
         exchange = otel_context.get_value(IN_PROGRESS)
         return exchange if isinstance(exchange, cls) and exchange.instance is instance else None
 
-    def sends(self, taken: object) -> None:
+    def sends(self, taken: object) -> bool:
         """The call makes its request: `taken` is what goes over the wire, `None` if that is of something else."""
         if taken is not None:
             self.sent, self.size, self.was_sent = taken, size_of(taken), True
+        return self.was_sent
 
     def covers(self, instance: Any, request: Request, asked: object) -> bool:
         """Whether a call inside this one is the same request once more, and no call of its own.
@@ -115,6 +126,7 @@ class Host(Protocol):
 
     guard: Guard
     scopes: Scopes
+    under_way: UnderWay
 
     @property
     def sink(self) -> Callable[[Record], None]:
@@ -153,9 +165,11 @@ class Observation:
         # A list with one element: `pop` is atomic, so whoever comes first finishes the call.
         self._unfinished = [True]
         self._unread = False
+        self._stream: StreamReading | None = None
 
     def enter(self) -> None:
         """The client's own call begins: its context is current until `leave`."""
+        self._exchange.mark = self._observer.under_way.add(self)
         otel_context.attach(self._context)
 
     def leave(self) -> None:
@@ -215,6 +229,7 @@ class Observation:
             self.finish(stream.fold, error, stream.first)
 
         stream = StreamReading(reader, self._observer.guard, finish, hides_extra=self._asked_usage)
+        self._stream = stream
         read_on_the_way(outcome, stream)
 
     def _carry(self, outcome: Unread) -> None:
@@ -254,38 +269,79 @@ class Observation:
 
     def finish(self, answer: Answer, error: BaseException | None, first: float | None = None) -> None:
         """Hand the call over to the worker, the first time this is called."""
-        try:
-            self._unfinished.pop()
-        except IndexError:
+        if not self._is_unfinished():
             return
-        duration = time.perf_counter() - self._clock
-        exchange = self._exchange
         try:
-            if exchange.only_passed_on:
+            if self._exchange.only_passed_on:
                 self._step_aside()
-                return
-            record = Record(
-                request=self._request,
-                reading=self._reading,
-                span=self._span,
-                current=self._current,
-                query=self._query,
-                labels=self._labels,
-                started=self._started,
-                duration=duration,
-                sent=exchange.sent,
-                answer=answer,
-                sent_size=exchange.size,
-                answer_size=self._answer_size,
-                time_to_first_chunk=None if first is None else first - self._clock,
-                error_type=None if error is None else error_type_of(error),
-                is_refused=error is not None and self._is_refusal(error),
-            )
-            self._observer.sink(record)
+            elif error is None:
+                self._hand_over(answer, first=first)
+            else:
+                self._hand_over(answer, error_type_of(error), is_refused=self._is_refusal(error), first=first)
         except Exception as failure:
             self._observer.guard.caught("handing over a call", failure)
         finally:
-            exchange.empty()
+            self._stream = None
+            self._exchange.empty()
+            self._observer.under_way.discard(self._exchange.mark)
+
+    def cut_off(self) -> None:
+        """The process ends: be counted now if the request has gone out, and not once more later.
+
+        A stream ends with what it has given, as when the app lets go of it. Of what is not wired nobody sees when its
+        request goes out: its call has begun with it.
+        """
+        try:
+            if self._stream is not None:
+                self._stream.end()
+            elif self._unread:
+                self._forgotten()
+            elif (self._exchange.was_sent or not self._exchange.is_wired) and self._is_unfinished():
+                self._observer.under_way.discard(self._exchange.mark)
+                # The exchange stays: what the call still makes on its way is no call of its own.
+                received = self._exchange.received
+                if received is None:
+                    self._hand_over(no_answer, PROCESS_EXIT)
+                else:
+                    self._hand_over(self._answer(received))
+        except Exception as failure:
+            self._observer.guard.caught("handing over a call", failure)
+
+    def _is_unfinished(self) -> bool:
+        """Whether it was, until now."""
+        try:
+            return self._unfinished.pop()
+        except IndexError:
+            return False
+
+    def _hand_over(
+        self,
+        answer: Answer,
+        error_type: str | None = None,
+        *,
+        is_refused: bool = False,
+        first: float | None = None,
+    ) -> None:
+        duration = time.perf_counter() - self._clock
+        exchange = self._exchange
+        record = Record(
+            request=self._request,
+            reading=self._reading,
+            span=self._span,
+            current=self._current,
+            query=self._query,
+            labels=self._labels,
+            started=self._started,
+            duration=duration,
+            sent=exchange.sent,
+            answer=answer,
+            sent_size=exchange.size,
+            answer_size=self._answer_size,
+            time_to_first_chunk=None if first is None else first - self._clock,
+            error_type=error_type,
+            is_refused=is_refused,
+        )
+        self._observer.sink(record)
 
     def _is_refusal(self, error: BaseException) -> bool:
         try:

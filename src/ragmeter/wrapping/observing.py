@@ -36,6 +36,7 @@ from ragmeter.wrapping.observation import CARRIED, IN_PROGRESS, Exchange, Observ
 from ragmeter.wrapping.patching import Wrapper
 from ragmeter.wrapping.records import Record, Retrieved
 from ragmeter.wrapping.scopes import Scopes
+from ragmeter.wrapping.under_way import UnderWay
 
 OTHER_INFERENCE = "opentelemetry.genai.client.inference.context"
 OTHER_EMBEDDING = "opentelemetry.genai.client.embedding.context"
@@ -72,6 +73,7 @@ class Observer:
     ) -> None:
         self.guard = guard
         self.active = True
+        self.under_way = UnderWay()
         self._spans = spans
         self.scopes = scopes
         self.sink = sink
@@ -140,7 +142,9 @@ class Observer:
             try:
                 exchange = Exchange.of(instance)
                 if exchange is not None and not exchange.was_sent:
-                    exchange.sends(target.take(Call(instance, arguments, keywords), result))
+                    is_ours = exchange.sends(target.take(Call(instance, arguments, keywords), result))
+                    if is_ours:
+                        self.under_way.sent(exchange.mark)
             except Exception as error:
                 self.guard.caught("taking a request", error)
             return result
