@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ragmeter.settings import SettingsArguments, read_settings, shows_settings
@@ -82,7 +82,7 @@ def label(**labels: Any) -> None:
         runtime.label(labels)
 
 
-def context(chunks: Iterable[Any], *, collection: str | None = None) -> None:
+def context(chunks: Sequence[Any], *, collection: str | None = None) -> None:
     """Tell of retrieval that no client shows: an HTTP search, a file, a cache. Best rank first.
 
     Each of `chunks` is a text, or a mapping or object with its text under a usual name (`text`, `page_content`,

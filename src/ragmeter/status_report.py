@@ -16,6 +16,8 @@ from ragmeter.version import VERSION
 from ragmeter.worker.accounting import UnpricedModel
 from ragmeter.wrapping.patching import Patch, PatchState
 
+__all__ = ["IntegrationStatus", "Status", "TargetStatus", "UnpricedModel"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignRow(Fact):

@@ -17,6 +17,8 @@ from typing import Any, Literal, TypedDict, TypeVar
 
 from ragmeter.settings import readers
 
+__all__ = ["VARIABLES", "SettingsArguments", "SettingsError"]
+
 T = TypeVar("T")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
