@@ -19,7 +19,7 @@ from ragmeter.anatomy.search import PromptSearch
 from ragmeter.anatomy.tools import declaration
 from ragmeter.anatomy.weights import Tokenizer, Weigher, tokenizer_of
 from ragmeter.domain.model import Chunk, Fate, KnownChunk, Operation, Origin, Prompt, Response, Role, TextKey, key_of
-from ragmeter.domain.pausing import Pause, hash_of, without_pause
+from ragmeter.domain.pausing import Pause, hash_of, paused, without_pause
 
 MOST_FINGERPRINTS = 256
 """Of texts in prompts, about 40 kB each: chunks come again."""
@@ -67,10 +67,10 @@ class Dissector:
         model, tools, factor = operation.model or "", self._hash_of_tools(prompt), 1.0
         weight = 0.0
         if tools:
-            weight = sum(weigh(part.text) for part in prompt.parts if part.role is Role.TOOLS)
+            weight = sum([weigh(part.text) for part in paused(prompt.parts, self._pause) if part.role is Role.TOOLS])
             declared = self._declared(prompt, tools, tokenizer) if tokenizer.is_known else None
             factor = self._calibration.tools_factor(model, tools, weight, declared)
-        parts = segments(prompt, places, weigh, factor)
+        parts = segments(prompt, places, weigh, factor, self._pause)
         self._pause()
         judged = self._judge(prompt, places, "".join(operation.response.text))
         usage = operation.response.usage
@@ -82,8 +82,10 @@ class Dissector:
                 tools,
                 total=usage.input_tokens,
                 tools_weight=weight,
-                other_weight=sum(part.weight for part in parts if part.origin is not Origin.TOOLS),
-                parts=sum(part.role is not Role.TOOLS for part in prompt.parts),
+                other_weight=sum(
+                    [part.weight for part in paused(parts, self._pause) if part.origin is not Origin.TOOLS]
+                ),
+                parts=sum([part.role is not Role.TOOLS for part in paused(prompt.parts, self._pause)]),
                 is_known=tokenizer.is_known,
                 is_exact=self.weigher.is_exact(tokenizer),
             )
@@ -94,7 +96,8 @@ class Dissector:
         if (tools, tokenizer) not in self._declarations:
             if len(self._declarations) >= MOST_DECLARATIONS:
                 self._declarations.clear()
-            text = declaration((part.text for part in prompt.parts if part.role is Role.TOOLS), self._pause)
+            texts = (part.text for part in paused(prompt.parts, self._pause) if part.role is Role.TOOLS)
+            text = declaration(texts, self._pause)
             self._declarations[tools, tokenizer] = self.weigher.weigh(text, tokenizer)
         return self._declarations[tools, tokenizer]
 
@@ -102,27 +105,30 @@ class Dissector:
         """What became of each place: what stands in an earlier turn was sent again, the first of equals is judged."""
         if not places:
             return ()
-        earlier = earlier_turns(prompt.parts)
-        stale = [place.part in earlier and prompt.parts[place.part].role is not Role.SYSTEM for place in places]
+        pause, earlier = self._pause, earlier_turns(prompt.parts, self._pause)
+        stale = [
+            place.part in earlier and prompt.parts[place.part].role is not Role.SYSTEM
+            for place in paused(places, pause)
+        ]
         first: dict[TextKey, int] = {}
-        for number, place in enumerate(places):
+        for number, place in enumerate(paused(places, pause)):
             if not stale[number]:
                 first.setdefault(place.chunk.key, number)
-        self._pause()
+        pause()
         candidates = list(first.values())[-MOST_JUDGED:]
         prints = [self._fingerprint(_text_of(prompt, places[number])) for number in candidates]
-        verdicts = fates.judge(answer, question_of(prompt, places), prints, self._pause)
+        verdicts = fates.judge(answer, question_of(prompt, places, pause), prints, pause)
         verdict_of = dict.fromkeys(first.values(), Fate.UNKNOWN)
-        duplicates = fates.near_duplicates(prints, self._pause)
+        duplicates = fates.near_duplicates(prints, pause)
         for number, verdict, duplicate in zip(candidates, verdicts, duplicates, strict=True):
             verdict_of[number] = Fate.REPEATED if duplicate is not None else _VERDICTS[verdict]
-        named = fates.cited(answer, self._pause)
-        cited = _cited(prompt, places, [number for number in range(len(places)) if not stale[number]], named)
-        judged: list[JudgedPlace] = []
-        for number, place in enumerate(places):
-            fate = verdict_of.get(number, Fate.REPEATED)
-            judged.append(JudgedPlace(place.chunk, fate, is_stale=stale[number], is_cited=number in cited))
-            self._pause()
+        cited = _cited(prompt, places, stale, fates.cited(answer, pause), pause)
+        judged = [
+            JudgedPlace(
+                place.chunk, verdict_of.get(number, Fate.REPEATED), is_stale=stale[number], is_cited=number in cited
+            )
+            for number, place in enumerate(paused(places, pause))
+        ]
         return tuple(judged)
 
     def _fingerprint(self, text: str) -> Fingerprint:
@@ -137,7 +143,8 @@ class Dissector:
         return found
 
     def _hash_of_tools(self, prompt: Prompt) -> int:
-        hashes = tuple(hash_of(part.text, self._pause) for part in prompt.parts if part.role is Role.TOOLS)
+        parts = paused(prompt.parts, self._pause)
+        hashes = tuple([hash_of(part.text, self._pause) for part in parts if part.role is Role.TOOLS])
         return hash(hashes) if hashes else 0
 
 
@@ -146,17 +153,23 @@ def _text_of(prompt: Prompt, place: Place) -> str:
     return " ".join(text[start:end] for start, end in place.spans)
 
 
-def _cited(prompt: Prompt, places: Sequence[Place], current: Sequence[int], named: frozenset[int]) -> set[int]:
-    """The numbers of those `current` places that a marker in the answer names, by the numbers it has `named`.
+def _cited(
+    prompt: Prompt, places: Sequence[Place], stale: Sequence[bool], named: frozenset[int], pause: Pause
+) -> set[int]:
+    """The numbers of those places of the current turn that a marker in the answer names, by the numbers it has `named`.
 
     A marker names the number a template has written before a chunk, else its place in the current turn's order, from 1.
     """
     if not named:
         return set()
-    written = [_label(prompt.parts[places[number].part].text, places[number].spans[0][0]) for number in current]
-    has_labels = sum(label is not None for label in written) * 2 > len(current)
-    labels: Iterable[int | None] = written if has_labels else range(1, len(current) + 1)
-    return {number for number, label in zip(current, labels, strict=True) if label in named}
+    current = [number for number, is_stale in enumerate(paused(stale, pause)) if not is_stale]
+    written: list[int | None] = []
+    for number in paused(current, pause):
+        place = places[number]
+        written.append(_label(prompt.parts[place.part].text, place.spans[0][0]))
+    has_labels = (len(written) - written.count(None)) * 2 > len(current)
+    labels = written if has_labels else range(1, len(current) + 1)
+    return {number for number, label in zip(paused(current, pause), labels, strict=True) if label in named}
 
 
 def _label(text: str, start: int) -> int | None:

@@ -7,12 +7,12 @@ and ends when so much was looked through that no ordinary prompt comes near.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from ragmeter.anatomy.locating import LEAST_CHUNK, Found
 from ragmeter.domain.model import KnownChunk
-from ragmeter.domain.pausing import LONG_TEXT, Pause, blocks
+from ragmeter.domain.pausing import LONG_TEXT, Pause, blocks, paused
 
 SEPARATOR = "\0"
 """Stands between the parts, which are searched as one text; no place lies across it."""
@@ -44,12 +44,12 @@ class ExactSearch:
 
     def __init__(self, texts: Sequence[str], pause: Pause, left: int = MOST_SCANNED) -> None:
         self._text = texts[0] if len(texts) == 1 else SEPARATOR.join(texts)
-        self._starts = list(accumulate((len(text) + 1 for text in texts), initial=0))
+        self._starts = list(accumulate((len(text) + 1 for text in paused(texts, pause)), initial=0))
         self._pause = pause
         self.left = left
         self._cursor = 0
         # Separators are taken: so no place lies across one.
-        self._taken = _Taken(self._starts[1:-1])
+        self._taken = _Taken(self._starts[1:-1], pause)
 
     def find(self, chunks: Iterable[tuple[KnownChunk, str]]) -> Iterator[tuple[int, Found]]:
         """The numbers of parts and what stands in them, each chunk once in each part.
@@ -116,11 +116,11 @@ class ExactSearch:
         return True
 
 
-def together(lengths: Sequence[int]) -> Iterator[list[int]]:
+def together(lengths: Sequence[int], pause: Pause) -> Iterator[list[int]]:
     """The numbers of parts of these lengths, grouped as they are searched together."""
     group: list[int] = []
     size = 0
-    for number, length in enumerate(lengths):
+    for number, length in enumerate(paused(lengths, pause)):
         if length > JOINED:
             yield [number]
             continue
@@ -136,9 +136,9 @@ def together(lengths: Sequence[int]) -> Iterator[list[int]]:
 class _Taken:
     """Stretches of a text that are taken, in order; neighbours grow together."""
 
-    def __init__(self, separators: Iterable[int]) -> None:
-        self._starts = [each - 1 for each in separators]
-        self._ends = [each + 1 for each in self._starts]
+    def __init__(self, separators: Collection[int], pause: Pause) -> None:
+        self._starts = [each - 1 for each in paused(separators, pause)]
+        self._ends = [each + 1 for each in paused(self._starts, pause)]
 
     def end_over(self, start: int, end: int) -> int:
         """The end of the last stretch that overlaps this one, 0 if none does: what begins before that overlaps too."""

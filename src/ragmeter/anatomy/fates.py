@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import chain, pairwise
-from typing import TypeVar
 
 from ragmeter.anatomy.words import Hashes, compact, normal, slices_of, words
-from ragmeter.domain.pausing import Pause, blocks, without_pause
-
-Thing = TypeVar("Thing")
+from ragmeter.domain.pausing import BLOCK, Pause, blocks, paused, without_pause
 
 LONGEST_ANSWER = 20_000
 """Characters of an answer that are judged."""
@@ -90,15 +87,17 @@ class Fingerprint:
 def fingerprint(text: str, pause: Pause = without_pause) -> Fingerprint:
     """The fingerprint of a text as it stands in a prompt, whatever a template has escaped or wrapped in it."""
     stems = list(_stems(text[:LONGEST_CHUNK], pause))
+    hashes: set[int] = set()
     pairs: set[int] = set()
     for start, end in blocks(len(stems)):
+        hashes.update(map(hash, stems[start:end]))
         pairs.update(map(hash, pairwise(stems[start : end + 1])))
         pause()
     # A power of two, so that the sample of a longer text is a part of what a higher rate would have taken.
     rare = (1 << max(len(pairs) // LEAST_SAMPLED, 1).bit_length() - 1) - 1
-    sample = frozenset([pair for pair in pairs if not pair & rare])
+    sample = frozenset([pair for pair in paused(pairs, pause, BLOCK) if not pair & rare])
     pause()
-    return Fingerprint(compact(set(map(hash, stems))), compact(pairs), sample, len(text) <= LONGEST_CHUNK)
+    return Fingerprint(compact(hashes), compact(pairs), sample, len(text) <= LONGEST_CHUNK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,26 +123,45 @@ def judge(
     sentences = _sentences(answer[:LONGEST_ANSWER], _asked(question, pause), pause)
     if not sentences:
         return (None,) * len(chunks)
-    novel = frozenset[int]().union(*(sentence.words for sentence in sentences))
-    pairs = frozenset[int]().union(*(sentence.pairs for sentence in sentences))
-    fresh = frozenset[int]().union(*(sentence.fresh for sentence in sentences))
-    present = [(novel.intersection(chunk.words), pairs.intersection(chunk.pairs)) for chunk in _paused(chunks, pause)]
+    present, fresh = _present(sentences, chunks, pause)
     length = max(sentence.length for sentence in sentences)
     used = [len(found) >= PAIRS_IN_ALL * length and len(found & fresh) >= LEAST_FRESH * length for _, found in present]
     for sentence in sentences:
         counts = [
             (len(sentence.words & found), len(sentence.pairs & found_pairs))
-            for found, found_pairs in _paused(present, pause)
+            for found, found_pairs in paused(present, pause, 1)
         ]
         for number in _votes(sentence, counts):
             used[number] = True
+    _let_go(present, pause)
     return tuple(is_used if is_used or chunk.is_whole else None for is_used, chunk in zip(used, chunks, strict=True))
 
 
-def _paused(things: Iterable[Thing], pause: Pause) -> Iterator[Thing]:
-    for thing in things:
+def _present(
+    sentences: Sequence[_Sentence], chunks: Sequence[Fingerprint], pause: Pause
+) -> tuple[list[tuple[set[int], set[int]]], set[int]]:
+    """The words and the pairs of the sentences that each chunk has; the pairs that the question did not give them."""
+    novel: set[int] = set()
+    pairs: set[int] = set()
+    fresh: set[int] = set()
+    for sentence in paused(sentences, pause, 1):
+        novel |= sentence.words
+        pairs |= sentence.pairs
+        fresh |= sentence.fresh
+    present: list[tuple[set[int], set[int]]] = []
+    for chunk in chunks:
         pause()
-        yield thing
+        found = novel.intersection(chunk.words)
+        pause()
+        present.append((found, pairs.intersection(chunk.pairs)))
+    return present, fresh
+
+
+def _let_go(things: list[tuple[set[int], set[int]]], pause: Pause) -> None:
+    """Let go of many words one set after the other: at once it takes long."""
+    while things:
+        things.pop()
+        pause()
 
 
 def _asked(question: str, pause: Pause) -> frozenset[int]:
@@ -165,7 +183,7 @@ def near_duplicates(chunks: Sequence[Fingerprint], pause: Pause = without_pause)
         if len(likely) > MOST_ALIKE:
             # Those with most in common: copies have all of it.
             likely = nsmallest(MOST_ALIKE, likely, key=lambda owner: (-common[owner], owner))
-        alike = (owner for owner in sorted(likely) if _are_alike(chunk.pairs, chunks[owner].pairs))
+        alike = (owner for owner in paused(sorted(likely), pause, 1) if _are_alike(chunk.pairs, chunks[owner].pairs))
         result.append(next(alike, None))
         for pair in chunk.sample:
             owners.setdefault(pair, []).append(number)
@@ -241,16 +259,16 @@ SENTENCE_END = re.compile("(?<=[.!?;])\\s+|[\n\u3002\uff01\uff1f\u061f\u06d4\u09
 def _sentences(answer: str, asked: frozenset[int], pause: Pause) -> list[_Sentence]:
     """The sentences of an answer that say something which the question did not; all of it when it is so in none."""
     for texts in (SENTENCE_END.split(answer), [answer]):
-        said = [_sentence(list(_stems(text, pause)), asked) for text in texts]
+        said = [_sentence(list(_stems(text, pause)), asked, pause) for text in texts]
         enough = [sentence for sentence in said if len(sentence.words) >= LEAST_NOVEL * sentence.length]
         if enough:
             return enough
     return []
 
 
-def _sentence(stems: list[str], asked: frozenset[int]) -> _Sentence:
+def _sentence(stems: list[str], asked: frozenset[int], pause: Pause) -> _Sentence:
     pairs = list(pairwise(stems))
-    fresh = (pair for pair in pairs if hash(pair[0]) not in asked or hash(pair[1]) not in asked)
+    fresh = [pair for pair in paused(pairs, pause) if hash(pair[0]) not in asked or hash(pair[1]) not in asked]
     length = 1 if 2 * sum(map(str.isascii, stems)) >= len(stems) else SPACELESS_LENGTH
     found = frozenset(map(hash, stems)) - asked
     return _Sentence(found, frozenset(map(hash, pairs)), frozenset(map(hash, fresh)), length)

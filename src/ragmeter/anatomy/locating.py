@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain
@@ -19,7 +19,7 @@ from typing import NamedTuple
 from ragmeter.anatomy.parts import Span
 from ragmeter.anatomy.words import GRAM, Hashes, compact, grams, normal, slices_of, word_span, words
 from ragmeter.domain.model import KnownChunk
-from ragmeter.domain.pausing import BLOCK, Pause, blocks
+from ragmeter.domain.pausing import BLOCK, SORTED, Pause, blocks, in_order, paused
 
 LEAST_CHUNK = 20
 """Characters below which a chunk is not looked for: such texts occur by chance."""
@@ -84,11 +84,11 @@ class Needle:
         return len(self.grams) * 0.5 + 0.01 if few else len(self.grams) * LEAST_COVERAGE
 
 
-def free_spans(length: int, found: Iterable[Found]) -> list[Span]:
+def free_spans(length: int, found: Collection[Found], pause: Pause) -> list[Span]:
     """What is left of a text of `length` characters outside of what was found, in order."""
     left: list[Span] = []
     cursor = 0
-    for start, end in sorted(span for each in found for span in each.spans):
+    for start, end in in_order([span for each in paused(found, pause) for span in each.spans], pause):
         if start > cursor:
             left.append((cursor, start))
         cursor = max(cursor, end)
@@ -183,7 +183,7 @@ def _explain_away(
 
     One that has lost little since it was looked at last need not queue again: so each is looked at some times at most.
     """
-    queue = [(-len(found) / len(needles[number].grams), number) for number, found in hits.items()]
+    queue = [(-len(found) / len(needles[number].grams), number) for number, found in paused(hits.items(), pause)]
     heapq.heapify(queue)
     explained: set[int] = set()
     while queue:
@@ -248,7 +248,7 @@ class _Positions:
             places: Iterable[list[int]] = (sorted({*firsts, *(position for position, _ in repeated)}),)
         else:
             again = {gram for _, gram in repeated}
-            places = _places(needle, sorted([*((self.first[gram], gram) for gram in own - again), *repeated]))
+            places = _places(needle, in_order([*self._firsts(own - again), *repeated], self._pause))
         self._pause()
         for place in places:
             stretches = _stretches(place, needle)
@@ -256,13 +256,16 @@ class _Positions:
             if stretches:
                 yield stretches
 
+    def _firsts(self, own: AbstractSet[int]) -> list[tuple[int, int]]:
+        return [(self.first[gram], gram) for gram in paused(own, self._pause)]
+
     def _repeated(self, own: AbstractSet[int]) -> list[tuple[int, int]]:
         """All positions of those hits that come again, as (position, hash)."""
         following = self._following_positions()
-        again = [gram for gram in own if following[self.first[gram]] >= 0]
+        again = [gram for gram in paused(own, self._pause) if following[self.first[gram]] >= 0]
         most = min(MOST_AGAIN, max(1, MOST_POSITIONS // max(1, len(again))))
         repeated: list[tuple[int, int]] = []
-        for gram in again:
+        for gram in paused(again, self._pause):
             at = self.first[gram]
             for _ in range(most + 1):
                 if at >= 0:
@@ -276,7 +279,7 @@ class _Positions:
         if self._following is None:
             latest: dict[int, int] = {}
             following = array("l", bytes(array("l").itemsize * len(self._grams)))
-            for start, end in reversed(list(blocks(len(self._grams)))):
+            for start, end in reversed(list(blocks(len(self._grams), SORTED))):
                 for position in range(end - 1, start - 1, -1):
                     gram = self._grams[position]
                     following[position] = latest.get(gram, -1)
@@ -296,7 +299,7 @@ def _empty(things: dict[int, int] | set[int], pause: Pause) -> None:
         pause()
 
 
-def _places(needle: Needle, taken: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
+def _places(needle: Needle, taken: Iterable[tuple[int, int]]) -> Iterator[list[int]]:
     """Positions of one occurrence after the other: it begins anew when its first words come again."""
     place: list[int] = []
     opening: set[int] = set()

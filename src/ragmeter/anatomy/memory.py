@@ -9,14 +9,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from heapq import nlargest, nsmallest
+from heapq import nsmallest
 from itertools import islice
 from typing import Self
 
 from ragmeter.anatomy.locating import GAP_OF_ALL, GAP_OF_SAMPLE, Haystack, Needle
 from ragmeter.anatomy.words import GRAM, Hashes, compact, grams, normal, slices_of, words
 from ragmeter.domain.model import Chunk, KnownChunk, TextKey, key_of
-from ragmeter.domain.pausing import Pause, without_pause
+from ragmeter.domain.pausing import Pause, in_order, paused, without_pause
 
 MOST_CHUNKS = 4_096
 """Chunks remembered, by 24 hashes each: 10 MB."""
@@ -260,7 +260,9 @@ class SampleIndex:
             pause()
         likely = {
             remembered: count / len(remembered.sample or (1,))
-            for remembered, count in hits.items()
+            for remembered, count in paused(hits.items(), pause)
             if count >= LEAST_SAMPLED * len(remembered.sample or ())
         }
-        return list(likely) if len(likely) <= most else nlargest(most, likely, key=likely.__getitem__)
+        if len(likely) <= most:
+            return list(likely)
+        return list(islice(in_order(list(likely), pause, lambda each: -likely[each]), most))

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from ragmeter.domain.model import Fate, KnownChunk, Origin, Prompt, PromptPart, Role
-from ragmeter.domain.pausing import LONG_TEXT, blocks
+from ragmeter.domain.pausing import LONG_TEXT, Pause, blocks, in_order, paused, without_pause
 
 Span = tuple[int, int]
 
@@ -82,34 +83,37 @@ class Share:
     place: int | None = None
 
 
-def current_turn(parts: Sequence[PromptPart]) -> tuple[int, int]:
+def current_turn(parts: Sequence[PromptPart], pause: Pause = without_pause) -> tuple[int, int]:
     """The first and the last of the user's parts that ask what is to be answered; (-1, -1) when nobody asks.
 
     A turn may have several blocks and documents among them; what a tool returned in it stands after it.
     """
-    last = max((number for number, part in enumerate(parts) if part.role is Role.USER), default=-1)
-    first = last
-    while first > 0 and parts[first - 1].role in (Role.USER, Role.DOCUMENT):
-        first -= 1
+    backwards = paused(range(len(parts) - 1, -1, -1), pause)
+    first = last = next((number for number in backwards if parts[number].role is Role.USER), -1)
+    for number in paused(range(last - 1, -1, -1), pause):
+        if parts[number].role not in (Role.USER, Role.DOCUMENT):
+            break
+        first = number
     return first, last
 
 
-def earlier_turns(parts: Sequence[PromptPart]) -> range:
+def earlier_turns(parts: Sequence[PromptPart], pause: Pause = without_pause) -> range:
     """The numbers of the parts of earlier turns; system texts among them, and documents before all turns, are none."""
     before_turns = (Role.TOOLS, Role.SYSTEM, Role.DOCUMENT)
-    first = next((number for number, part in enumerate(parts) if part.role not in before_turns), len(parts))
-    return range(first, max(first, current_turn(parts)[0]))
+    numbers = paused(range(len(parts)), pause)
+    first = next((number for number in numbers if parts[number].role not in before_turns), len(parts))
+    return range(first, max(first, current_turn(parts, pause)[0]))
 
 
-def question_of(prompt: Prompt, places: Sequence[Place] = ()) -> str:
+def question_of(prompt: Prompt, places: Sequence[Place] = (), pause: Pause = without_pause) -> str:
     """The text of the last user turn, without the chunks that stand in it; of very long stretches both ends."""
-    first, last = current_turn(prompt.parts)
-    by_part = _spans_by_part(places)
+    first, last = current_turn(prompt.parts, pause)
+    by_part = _spans_by_part(places, pause)
     texts: list[str] = []
-    for number in range(max(0, first), last + 1):
+    for number in paused(range(max(0, first), last + 1), pause):
         part = prompt.parts[number]
         if part.role is Role.USER:
-            for place, start, end in _stretches(len(part.text), by_part.get(number, ())):
+            for place, start, end in _stretches(len(part.text), by_part.get(number, ()), pause):
                 if place is None and end - start > LONG_TEXT:
                     half = LONG_TEXT // 2
                     texts += [part.text[start : start + half], part.text[end - half : end]]
@@ -119,16 +123,20 @@ def question_of(prompt: Prompt, places: Sequence[Place] = ()) -> str:
 
 
 def segments(
-    prompt: Prompt, places: Sequence[Place], weigh: Callable[[str], float], tools_factor: float = 1.0
+    prompt: Prompt,
+    places: Sequence[Place],
+    weigh: Callable[[str], float],
+    tools_factor: float = 1.0,
+    pause: Pause = without_pause,
 ) -> tuple[Segment, ...]:
     """The prompt cut at the places of its chunks, in wire order; tools weigh `tools_factor` of their text."""
-    first, last = current_turn(prompt.parts)
-    by_part = _spans_by_part(places)
+    first, last = current_turn(prompt.parts, pause)
+    by_part = _spans_by_part(places, pause)
     result: list[Segment] = []
     for number, part in enumerate(prompt.parts):
         origin = _origin(part, in_last_turn=first <= number <= last)
         factor = tools_factor if origin is Origin.TOOLS else 1.0
-        for place, start, end in _stretches(len(part.text), by_part.get(number, ())):
+        for place, start, end in _stretches(len(part.text), by_part.get(number, ()), pause):
             weight = _weight(part.text, start, end, weigh) * factor
             kind = origin if place is None else Origin.CONTEXT
             result.append(Segment(kind, weight, place, part.text, (start, end)))
@@ -142,21 +150,23 @@ def _weight(text: str, start: int, end: int, weigh: Callable[[str], float]) -> f
     return sum(weigh(text[start + at : start + to]) for at, to in blocks(end - start, LONG_TEXT))
 
 
-def _spans_by_part(places: Sequence[Place]) -> dict[int, list[tuple[int, int, int]]]:
+def _spans_by_part(places: Sequence[Place], pause: Pause) -> dict[int, list[tuple[int, int, int]]]:
     """The stretches of places by the part they stand in, each with the number of its place."""
     by_part: dict[int, list[tuple[int, int, int]]] = {}
-    for index, place in enumerate(places):
-        by_part.setdefault(place.part, []).extend((start, end, index) for start, end in place.spans)
+    for index, place in enumerate(paused(places, pause)):
+        by_part.setdefault(place.part, []).extend([(start, end, index) for start, end in place.spans])
     return by_part
 
 
-def _stretches(length: int, spans: Sequence[tuple[int, int, int]]) -> Iterator[tuple[int | None, int, int]]:
+def _stretches(
+    length: int, spans: Sequence[tuple[int, int, int]], pause: Pause
+) -> Iterator[tuple[int | None, int, int]]:
     """A text of this length cut up: the number of a place, or none, and where it begins and ends.
 
     Where two places overlap the first one has it.
     """
     cursor = 0
-    for start, end, place in sorted(spans):
+    for start, end, place in in_order(spans, pause):
         if start > cursor:
             yield None, cursor, start
         if end > max(start, cursor):
@@ -181,7 +191,7 @@ def _origin(part: PromptPart, *, in_last_turn: bool) -> Origin:
     return Origin.HISTORY
 
 
-def apportion(dissection: Dissection, total: int) -> tuple[Share, ...]:
+def apportion(dissection: Dissection, total: int, pause: Pause = without_pause) -> tuple[Share, ...]:
     """Share out exactly `total` tokens over the segments by weight.
 
     Whole tokens by largest remainder, first among the origins and then within each: so a chunk more never takes a token
@@ -190,43 +200,45 @@ def apportion(dissection: Dissection, total: int) -> tuple[Share, ...]:
     """
     if total <= 0:
         return ()
-    parts = _with_unread(dissection, total)
-    if sum(part.weight for part in parts) <= 0:
+    parts = _with_unread(dissection, total, pause)
+    groups: dict[Origin, list[float]] = {}
+    for part in paused(parts, pause):
+        groups.setdefault(part.origin, []).append(part.weight)
+    weights = [sum(group) for group in groups.values()]
+    if sum(weights) <= 0:
         return (Share(dissection.unread or Origin.OTHER, total),)
-    origins = list(dict.fromkeys(part.origin for part in parts))
-    groups = [[part.weight for part in parts if part.origin is origin] for origin in origins]
-    totals = _largest_remainder([sum(group) for group in groups], total)
+    totals = _largest_remainder(weights, total, pause)
     tokens = {
-        origin: iter(_largest_remainder(group, count))
-        for origin, group, count in zip(origins, groups, totals, strict=True)
+        origin: iter(_largest_remainder(group, count, pause))
+        for (origin, group), count in zip(groups.items(), totals, strict=True)
     }
-    shares = [Share(part.origin, next(tokens[part.origin]), part.place) for part in parts]
-    return tuple(share for share in shares if share.tokens)
+    given = [(part, next(tokens[part.origin])) for part in paused(parts, pause)]
+    return tuple([Share(part.origin, count, part.place) for part, count in paused(given, pause) if count])
 
 
-def _with_unread(dissection: Dissection, total: int) -> Sequence[Segment]:
+def _with_unread(dissection: Dissection, total: int, pause: Pause) -> Sequence[Segment]:
     parts = dissection.segments
-    surplus = total - sum(part.weight for part in parts)
+    surplus = total - sum([part.weight for part in paused(parts, pause)])
     if surplus <= 0 or not parts:
         return parts
     if dissection.unread is Origin.HISTORY:
-        front = next((at for at, part in enumerate(parts) if part.origin not in _FRONT), len(parts))
+        front = next((at for at, part in enumerate(paused(parts, pause)) if part.origin not in _FRONT), len(parts))
         return (*parts[:front], Segment(Origin.HISTORY, surplus), *parts[front:])
     if dissection.unread is not None:
         return (*parts, Segment(dissection.unread, surplus))
-    has_tools = any(part.origin is Origin.TOOLS for part in parts)
+    has_tools = any(part.origin is Origin.TOOLS for part in paused(parts, pause))
     if dissection.is_exact and not has_tools and surplus <= FRAMING * (len(parts) + 1):
         return (*parts, Segment(Origin.OTHER, surplus))
     return parts
 
 
-def _largest_remainder(weights: Sequence[float], total: int) -> list[int]:
+def _largest_remainder(weights: Sequence[float], total: int, pause: Pause) -> list[int]:
     weight = sum(weights)
     if weight <= 0:
         return [0] * len(weights)
-    exact = [each * total / weight for each in weights]
-    tokens = [int(value) for value in exact]
-    by_remainder = sorted(range(len(weights)), key=lambda index: tokens[index] - exact[index])
-    for index in by_remainder[: total - sum(tokens)]:
+    exact = [each * total / weight for each in paused(weights, pause)]
+    tokens = [int(value) for value in paused(exact, pause)]
+    by_remainder = in_order(range(len(weights)), pause, lambda index: tokens[index] - exact[index])
+    for index in list(islice(by_remainder, max(0, total - sum(tokens)))):
         tokens[index] += 1
     return tokens

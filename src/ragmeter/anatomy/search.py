@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ragmeter.anatomy.exact_search import MOST_SCANNED, ExactSearch, together
@@ -18,7 +18,7 @@ from ragmeter.anatomy.memory import ChunkMemory, Remembered
 from ragmeter.anatomy.parts import Place, Span, current_turn
 from ragmeter.anatomy.words import compact
 from ragmeter.domain.model import KnownChunk, Prompt, PromptPart, Role, TextKey, key_of
-from ragmeter.domain.pausing import Pause, without_pause
+from ragmeter.domain.pausing import Pause, in_order, paused, without_pause
 
 MOST_PARTS = 8_192
 """Parts of prompts of which it is remembered what stands in them."""
@@ -104,6 +104,12 @@ class _Search:
         needle = self.prepared.get(key)
         return not self.is_whole or needle is None or len(needle.grams) < FEW_GRAMS
 
+    def has_found(self, key: TextKey, pause: Pause) -> bool:
+        """Whether a chunk stands in any part."""
+        return any(
+            each.chunk.key == key for found in paused(self.found.values(), pause) for each in paused(found, pause)
+        )
+
     def take(self, number: int, found: Iterable[Found]) -> None:
         """Note what stands in a part."""
         for each in found:
@@ -125,24 +131,27 @@ class PromptSearch:
         A document that the provider was handed is a chunk, remembered or not.
         """
         self._memory.expire()
-        remembered = {chunk.key: self._memory.get(chunk.key) for chunk in own}
-        mine = {key: each for key, each in remembered.items() if each is not None}
+        remembered = {chunk.key: self._memory.get(chunk.key) for chunk in paused(own, self._pause)}
+        mine = {key: each for key, each in paused(remembered.items(), self._pause) if each is not None}
         shortest = min((length for _, length in mine), default=SHORT_STRETCH)
+        self._pause()
         search = _Search(prompt.parts, partition, mine, shortest, dict(mine))
         if self._memory.number:
             self._search(search)
-        metadata = {chunk.key: chunk for chunk in own}
+        metadata = {chunk.key: chunk for chunk in paused(own, self._pause)}
         places: list[Place] = []
-        for number, part in enumerate(prompt.parts):
+        for number, part in enumerate(paused(prompt.parts, self._pause)):
             found = search.found.get(number)
             if found:
-                ordered = sorted(found, key=lambda each: each.spans[0])
-                places += [Place(metadata.get(each.chunk.key, each.chunk), number, each.spans) for each in ordered]
+                ordered = list(in_order(found, self._pause, lambda each: each.spans[0]))
+                places += [
+                    Place(metadata.get(each.chunk.key, each.chunk), number, each.spans)
+                    for each in paused(ordered, self._pause)
+                ]
             elif part.role is Role.DOCUMENT and part.text:
                 key = key_of(part.text, partition, self._pause)
                 places.append(Place(KnownChunk(key), number, ((0, len(part.text)),)))
-            self._pause()
-        unsettled = tuple(chunk for chunk in own if search.is_unsettled(chunk.key))
+        unsettled = tuple([chunk for chunk in paused(own, self._pause) if search.is_unsettled(chunk.key)])
         while search.prepared:
             # One after the other: to let go of a thousand at once takes long.
             search.prepared.popitem()
@@ -150,10 +159,10 @@ class PromptSearch:
         return Located(tuple(places), unsettled)
 
     def _search(self, search: _Search) -> None:
-        newest = max((each.number for each in search.own.values()), default=0)
+        newest = max([each.number for each in paused(search.own.values(), self._pause)], default=0)
         fresh: list[int] = []
         known: list[int] = []
-        for number, part in enumerate(search.parts):
+        for number, part in enumerate(paused(search.parts, self._pause)):
             if part.role not in SEARCHED_ROLES or len(part.text) < LEAST_CHUNK:
                 continue
             key = key_of(part.text, search.partition, self._pause)
@@ -166,7 +175,6 @@ class PromptSearch:
                 search.is_whole = search.is_whole and before.is_whole
                 if newest > before.number:
                     known.append(number)
-            self._pause()
         self._search_parts(search, fresh)
         if search.own and search.has_nothing:
             # Retrieved only after the same text was sent before: a cache, a test, a hurried thread.
@@ -177,10 +185,10 @@ class PromptSearch:
 
     def _search_parts(self, search: _Search, numbers: Sequence[int]) -> None:
         is_whole = self._find_exact(search, numbers, search.own.values())
-        asked = current_turn(search.parts)[1]
+        asked = current_turn(search.parts, self._pause)[1]
         if asked in numbers:
             self._leave_question(search, asked)
-        if not any(search.found.get(number) for number in numbers):
+        if not any(search.found.get(number) for number in paused(numbers, self._pause)):
             is_whole &= self._find_exact(search, numbers, self._memory.latest(search.partition))
         for number in reversed(numbers):
             was_whole = self._search_words(search, number)
@@ -189,13 +197,15 @@ class PromptSearch:
             search.is_whole = search.is_whole and was_whole
             self._keep(search, number, is_whole=was_whole and is_whole)
 
-    def _find_exact(self, search: _Search, numbers: Sequence[int], chunks: Iterable[Remembered]) -> bool:
+    def _find_exact(self, search: _Search, numbers: Sequence[int], chunks: Collection[Remembered]) -> bool:
         """Look for chunks as they are; whether all were looked for everywhere."""
-        texts = [(each.chunk, each.text) for each in chunks if each.text is not None]
+        texts = [(each.chunk, each.text) for each in paused(chunks, self._pause) if each.text is not None]
         if not texts or not numbers:
             return True
-        for group in together([len(search.parts[number].text) for number in numbers]):
-            exact = ExactSearch([search.parts[numbers[at]].text for at in group], self._pause, search.scanned)
+        lengths = [len(search.parts[number].text) for number in paused(numbers, self._pause)]
+        for group in together(lengths, self._pause):
+            joined = [search.parts[numbers[at]].text for at in paused(group, self._pause)]
+            exact = ExactSearch(joined, self._pause, search.scanned)
             for at, found in exact.find(texts):
                 search.take(numbers[group[at]], (found,))
             search.scanned = exact.left
@@ -205,21 +215,21 @@ class PromptSearch:
         """A chunk whose text another one holds has its place there, rather than in a question that repeats it."""
         found = search.found.get(asked, [])
         for _ in range(MOST_QUOTED):
-            last = max(found, key=lambda each: each.spans[-1], default=None)
+            last = max(paused(found, self._pause), key=lambda each: each.spans[-1], default=None)
             if last is None or _is_before_question(search.parts[asked].text, last.spans[-1][1]):
                 return
             within = self._within_another(search, last)
             if within is None:
                 return
             found.remove(last)
-            if not any(each.chunk.key == last.chunk.key for others in search.found.values() for each in others):
+            if not search.has_found(last.chunk.key, self._pause):
                 search.take(within[0], (within[1],))
 
     def _within_another(self, search: _Search, quoted: Found) -> tuple[int, Found] | None:
         """The part and the place of a chunk within a longer one that stands in the prompt and holds its text."""
         text = self._text_of(quoted.chunk)
-        for number, found in search.found.items():
-            for each in found if text else ():
+        for number, found in paused(search.found.items(), self._pause):
+            for each in paused(found, self._pause) if text else ():
                 other = self._text_of(each.chunk)
                 if len(other) > len(text):
                     for _, inner in ExactSearch((other,), self._pause).find([(quoted.chunk, text)]):
@@ -251,8 +261,8 @@ class PromptSearch:
         """What is left of a part, short stretches only where they may hold something."""
         # While nothing was found at all every stretch may hold something, else what is as long as a chunk.
         length = LEAST_CHUNK if search.has_nothing else min(SHORT_STRETCH, search.shortest // 2)
-        left = free_spans(len(search.parts[number].text), search.found.get(number, ()))
-        return [span for span in left if span[1] - span[0] >= max(LEAST_CHUNK, length)]
+        left = free_spans(len(search.parts[number].text), search.found.get(number, ()), self._pause)
+        return [span for span in paused(left, self._pause) if span[1] - span[0] >= max(LEAST_CHUNK, length)]
 
     def _needles(self, search: _Search, haystack: Haystack, most: int) -> list[Needle]:
         """The chunks to compare with a part: the query's own, and of the others those that may stand there."""

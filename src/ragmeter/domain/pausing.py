@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from heapq import merge
+from itertools import islice
+from typing import Any, TypeVar
+
+Thing = TypeVar("Thing")
 
 Pause = Callable[[], None]
 """Called between slices of the work, none of which is to take longer than some milliseconds whatever the text is."""
 
 BLOCK = 4_096
 """Things that are handled in one go where each takes a fraction of a microsecond."""
+
+SORTED = 1_024
+"""Things that are sorted in one go."""
+
+SOME = 256
+"""Things that are handled in one go where each takes some microseconds."""
 
 
 def without_pause() -> None:
@@ -19,6 +30,35 @@ def blocks(length: int, size: int = BLOCK) -> Iterator[tuple[int, int]]:
     """Starts and ends of the slices of something of this length."""
     for start in range(0, length, size):
         yield start, min(start + size, length)
+
+
+def paused(things: Collection[Thing], pause: Pause, every: int = SOME) -> Iterable[Thing]:
+    """The things one after the other, with a pause whenever `every` of them are done; none where they are few."""
+    return things if len(things) <= every else _paused(iter(things), pause, every)
+
+
+def _paused(rest: Iterator[Thing], pause: Pause, every: int) -> Iterator[Thing]:
+    yield from islice(rest, every)
+    for thing in rest:
+        pause()
+        yield thing
+        yield from islice(rest, every - 1)
+
+
+def itself(thing: Thing) -> Thing:
+    """What sorts things by themselves."""
+    return thing
+
+
+def in_order(things: Sequence[Thing], pause: Pause, key: Callable[[Thing], Any] = itself) -> Iterable[Thing]:
+    """The things sorted: many of them in runs, which are merged as they are asked for."""
+    if len(things) <= SORTED:
+        return sorted(things, key=key)
+    runs: list[list[Thing]] = []
+    for start, end in blocks(len(things), SORTED):
+        runs.append(sorted(things[start:end], key=key))
+        pause()
+    return _paused(merge(*runs, key=key), pause, SOME)
 
 
 LONG_TEXT = 262_144
