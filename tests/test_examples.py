@@ -19,7 +19,7 @@ from pages import CONTRIBUTING, DOCS, README, ROOT, blocks, commands
 from ragmeter.demo.server import serving
 from ragmeter.demo.simulation import Latency
 from ragmeter.naming.prometheus_names import label_name
-from ragmeter.naming.semconv import DISTRIBUTIONS, TOTALS
+from ragmeter.naming.semconv import Profile, metrics_of
 from ragmeter.settings import Settings
 from stack.names import series_names
 from stack.servers import free_port
@@ -93,14 +93,14 @@ def test_each_example_runs(example, tmp_path):
         out, page = run_and_look(sys.executable, str(example), url=server.url, folder=tmp_path)
     assert f"http://127.0.0.1:{DEFAULT_PORT}/metrics" in out
     assert 'ragmeter_strategy="rag",team="support"' in page
-    assert {name: labels - OPTIONAL for name, labels in written(page).items()} == documented(written(page))
+    assert {name: labels - OPTIONAL for name, labels in written(page).items()} == declared(written(page))
 
 
 def written(page: str) -> dict[str, set[str]]:
     """The labels of each of our metrics on a page, without those that every series of the app has."""
     of_all = {"otel_scope_name", "otel_scope_version", "otel_scope_schema_url", "le", "team"}
     samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
-    series = {name: metric for metric in (*TOTALS, *DISTRIBUTIONS) for name in series_names(metric)}
+    series = {name: metric for metric in metrics_of(Profile.OWN) for name in series_names(metric)}
     found: dict[str, set[str]] = {}
     for sample in samples:
         if sample.name in series:
@@ -109,13 +109,10 @@ def written(page: str) -> dict[str, set[str]]:
     return found
 
 
-def documented(names: Iterable[str]) -> dict[str, set[str]]:
-    """The labels that the page about telemetry gives each metric."""
-    lines = (ROOT / "docs" / "telemetry.md").read_text(encoding="utf-8").splitlines()
-    cells = {row[1].strip(): row[-2] for row in (line.split("|") for line in lines if line.startswith("| `ragmeter."))}
-    labels = {name.strip("`"): set(re.findall(r"`([a-z_.]+\.[a-z_.]+)`", text)) for name, text in cells.items()}
-    labels["ragmeter.search.score.negative"] = labels["ragmeter.search.score"]
-    return {name: {label_name(label) for label in labels[name]} - OPTIONAL for name in names}
+def declared(names: Iterable[str]) -> dict[str, set[str]]:
+    """The labels that each metric is declared with, and that the page about telemetry gives it."""
+    own = {metric.name: metric for metric in metrics_of(Profile.OWN)}
+    return {name: {label_name(label) for label in own[name].labels} - OPTIONAL for name in names}
 
 
 @pytest.mark.parametrize(("page", "snippet"), SNIPPETS, ids=[f"{page}-{at}" for at, (page, _) in enumerate(SNIPPETS)])

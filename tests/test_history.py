@@ -23,7 +23,7 @@ from ragmeter.naming import semconv
 from ragmeter.naming.semconv import Metric
 from stack import app
 
-MADE_UP = (*semconv.TOTALS, *semconv.DISTRIBUTIONS, *semconv.RELEASED)
+MADE_UP = semconv.metrics_of(semconv.Profile.OWN, semconv.Profile.RELEASED)
 RETRIEVING = ("rag", "fine_tuned_rag")
 INPUT_PARTS = {origin.value for origin in Origin}
 OUTPUT_PARTS = {"output", "reasoning"}
@@ -97,6 +97,10 @@ def test_every_metric_has_the_labels_of_a_real_program(real: dict[str, set[froze
     for line in history.lines:
         found.setdefault(line.metric.name, set()).add(frozenset(name for name, _ in line.labels))
     assert found == real
+    declared = {metric.name: set(metric.labels) for metric in MADE_UP}
+    assert {name: set().union(*sets) - {"team", "feature"} for name, sets in real.items()} == {
+        name: declared[name] for name in real
+    }
     assert set(found) == {metric.name for metric in MADE_UP} - {semconv.INTERNAL_ERRORS.name}
 
 

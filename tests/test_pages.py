@@ -27,7 +27,7 @@ COMMANDS = sorted({(str(page.relative_to(ROOT)), command) for page in PAGES for 
 QUERIES = [(page.name, query) for page in PAGES for query in promql(page)]
 SERIES = {
     f"{metric_name(metric)}{ending}"
-    for metric in (*semconv.TOTALS, *semconv.DISTRIBUTIONS)
+    for metric in semconv.metrics_of(semconv.Profile.OWN)
     for ending in (("_bucket", "_sum", "_count") if metric.buckets else ("",))
 }
 LABELS = {label_name(value) for name, value in vars(semconv).items() if name.isupper() and isinstance(value, str)}

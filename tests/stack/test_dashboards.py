@@ -19,7 +19,8 @@ from ragmeter.dashboards.expressions import LAST_PART, by_last_part
 from ragmeter.dashboards.recording import BUDGET, hourly, limits, lookbacks
 from ragmeter.dashboards.rule_files import rule_file
 from ragmeter.dashboards.rules import Recording
-from ragmeter.dashboards.scope import WITH_COLLECTION, WITH_MODEL, WITH_STRATEGY
+from ragmeter.naming import semconv
+from ragmeter.naming.prometheus_names import label_name
 
 from . import app, servers
 from .client import PrometheusClient, QueryError
@@ -243,22 +244,14 @@ def test_two_errors_of_one_name_are_one_line(past):
     assert found == {"TimeoutError": 3, "OSError": 4}
 
 
-@pytest.mark.parametrize(
-    ("metrics", "label"),
-    [
-        (WITH_STRATEGY, "ragmeter_strategy"),
-        (WITH_MODEL, "gen_ai_response_model"),
-        (WITH_COLLECTION, "db_collection_name"),
-    ],
-    ids=["strategy", "model", "collection"],
-)
-def test_what_a_variable_chooses_has_its_label(live, metrics, label):
+@pytest.mark.parametrize("label", [semconv.STRATEGY, semconv.RESPONSE_MODEL, semconv.DB_COLLECTION])
+def test_what_a_variable_chooses_has_its_label(live, label):
     """A variable narrows exactly those of our metrics that have its label."""
     ours = [metric for metric in METRICS if metric.name.startswith("ragmeter.") and metric not in NEEDS_A_FAULT]
     having = {
         metric.name
         for metric in ours
         for name in [next(iter(sorted(series_names(metric))))]
-        if live.query(f'{name}{{{label}!=""}}')
+        if live.query(f'{name}{{{label_name(label)}!=""}}')
     }
-    assert {metric.name for metric in metrics} == having
+    assert {metric.name for metric in ours if label in metric.labels} == having

@@ -19,7 +19,7 @@ from .history import loaded, loaded_hourly, period_until_now
 from .names import METRICS, series_names
 
 DAYS = 2
-MADE_UP = (*semconv.TOTALS, *semconv.DISTRIBUTIONS, *semconv.RELEASED)
+MADE_UP = semconv.metrics_of(semconv.Profile.OWN, semconv.Profile.RELEASED)
 
 
 @pytest.fixture(scope="module")

@@ -8,19 +8,7 @@ from dataclasses import dataclass
 from ragmeter.naming import semconv
 from ragmeter.naming.prometheus_names import label_name
 
-OWN_LABELS = (
-    semconv.STRATEGY,
-    semconv.PART,
-    semconv.TOKEN_RATE,
-    semconv.PRICE_STATE,
-    semconv.CHUNK_FATE,
-    semconv.RESPONSE_MODEL,
-    semconv.PROVIDER_NAME,
-    semconv.OPERATION_NAME,
-    semconv.DB_SYSTEM,
-    semconv.DB_COLLECTION,
-    semconv.ERROR_TYPE,
-)
+OWN_LABELS = frozenset(label for metric in semconv.METRICS if metric.has_app_labels for label in metric.labels)
 LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_.]*")
 ADDRESS = re.compile(r"https?://[^\s{}#]+")
 RESERVED = frozenset(

@@ -27,47 +27,6 @@ FINEST, FINE, ROUGH = "15s", "1m", "5m"
 ALIKE = "0.9"
 """Two times are compared when the earlier one has data for so much of what the later one has."""
 
-WITH_STRATEGY = frozenset(
-    (
-        semconv.QUERIES,
-        semconv.COST,
-        semconv.PART_TOKEN_COUNT,
-        semconv.OPERATIONS,
-        semconv.CONTEXT_TOKENS,
-        semconv.CONTEXT_COST,
-        semconv.STALE_TOKENS,
-        semconv.CHUNKS,
-        semconv.CITED_CHUNKS,
-        semconv.QUERY_DURATION,
-        semconv.QUERY_COST,
-        semconv.PROMPT_TOKENS,
-        semconv.CONTEXT_SHARE,
-        semconv.USED_RANK,
-        semconv.SEARCH_SHARE,
-    )
-)
-WITH_MODEL = frozenset(
-    (semconv.COST, semconv.PART_TOKEN_COUNT, semconv.OPERATIONS, semconv.PROMPT_TOKENS, semconv.CONTEXT_SHARE)
-)
-WITH_COLLECTION = frozenset(
-    (
-        semconv.SEARCH_DURATION,
-        semconv.SEARCH_RESULTS,
-        semconv.SEARCH_EMPTY,
-        semconv.SEARCH_SCORE,
-        semconv.NEGATIVE_SCORES,
-        semconv.CONTEXT_TOKENS,
-        semconv.CONTEXT_COST,
-        semconv.STALE_TOKENS,
-        semconv.CHUNKS,
-        semconv.CITED_CHUNKS,
-        semconv.USED_RANK,
-    )
-)
-WITHOUT_LABELS = frozenset(
-    (semconv.INTERNAL_ERRORS, semconv.OVERFLOWED, semconv.LABELS_OVERFLOWED, semconv.QUEUED, semconv.CLIENTS)
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -85,15 +44,24 @@ class Scope:
     def matchers(self, metric: Metric) -> tuple[str, ...]:
         """The matchers of `metric`."""
         found = [promql.one_of(promql.JOB, "$service")]
-        if self.strategies and metric in WITH_STRATEGY:
-            found.append(promql.one_of(promql.STRATEGY, "$strategy"))
-        if self.models and metric in WITH_MODEL:
-            found.append(promql.one_of(promql.MODEL, "$model"))
-        if self.collections and metric in WITH_COLLECTION:
-            found.append(promql.one_of(promql.COLLECTION, "$collection"))
-        if metric not in WITHOUT_LABELS:
+        chosen = self._chosen()
+        found.extend(matcher for attribute, matcher in chosen.items() if attribute in metric.labels)
+        if metric.has_app_labels:
             found.extend(promql.one_of(label, f"${label}") for label in self.labels)
         return tuple(found)
+
+    def _chosen(self) -> dict[str, str]:
+        """The matcher of each variable besides the service and the app's labels, by the attribute it chooses."""
+        variables = (
+            (self.strategies, semconv.STRATEGY, "$strategy"),
+            (self.models, semconv.RESPONSE_MODEL, "$model"),
+            (self.collections, semconv.DB_COLLECTION, "$collection"),
+        )
+        return {
+            attribute: promql.one_of(label_name(attribute), variable)
+            for is_there, attribute, variable in variables
+            if is_there
+        }
 
     def series(self, metric: Metric, *where: str, ending: str = "") -> str:
         """The series of `metric` that the reader chose, and that `where` lets through."""
@@ -172,13 +140,11 @@ class Scope:
 
         Without `by_labels` the app's labels do not count: to be compared with series that lack them.
         """
+        by = (semconv.STRATEGY, *series.by)
         matchers = [promql.one_of(promql.JOB, "$service")]
-        if self.strategies:
-            matchers.append(promql.one_of(promql.STRATEGY, "$strategy"))
+        matchers.extend(matcher for attribute, matcher in self._chosen().items() if attribute in by)
         if by_labels and series.has_labels:
             matchers.extend(promql.one_of(label, f"${label}") for label in self.labels)
-        if self.models and semconv.RESPONSE_MODEL in series.by:
-            matchers.append(promql.one_of(promql.MODEL, "$model"))
         return promql.selector(series.name, (*matchers, *where))
 
     def variables(self) -> tuple[build.DatasourceVariable | build.QueryVariable, ...]:

@@ -1,4 +1,4 @@
-"""Every name, unit, bucket set and description on the wire. The only place where they are written.
+"""Every name, unit, label, bucket set and description on the wire. The only place where they are written.
 
 `gen_ai.*` as semantic-conventions v1.41.1 and the metrics it released; the constants package has all of them
 deprecated, so they are written here. `db.*`, `error.*` and `server.*` are stable.
@@ -8,6 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+
+from ragmeter.naming.buckets import (
+    COUNTS,
+    DB_SECONDS,
+    DOLLARS,
+    FRACTIONS,
+    PROMPT_SIZES,
+    QUERY_SECONDS,
+    RANKS,
+    SCORES,
+    SEARCH_SECONDS,
+    SECONDS,
+    TOKENS,
+)
 
 SCOPE = "ragmeter"
 
@@ -88,58 +102,6 @@ CLIENT = "ragmeter.client"
 CLIENT_VERSION = "ragmeter.client.version"
 CLIENT_RANGE = "ragmeter.client.range"
 
-LABELS = (
-    *(OPERATION_NAME, PROVIDER_NAME, REQUEST_MODEL, RESPONSE_MODEL, TOKEN_TYPE, TOKEN_MODALITY, ERROR_TYPE),
-    *(SERVER_ADDRESS, SERVER_PORT, DB_SYSTEM, DB_COLLECTION, DB_OPERATION),
-)
-"""Attributes of metrics that are named by the conventions; those of ours all begin with `ragmeter.`."""
-
-SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
-"""Buckets of the conventions' duration metrics (D14)."""
-DB_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
-TOKENS = tuple(float(4**power) for power in range(14))
-"""Buckets of the conventions' token metrics (T14)."""
-DOLLARS = (1e-6, *(float(f"{step}e{power}") for power in range(-5, 1) for step in (1, 2, 3, 5)), 10.0)
-"""One LLM call costs from a millionth of a dollar to some dollars."""
-PROMPT_SIZES = (
-    *(20.0, 50.0, 100.0, 200.0, 300.0, 500.0, 750.0),
-    *(1e3 * step for step in (1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512, 1024)),
-)
-"""Finer than the conventions' set, whose steps are fourfold: percentiles of a prompt's size are read from these."""
-SEARCH_SECONDS = (
-    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75),
-    *(1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0),
-)
-"""Finer than the conventions' set for databases, for the same reason."""
-FRACTIONS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
-RANKS = (1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0)
-COUNTS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
-SCORES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
-"""Similarities, distances and keyword scores alike. None below zero: Prometheus then has no sum and no count, and the
-SDK takes no value below zero."""
-QUERY_SECONDS = (
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.2,
-    0.4,
-    0.6,
-    0.8,
-    1.0,
-    1.5,
-    2.0,
-    3.0,
-    5.0,
-    8.0,
-    13.0,
-    21.0,
-    34.0,
-    60.0,
-    120.0,
-)
-"""Finer than the conventions' set: percentiles of an answer's time are read from these."""
-
 
 class ScoreOrder(StrEnum):
     """What of a score is nearer to the question: the values of `ragmeter.score.order`."""
@@ -157,15 +119,32 @@ class Kind(StrEnum):
     HISTOGRAM = "histogram"
 
 
+class Profile(StrEnum):
+    """The generations of the conventions' metrics; `OWN` are ours, which every profile has."""
+
+    OWN = "own"
+    RELEASED = "released"
+    LATEST = "latest"
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One instrument; `buckets` makes it a histogram, without them it is a counter of totals unless it is a gauge."""
+    """One instrument and all there is to know of it: telemetry, dashboards, documents and tests read it from here.
+
+    `labels` are the attributes that its points may carry. `buckets` makes it a histogram; without them it is a counter,
+    unless it is a gauge. `field` names the field of an operation that it shows as it is: such a metric needs no code of
+    its own. `of_itself` says that it tells of ragmeter, not of the app.
+    """
 
     name: str
     unit: str
     description: str
+    labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
     is_gauge: bool = False
+    profiles: tuple[Profile, ...] = (Profile.OWN,)
+    field: str = ""
+    of_itself: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -174,100 +153,238 @@ class Metric:
             return Kind.HISTOGRAM
         return Kind.GAUGE if self.is_gauge else Kind.COUNTER
 
+    @property
+    def has_app_labels(self) -> bool:
+        """Whether its points also carry the labels that the app has declared."""
+        return Profile.OWN in self.profiles and not self.of_itself
 
-QUERIES = Metric("ragmeter.queries", "{query}", "User queries answered, also those that failed for good")
-COST = Metric("ragmeter.cost.usd", "{USD}", "Cost of all operations by the part of the prompt or answer it went to")
-PART_TOKEN_COUNT = Metric("ragmeter.tokens", "{token}", "Tokens by the part of the prompt or answer they belong to")
-OPERATIONS = Metric("ragmeter.operations", "{operation}", "Calls to models and vector databases")
-CONTEXT_TOKENS = Metric("ragmeter.context.tokens", "{token}", "Input tokens of retrieved text by what became of it")
-CONTEXT_COST = Metric("ragmeter.context.cost.usd", "{USD}", "Cost of retrieved text in prompts by what became of it")
-STALE_TOKENS = Metric(
-    "ragmeter.context.stale.tokens", "{token}", "Input tokens of retrieved text that stands in earlier turns"
+
+RELEASED_ONLY = (Profile.RELEASED,)
+LATEST_ONLY = (Profile.LATEST,)
+BOTH_PROFILES = (*RELEASED_ONLY, *LATEST_ONLY)
+SERVED = (PROVIDER_NAME, RESPONSE_MODEL)
+SEARCHED = (DB_SYSTEM, DB_COLLECTION)
+CALL = (OPERATION_NAME, *SERVED, REQUEST_MODEL, SERVER_ADDRESS, SERVER_PORT)
+"""Labels that come together."""
+
+QUERIES = Metric(
+    "ragmeter.queries", "{query}", "User queries answered, also those that failed for good", (STRATEGY, ERROR_TYPE)
 )
-CHUNKS = Metric("ragmeter.chunks", "{chunk}", "Places of retrieved chunks in prompts, and chunks that reached none")
-CITED_CHUNKS = Metric("ragmeter.chunks.cited", "{chunk}", "Chunks that a marker in the answer names")
-SEARCH_EMPTY = Metric("ragmeter.search.empty", "{search}", "Searches that returned nothing")
+COST = Metric(
+    "ragmeter.cost.usd",
+    "{USD}",
+    "Cost of all operations by the part of the prompt or answer it went to",
+    (STRATEGY, PART, PRICE_STATE, *SERVED),
+)
+PART_TOKEN_COUNT = Metric(
+    "ragmeter.tokens",
+    "{token}",
+    "Tokens by the part of the prompt or answer they belong to",
+    (STRATEGY, PART, TOKEN_RATE, *SERVED),
+)
+OPERATIONS = Metric(
+    "ragmeter.operations",
+    "{operation}",
+    "Calls to models and vector databases",
+    (STRATEGY, OPERATION_NAME, PRICE_STATE, *SERVED),
+)
+CONTEXT_TOKENS = Metric(
+    "ragmeter.context.tokens",
+    "{token}",
+    "Input tokens of retrieved text by what became of it",
+    (STRATEGY, CHUNK_FATE, DB_COLLECTION),
+)
+CONTEXT_COST = Metric(
+    "ragmeter.context.cost.usd",
+    "{USD}",
+    "Cost of retrieved text in prompts by what became of it",
+    (STRATEGY, CHUNK_FATE, DB_COLLECTION),
+)
+STALE_TOKENS = Metric(
+    "ragmeter.context.stale.tokens",
+    "{token}",
+    "Input tokens of retrieved text that stands in earlier turns",
+    (STRATEGY, DB_COLLECTION),
+)
+CHUNKS = Metric(
+    "ragmeter.chunks",
+    "{chunk}",
+    "Places of retrieved chunks in prompts, and chunks that reached none",
+    (STRATEGY, CHUNK_FATE, DB_COLLECTION),
+)
+CITED_CHUNKS = Metric(
+    "ragmeter.chunks.cited", "{chunk}", "Chunks that a marker in the answer names", (STRATEGY, DB_COLLECTION)
+)
+SEARCH_EMPTY = Metric("ragmeter.search.empty", "{search}", "Searches that returned nothing", SEARCHED)
 NEGATIVE_SCORES = Metric(
     "ragmeter.search.score.negative",
     "{score}",
     "How far below zero best scores were; their distribution has 0 for them",
+    (*SEARCHED, SCORE_ORDER),
 )
-INTERNAL_ERRORS = Metric("ragmeter.internal.errors", "{error}", "Failures inside ragmeter, which the app does not see")
+INTERNAL_ERRORS = Metric(
+    "ragmeter.internal.errors",
+    "{error}",
+    "Failures inside ragmeter, which the app does not see",
+    (PLACE,),
+    of_itself=True,
+)
 OVERFLOWED = Metric(
-    "ragmeter.overflowed", "{operation}", "Operations recorded without anatomy because the queue was full"
+    "ragmeter.overflowed",
+    "{operation}",
+    "Operations recorded without anatomy because the queue was full",
+    of_itself=True,
 )
 LABELS_OVERFLOWED = Metric(
-    "ragmeter.labels.overflowed", "{value}", "Label values counted under `other` because their label was full"
+    "ragmeter.labels.overflowed",
+    "{value}",
+    "Label values counted under `other` because their label was full",
+    (LABEL,),
+    of_itself=True,
 )
-QUEUED = Metric("ragmeter.queue.operations", "{operation}", "Operations that wait to be accounted for", is_gauge=True)
-CLIENTS = Metric("ragmeter.clients", "{client}", "Client libraries that are wrapped in this process", is_gauge=True)
-TOTALS = (
-    QUERIES,
-    COST,
-    PART_TOKEN_COUNT,
-    OPERATIONS,
-    CONTEXT_TOKENS,
-    CONTEXT_COST,
-    STALE_TOKENS,
-    CHUNKS,
-    CITED_CHUNKS,
-    SEARCH_EMPTY,
-    NEGATIVE_SCORES,
-    INTERNAL_ERRORS,
-    OVERFLOWED,
-    LABELS_OVERFLOWED,
-    QUEUED,
-    CLIENTS,
+QUEUED = Metric(
+    "ragmeter.queue.operations",
+    "{operation}",
+    "Operations that wait to be accounted for",
+    is_gauge=True,
+    of_itself=True,
 )
-"""What is read when metrics are collected: totals, and the state of ragmeter itself."""
-
-QUERY_DURATION = Metric("ragmeter.query.duration", "s", "Time from the start of a query to its end", QUERY_SECONDS)
-QUERY_COST = Metric("ragmeter.query.cost.usd", "{USD}", "Cost of one query, all its operations together", DOLLARS)
-PROMPT_TOKENS = Metric("ragmeter.prompt.tokens", "{token}", "Input tokens of one inference", PROMPT_SIZES)
+CLIENTS = Metric(
+    "ragmeter.clients",
+    "{client}",
+    "Client libraries that are wrapped in this process",
+    (CLIENT, CLIENT_VERSION, CLIENT_RANGE),
+    is_gauge=True,
+    of_itself=True,
+)
+QUERY_DURATION = Metric(
+    "ragmeter.query.duration",
+    "s",
+    "Time from the start of a query to its end",
+    (STRATEGY, ERROR_TYPE),
+    QUERY_SECONDS,
+)
+QUERY_COST = Metric(
+    "ragmeter.query.cost.usd", "{USD}", "Cost of one query, all its operations together", (STRATEGY,), DOLLARS
+)
+PROMPT_TOKENS = Metric(
+    "ragmeter.prompt.tokens", "{token}", "Input tokens of one inference", (STRATEGY, RESPONSE_MODEL), PROMPT_SIZES
+)
 CONTEXT_SHARE = Metric(
-    "ragmeter.context.share", "{fraction}", "Share of an inference's input tokens that is retrieved text", FRACTIONS
+    "ragmeter.context.share",
+    "{fraction}",
+    "Share of an inference's input tokens that is retrieved text",
+    (STRATEGY, RESPONSE_MODEL),
+    FRACTIONS,
 )
 USED_RANK = Metric(
-    "ragmeter.chunk.used.rank", "{rank}", "Rank in its retrieval, from 1, of a chunk that the answer used", RANKS
+    "ragmeter.chunk.used.rank",
+    "{rank}",
+    "Rank in its retrieval, from 1, of a chunk that the answer used",
+    (STRATEGY, DB_COLLECTION),
+    RANKS,
 )
-SEARCH_DURATION = Metric("ragmeter.search.duration", "s", "Time of one search in a vector database", SEARCH_SECONDS)
-SEARCH_RESULTS = Metric("ragmeter.search.results", "{chunk}", "Chunks returned by one search", COUNTS)
-SEARCH_SCORE = Metric("ragmeter.search.score", "{score}", "Score or distance of a search's best chunk", SCORES)
+SEARCH_DURATION = Metric(
+    "ragmeter.search.duration",
+    "s",
+    "Time of one search in a vector database",
+    (*SEARCHED, ERROR_TYPE),
+    SEARCH_SECONDS,
+)
+SEARCH_RESULTS = Metric(
+    "ragmeter.search.results",
+    "{chunk}",
+    "Chunks returned for one question; a batch is one search with several questions",
+    SEARCHED,
+    COUNTS,
+)
+SEARCH_SCORE = Metric(
+    "ragmeter.search.score",
+    "{score}",
+    "Score or distance of a question's best chunk",
+    (*SEARCHED, SCORE_ORDER),
+    SCORES,
+)
 SEARCH_SHARE = Metric(
-    "ragmeter.search.share", "{fraction}", "Share of a query's duration that was spent searching", FRACTIONS
+    "ragmeter.search.share",
+    "{fraction}",
+    "Share of a query's duration that was spent searching",
+    (STRATEGY,),
+    FRACTIONS,
 )
-TOKEN_USAGE = Metric("gen_ai.client.token.usage", "{token}", "Tokens of one call as the provider reported them", TOKENS)
-DURATION = Metric("gen_ai.client.operation.duration", "s", "Duration of one call", SECONDS)
+TOKEN_USAGE = Metric(
+    "gen_ai.client.token.usage",
+    "{token}",
+    "Tokens of one call as the provider reported them",
+    (*CALL, TOKEN_TYPE),
+    TOKENS,
+    profiles=RELEASED_ONLY,
+)
+DURATION = Metric(
+    "gen_ai.client.operation.duration",
+    "s",
+    "Duration of one call; in the profile `latest` of embeddings alone",
+    (*CALL, ERROR_TYPE),
+    SECONDS,
+    profiles=BOTH_PROFILES,
+)
 FIRST_CHUNK = Metric(
-    "gen_ai.client.operation.time_to_first_chunk", "s", "Time until the first chunk of a streamed call", SECONDS
+    "gen_ai.client.operation.time_to_first_chunk",
+    "s",
+    "Time until the first chunk of a streamed call",
+    CALL,
+    SECONDS,
+    profiles=RELEASED_ONLY,
+    field="time_to_first_chunk",
 )
-DB_DURATION = Metric("db.client.operation.duration", "s", "Duration of one database call", DB_SECONDS)
-INFERENCE_DURATION = Metric("gen_ai.client.inference.duration", "s", "Duration of one inference", SECONDS)
-INFERENCE_FIRST_CHUNK = Metric(
-    "gen_ai.client.inference.time_to_first_chunk", "s", "Time until the first chunk of a streamed inference", SECONDS
+DB_DURATION = Metric(
+    "db.client.operation.duration",
+    "s",
+    "Duration of one database call",
+    (*SEARCHED, DB_OPERATION, ERROR_TYPE),
+    DB_SECONDS,
+    profiles=BOTH_PROFILES,
 )
-INFERENCE_INPUT = Metric("gen_ai.client.inference.usage.input_tokens", "{token}", "Input tokens, cached ones included")
-INFERENCE_OUTPUT = Metric("gen_ai.client.inference.usage.output_tokens", "{token}", "Output tokens, reasoning included")
-INFERENCE_CACHE_READ = Metric(
-    "gen_ai.client.inference.usage.cache_read.input_tokens", "{token}", "Input tokens read from a cache"
+
+
+def _latest(
+    name: str, unit: str, description: str, *labels: str, buckets: tuple[float, ...] = (), field: str = ""
+) -> Metric:
+    """A metric of inferences, as the conventions will have them next."""
+    name = f"gen_ai.client.inference.{name}"
+    return Metric(name, unit, description, (*CALL, *labels), buckets, profiles=LATEST_ONLY, field=field)
+
+
+INFERENCE_DURATION = _latest("duration", "s", "Duration of one inference", ERROR_TYPE, buckets=SECONDS)
+INFERENCE_FIRST_CHUNK = _latest(
+    "time_to_first_chunk",
+    "s",
+    "Time until the first chunk of a streamed inference",
+    buckets=SECONDS,
+    field="time_to_first_chunk",
 )
-INFERENCE_CACHE_WRITE = Metric(
-    "gen_ai.client.inference.usage.cache_write.input_tokens", "{token}", "Input tokens written to a cache"
+INFERENCE_INPUT = _latest("usage.input_tokens", "{token}", "Input tokens, cached ones included", TOKEN_MODALITY)
+INFERENCE_OUTPUT = _latest("usage.output_tokens", "{token}", "Output tokens, reasoning included", TOKEN_MODALITY)
+INFERENCE_CACHE_READ = _latest(
+    "usage.cache_read.input_tokens", "{token}", "Input tokens read from a cache", TOKEN_MODALITY
 )
-INFERENCE_REASONING = Metric(
-    "gen_ai.client.inference.usage.reasoning.output_tokens", "{token}", "Output tokens spent on reasoning"
+INFERENCE_CACHE_WRITE = _latest(
+    "usage.cache_write.input_tokens", "{token}", "Input tokens written to a cache", TOKEN_MODALITY
 )
-DISTRIBUTIONS = (
-    QUERY_DURATION,
-    QUERY_COST,
-    PROMPT_TOKENS,
-    CONTEXT_SHARE,
-    USED_RANK,
-    SEARCH_DURATION,
-    SEARCH_RESULTS,
-    SEARCH_SCORE,
-    SEARCH_SHARE,
+INFERENCE_REASONING = _latest(
+    "usage.reasoning.output_tokens", "{token}", "Output tokens spent on reasoning", TOKEN_MODALITY
 )
-RELEASED = (TOKEN_USAGE, DURATION, FIRST_CHUNK, DB_DURATION)
-LATEST = (DURATION, INFERENCE_DURATION, INFERENCE_FIRST_CHUNK, DB_DURATION)
 LATEST_TOTALS = (INFERENCE_INPUT, INFERENCE_OUTPUT, INFERENCE_CACHE_READ, INFERENCE_CACHE_WRITE, INFERENCE_REASONING)
+
+METRICS = tuple(each for each in tuple(globals().values()) if isinstance(each, Metric))
+"""Every instrument of every profile, once, in the order in which they stand here."""
+
+LABELS = tuple(
+    dict.fromkeys(label for metric in METRICS for label in metric.labels if not label.startswith("ragmeter."))
+)
+"""Attributes of metrics that are named by the conventions; those of ours all begin with `ragmeter.`."""
+
+
+def metrics_of(*profiles: Profile) -> tuple[Metric, ...]:
+    """The instruments that belong to any of these profiles."""
+    return tuple(metric for metric in METRICS if not set(profiles).isdisjoint(metric.profiles))

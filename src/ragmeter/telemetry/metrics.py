@@ -13,7 +13,7 @@ from ragmeter.guard import Guard
 from ragmeter.ledger.entries import ContextSum, Entry, QueryReport
 from ragmeter.ledger.metering import Metered
 from ragmeter.naming import semconv
-from ragmeter.naming.semconv import Metric, ScoreOrder
+from ragmeter.naming.semconv import Metric, Profile, ScoreOrder, metrics_of
 from ragmeter.telemetry.instruments import Instruments
 from ragmeter.telemetry.totals import OTHER, UNKNOWN, UNSET, Attributes, LabelCaps
 
@@ -63,14 +63,13 @@ class Telemetry:
         self._labels = labels
         self._room = instruments.room
         self._orders: dict[Attributes, ScoreOrder] = {}
-        self._released = profile in ("released", "both")
-        self._latest = profile in ("latest", "both")
-        standard = (*(semconv.RELEASED if self._released else ()), *(semconv.LATEST if self._latest else ()))
-        self._histograms = {
-            metric.name: instruments.histogram(metric) for metric in (*semconv.DISTRIBUTIONS, *standard)
-        }
+        generations = _generations(profile)
+        self._released, self._latest = Profile.RELEASED in generations, Profile.LATEST in generations
+        metrics = metrics_of(Profile.OWN, *generations)
+        self._histograms = {metric.name: instruments.histogram(metric) for metric in metrics if metric.buckets}
+        self._fields = tuple(metric for metric in metrics if metric.field)
         self.totals = instruments.totals
-        self.totals.expose((*semconv.TOTALS, *(semconv.LATEST_TOTALS if self._latest else ())))
+        self.totals.expose(metric for metric in metrics if not metric.buckets)
         self._follow_internals()
 
     @property
@@ -92,7 +91,8 @@ class Telemetry:
 
     def _record(self, points: Callable[[], Points]) -> None:
         """Record what `points` makes, with fewer label values where the provider has no room for more series."""
-        for metric, value, attributes, context in points() if self._room.share < NEW_VALUES else self._fitted(points):
+        made = points() if self._room.share < NEW_VALUES else self._fitted(points)
+        for metric, value, attributes, context in _declared(made, self._labels) if self._guard.loud else made:
             try:
                 if metric.buckets:
                     self._observe(metric, value, attributes, context)
@@ -215,19 +215,12 @@ class Telemetry:
         if self._latest and inference:
             yield semconv.INFERENCE_DURATION, operation.duration, failed, context
             yield from _latest_tokens(operation, attributes)
-        if operation.time_to_first_chunk is not None:
-            for metric, wanted in (
-                (semconv.FIRST_CHUNK, self._released),
-                (semconv.INFERENCE_FIRST_CHUNK, self._latest),
-            ):
-                if wanted:
-                    yield metric, operation.time_to_first_chunk, attributes, context
-        usage = operation.response.usage
-        if not self._released or usage is None:
-            return
-        for kind, tokens in (("input", usage.input_tokens), ("output", usage.output_tokens)):
-            if tokens is not None:
-                yield semconv.TOKEN_USAGE, tokens, (*attributes, (semconv.TOKEN_TYPE, kind)), NO_EXEMPLAR
+        for metric in self._fields:
+            value = getattr(operation, metric.field)
+            if value is not None:
+                yield metric, value, attributes, context
+        if self._released:
+            yield from _released_tokens(operation, attributes)
 
     def _of_search(self, operation: Operation, context: Context, labels: Mapping[str, str]) -> Points:
         request = operation.request
@@ -295,6 +288,21 @@ class Telemetry:
         return tuple(attributes)
 
 
+def _declared(points: Iterable[Point], app: tuple[str, ...]) -> Points:
+    """The same points, each held against the labels its metric is declared with: dashboards and pages rely on them."""
+    for point in points:
+        metric, _, attributes, _ = point
+        allowed = {*metric.labels, *(app if metric.has_app_labels else ())}
+        if undeclared := [name for name, _ in attributes if name not in allowed]:
+            raise ValueError(f"{metric.name} is not declared with {', '.join(undeclared)}")
+        yield point
+
+
+def _generations(profile: str) -> tuple[Profile, ...]:
+    """The generations of standard metrics that the setting `metrics_profile` asks for."""
+    return (Profile.RELEASED, Profile.LATEST) if profile == "both" else (Profile(profile),)
+
+
 def _questions(response: Response) -> Iterator[tuple[Chunk, ...]]:
     """The chunks of each question of a search: of one, or of a batch."""
     start = 0
@@ -307,6 +315,14 @@ def _of_score(score: float, attributes: Attributes, context: Context) -> Points:
     # The SDK takes no value below zero: such a score is in the first bucket, and its amount in a total of its own.
     yield semconv.SEARCH_SCORE, max(0.0, score), attributes, context
     yield semconv.NEGATIVE_SCORES, max(0.0, -score), attributes, None
+
+
+def _released_tokens(operation: Operation, attributes: tuple[tuple[str, str | int], ...]) -> Points:
+    usage = operation.response.usage
+    counts = () if usage is None else (("input", usage.input_tokens), ("output", usage.output_tokens))
+    for kind, tokens in counts:
+        if tokens is not None:
+            yield semconv.TOKEN_USAGE, tokens, (*attributes, (semconv.TOKEN_TYPE, kind)), NO_EXEMPLAR
 
 
 def _latest_tokens(operation: Operation, attributes: Iterable[tuple[str, str | int]]) -> Points:
