@@ -18,6 +18,7 @@ import pytest
 
 import ragmeter.facts
 from ragmeter import facts
+from ragmeter.anatomy import wire_order
 from ragmeter.money import price_conditions, price_rows
 from ragmeter.money.price_table import UNITS
 from ragmeter.reading import providers
@@ -39,11 +40,12 @@ KINDS: dict[str, type[facts.Fact]] = {
     "provider_names": providers.ProviderRow,
     "surcharges": price_conditions.Surcharge,
     "unsure_fees": price_rows.UnitRow,
+    "wire_order": wire_order.OrderRow,
 }
 OWN_UNITS = {"web_searches_preview"}
 """Units that are priced here alone, as `shapes.fees` counts them."""
 
-PATTERNS = ("pattern", "hosts", "models")
+PATTERNS = ("pattern", "hosts", "models", "providers")
 ROWS = [
     pytest.param(subject, row, id=f"{subject}-{number}")
     for subject, kind in KINDS.items()
@@ -87,7 +89,7 @@ def test_a_row_is_dated_has_a_source_and_its_types(subject, row):
 @pytest.mark.parametrize("subject", KINDS)
 def test_no_row_stands_there_twice(subject):
     """Two rows with the same key would hide which of them counts."""
-    valued = {"price", "prices", "factor", "tokens", "date", "source", "note", "library_id", "other_names"}
+    valued = {"price", "prices", "factor", "tokens", "date", "source", "note", "library_id", "other_names", "order"}
     if subject == "hosts":
         valued.add("provider")
     keys = [
@@ -112,6 +114,12 @@ def test_patterns_compile_and_units_and_providers_are_known(subject, row):
     units = {unit.name for unit in PriceLibrary().units().values()}
     assert getattr(row, "unit", "requests") in units | {"requests"} | OWN_UNITS
     assert set(getattr(row, "prices", ())) <= set(UNITS)
+
+
+def test_an_order_of_the_wire_names_every_kind_of_part_once():
+    """Each row says where tools, system text and messages stand."""
+    for row in wire_order.ORDER_ROWS:
+        assert sorted(row.order) == sorted(wire_order.READERS_ORDER)
 
 
 def test_other_names_are_names_of_one_provider():

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ragmeter.anatomy.wire_order import on_the_wire
 from ragmeter.domain.model import Chunk, Operation, OperationKind, Request, Response
 from ragmeter.reading.declaration import Reader
 from ragmeter.reading.shapes.anthropic_messages import MESSAGES
@@ -84,11 +85,12 @@ def _read(content: Any, provider: str | None) -> PromptFile:
     prompt = reader.prompt(body)
     if not prompt.parts and prompt.unread is None:
         raise PromptFileError(f"holds no prompt, as there is no text in the request: {EXPECTED}")
-    model = body.get("model")
+    model, response = body.get("model"), _response(answer, reader)
+    model = model if isinstance(model, str) else None
     operation = Operation(
-        request=Request(kind, system, model=model if isinstance(model, str) else None),
-        response=_response(answer, reader),
-        prompt=prompt,
+        request=Request(kind, system, model=model),
+        response=response,
+        prompt=on_the_wire(prompt, system, response.model or model),
         started=time.time_ns(),
         duration=0.0,
     )

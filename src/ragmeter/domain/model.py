@@ -173,7 +173,7 @@ class PromptPart:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The text of a request in the order it stands on the wire: tools, system, messages.
+    """The text of a request: readers give tools, system, messages; the worker puts them in the order of the wire.
 
     `unread` is the origin of what else the provider counts and no text here accounts for: images, audio and files are
     `OTHER`, earlier turns that the provider itself keeps are `HISTORY`; `None` when all of the prompt is here. `tokens`

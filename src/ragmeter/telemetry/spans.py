@@ -13,6 +13,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
+from ragmeter.anatomy.wire_order import cache_order
 from ragmeter.domain import gate
 from ragmeter.domain.model import Fate, Operation, OperationKind, Prompt, Request, Response, TextKey
 from ragmeter.ledger.metering import Metered
@@ -168,6 +169,7 @@ def _cost(metered: Metered) -> Attributes:
         semconv.COST_SOURCE: cost.source,
         semconv.PRICE_ROW: cost.row,
         semconv.PRICE_STATE: cost.state.value,
+        semconv.CACHE_ORDER: cache_order(metered.operation),
     }
 
 

@@ -14,6 +14,7 @@ from opentelemetry.context import Context
 
 from ragmeter.anatomy.dissecting import Dissector
 from ragmeter.anatomy.parts import Dissection
+from ragmeter.anatomy.wire_order import on_the_wire
 from ragmeter.domain import gate, strategy
 from ragmeter.domain.model import KnownChunk, Operation, Parameter, PriceState, Prompt, Response
 from ragmeter.domain.query import QueryHandle
@@ -157,6 +158,8 @@ class Accounting:
         if complete:
             sent = self._stage(f"reading the request of {kind}", None, reader.decode, record.sent)
             prompt = self._stage(f"reading the prompt of {kind}", prompt, reader.prompt, sent)
+            model = response.model or record.request.model
+            prompt = self._stage("ordering a prompt", prompt, on_the_wire, prompt, record.request.system, model)
             parameters = self._stage(f"reading the parameters of {kind}", parameters, reader.parameters, sent)
         return Operation(
             request=record.request,
