@@ -283,6 +283,32 @@ def test_the_doctor_shows_what_would_be_patched(monkeypatch: pytest.MonkeyPatch)
     assert vars(openai._base_client.SyncAPIClient)["request"] is original
 
 
+def test_the_doctor_shows_what_the_environment_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each setting that a variable gives is shown with its value, but for hosts; a misspelt variable is told."""
+    monkeypatch.setenv("RAGMETER_LABELS", "team,feature")
+    monkeypatch.setenv("RAGMETER_PROVIDERS", "https://user:secret@gateway.internal=openai")
+    monkeypatch.setenv("OTEL_EXPORTER_PROMETHEUS_PORT", "9999")
+    monkeypatch.setenv("RAGMETER_STREAM_USGE", "true")
+    result = run("doctor")
+    assert result.exit_code == 0, result.output
+    shown = result.stdout.splitlines()
+    assert "Set by RAGMETER_LABELS: labels = team, feature" in shown
+    assert "Set by RAGMETER_PROVIDERS: providers" in shown
+    assert "Set by OTEL_EXPORTER_PROMETHEUS_PORT: prometheus_port = 9999" in shown
+    assert "RAGMETER_STREAM_USGE is no variable of a setting; RAGMETER_STREAM_USAGE is one." in shown
+    assert "secret" not in result.output
+
+
+@pytest.mark.parametrize("switch", ["RAGMETER_ENABLED=false", "OTEL_SDK_DISABLED=true"])
+def test_the_doctor_says_what_switches_ragmeter_off(monkeypatch: pytest.MonkeyPatch, switch: str) -> None:
+    """Where the environment switches ragmeter off, that is said, with status 1: nothing is measured."""
+    monkeypatch.setenv(*switch.split("="))
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert f"ragmeter is switched off by {switch}: nothing is measured." in result.stdout
+    assert "in other versions" not in result.stdout
+
+
 def test_the_doctor_warns_of_a_client_it_cannot_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed client without any of the functions is shown as unmeasured, with status 1."""
     monkeypatch.setenv("RAGMETER_ONLY", "groq")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import platform
 import urllib.error
 import urllib.request
@@ -19,9 +20,16 @@ from rich.text import Text
 
 import ragmeter
 from ragmeter.naming import semconv
-from ragmeter.settings import Settings, SettingsError, read_settings
+from ragmeter.settings import (
+    VARIABLES,
+    Settings,
+    SettingsError,
+    misspelt_variables,
+    read_settings,
+    variables_set,
+)
 from ragmeter.status_report import IntegrationStatus, Status, installed_version
-from ragmeter.telemetry.otel_environment import Signal, without_secrets
+from ragmeter.telemetry.otel_environment import DISABLED, Signal, without_secrets
 from ragmeter.telemetry.providers import otlp_endpoint
 from ragmeter.wrapping.patching import PatchState
 
@@ -68,8 +76,10 @@ def doctor(
         notes.print("[red]Error:[/]", Text(str(error)))
         raise typer.Exit(1) from error
     _show_versions(screen, status, settings)
+    _show_settings(screen, status, settings)
     screen.print(_clients(status))
-    _show_absent(screen, status, failures)
+    if status.active:
+        _show_absent(screen, status, failures)
     _show_between(screen, status)
     _show_foreign(screen, status)
     if page is not None:
@@ -154,9 +164,28 @@ def _show_versions(screen: Console, status: Status, settings: Settings) -> None:
     endpoint = otlp_endpoint(Signal.METRICS)
     page = f"http://{settings.prometheus_host}:{settings.prometheus_port}/metrics, for Prometheus"
     screen.print(
-        f"Metrics of an app without providers of its own: {without_secrets(endpoint) if endpoint else page}\n",
+        f"Metrics of an app without providers of its own: {without_secrets(endpoint) if endpoint else page}",
         soft_wrap=True,
     )
+
+
+def _show_settings(screen: Console, status: Status, settings: Settings) -> None:
+    """Say what the environment sets, what it nearly sets, and whether it switches ragmeter off."""
+    for name, variable in variables_set(os.environ).items():
+        screen.print(Text(f"Set by {variable}: {name}{_value(getattr(settings, name))}"), soft_wrap=True)
+    for variable, meant in misspelt_variables(os.environ).items():
+        screen.print(Text(f"{variable} is no variable of a setting; {meant} is one.", "red"), soft_wrap=True)
+    if not status.active:
+        by = f"{VARIABLES['enabled']}=false" if not settings.enabled else f"{DISABLED}=true"
+        screen.print(Text(f"ragmeter is switched off by {by}: nothing is measured.", "red"), soft_wrap=True)
+    screen.print()
+
+
+def _value(value: Any) -> str:
+    """The value of a setting behind its name; not of a mapping, whose hosts may hold a password."""
+    if isinstance(value, Mapping):
+        return ""
+    return f" = {', '.join(value)}" if isinstance(value, tuple) else f" = {value}"
 
 
 def _clients(status: Status) -> Table:
@@ -236,7 +265,9 @@ def _show_page(screen: Console, page: PageReport) -> None:
     listed = ", ".join(f"{model} ({number} calls)" for model, number in page.unpriced.items())
     screen.print(f"\nUnpriced models: {listed or 'none'}")
     if listed:
-        screen.print("Give their prices with instrument(prices={…}) or in the file that RAGMETER_PRICES names.")
+        screen.print(
+            f"Give their prices with instrument(prices={{…}}) or in the file that {VARIABLES['prices']} names."
+        )
     errors = ", ".join(f"{place} ({number})" for place, number in page.internal_errors.items())
     screen.print(f"Failures inside ragmeter: {errors or 'none'}")
     screen.print(f"Calls recorded without anatomy, as the queue was full: {page.overflowed}")

@@ -19,6 +19,9 @@ from ragmeter.settings import readers
 
 __all__ = ["VARIABLES", "SettingsArguments", "SettingsError"]
 
+MISSPELT = 0.85
+"""Likeness, by `difflib`, from which a variable that no setting has is taken for a slip of the pen."""
+
 T = TypeVar("T")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -240,6 +243,15 @@ def variables_set(environment: Mapping[str, str]) -> dict[str, str]:
     """The settings that the environment gives, each with the variable that counts."""
     named = {name: [each for each in row.variables if environment.get(each)] for name, row in TABLE.items()}
     return {name: variables[0] for name, variables in named.items() if variables}
+
+
+def misspelt_variables(environment: Iterable[str]) -> dict[str, str]:
+    """Variables that are nearly the name of a setting's, each with the one that may be meant."""
+    from difflib import get_close_matches
+
+    ours = [name for name in environment if name.startswith("RAGMETER_") and name not in VARIABLES.values()]
+    close = {name: get_close_matches(name, VARIABLES.values(), n=1, cutoff=MISSPELT) for name in ours}
+    return {name: found[0] for name, found in close.items() if found}
 
 
 def differences(one: Settings, other: Settings) -> tuple[str, ...]:

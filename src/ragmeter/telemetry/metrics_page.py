@@ -24,6 +24,7 @@ from typing import Any, cast
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import MetricsHandler
 
+from ragmeter.settings import VARIABLES
 from ragmeter.telemetry.fork_hooks import threads_are_greenlets
 from ragmeter.telemetry.otel_environment import ENDPOINT
 
@@ -220,11 +221,11 @@ class MetricsPage:
     def _say_taken(self) -> None:
         logger.warning(
             "ragmeter cannot serve metrics on %s:%d (%s). The app is not affected. Choose another port with "
-            "instrument(prometheus_port=...) or RAGMETER_PROMETHEUS_PORT; for servers with several processes push with "
-            "OTLP instead: set %s.",
+            "instrument(prometheus_port=...) or %s; for servers with several processes push with OTLP instead: set %s.",
             self._host,
             self._port,
             self._problem or "a child process that has counted calls serves there",
+            VARIABLES["prometheus_port"],
             ENDPOINT,
         )
 
