@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,46 +16,33 @@ from rich.table import Table
 from rich.text import Text
 
 from ragmeter import palette
-from ragmeter.anatomy.dissecting import Dissector
-from ragmeter.anatomy.parts import Segment
-from ragmeter.cli.prompt_file import PromptFile, PromptFileError, read_prompt_file
-from ragmeter.domain import strategy
-from ragmeter.domain.model import Chunk, Fate, KnownChunk, Origin
-from ragmeter.ledger.metering import ContextUse, Metered, meter_inference
+from ragmeter.cli.anatomy_page import page
+from ragmeter.cli.picture import (
+    Picture,
+    by_origin,
+    dissect_file,
+    excerpt,
+    fate_in_words,
+    footnote,
+    headline,
+    origin_in_words,
+    rank_of,
+    shown,
+    verdict,
+)
+from ragmeter.cli.prompt_file import PromptFileError, read_prompt_file
+from ragmeter.domain.model import Fate, Origin
 from ragmeter.money.dollars import dollars
-from ragmeter.money.pricebook import PriceBook
-from ragmeter.money.pricing import Part
 
 BLOCK = "█"
 DOT = "●"
 BAR_WIDTH = 24
-EXCERPT = 90
-"""Characters of a chunk's beginning."""
 
 FIGURES = 44
 """Columns that the figures of a chunk take beside its text at most."""
 
 NARROW = 64
 """Columns below which a table goes without its bars, and the table of chunks without costs."""
-
-_UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Characters that move the cursor, turn the direction of the text, or cannot be written in UTF-8."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """Everything that is drawn of one prompt: what was measured, its stretches of text, chunks that were not sent.
-
-    `texts` are those of the places in `metered.context`; `retrieved` counts the different chunks of the file.
-    """
-
-    metered: Metered
-    segments: tuple[Segment, ...]
-    unsent: tuple[Chunk, ...]
-    texts: tuple[str, ...]
-    retrieved: int
-    is_exact: bool
-    has_response: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,47 +107,10 @@ def anatomy(
 
 
 def _write(path: Path, picture: Picture) -> None:
-    from ragmeter.cli.anatomy_page import page
-
     try:
         path.write_text(page(picture), "utf-8")
     except OSError as error:
         raise PromptFileError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def dissect_file(prompt_file: PromptFile, *, exact: bool | None = None) -> Picture:
-    """Measure the prompt of a file as live calls are measured."""
-    operation = prompt_file.operation
-    dissector = Dissector(exact=exact is not False)
-    known = dissector.remember(prompt_file.chunks)
-    dissection = dissector.dissect(operation, known)
-    card = None if operation.model is None else PriceBook({}, builtin=True).card(operation)
-    metered = meter_inference(
-        operation, dissection, card, dissector.weigher, fine_tuned=strategy.is_fine_tuned(operation.model)
-    )
-    sent = {use.place.chunk.key for use in metered.context}
-    # Of equal chunks the one ranked best.
-    by_key = {chunk.key: text for chunk, text in zip(reversed(known), reversed(prompt_file.chunks), strict=True)}
-    texts = tuple(_text_of(dissection.segments, number) for number in range(len(metered.context)))
-    unsent = tuple(sorted((c for key, c in by_key.items() if key not in sent), key=lambda chunk: chunk.rank))
-    return Picture(
-        metered, dissection.segments, unsent, texts, len(by_key), dissection.is_exact, prompt_file.has_response
-    )
-
-
-def _text_of(segments: Sequence[Segment], place: int) -> str:
-    return " ".join(segment.text for segment in segments if segment.place == place)
-
-
-def by_origin(parts: Sequence[Part]) -> dict[Origin, tuple[int, float | None]]:
-    """Tokens and cost of each origin that has any, in the order of the parts, which is that of the wire."""
-    result: dict[Origin, tuple[int, float | None]] = {}
-    for part in parts:
-        if part.part in set(Origin):
-            tokens, cost = result.get(Origin(part.part), (0, None))
-            known = [each for each in (cost, part.cost) if each is not None]
-            result[Origin(part.part)] = (tokens + part.tokens, sum(known) if known else None)
-    return result
 
 
 def draw(picture: Picture, width: int, brush: Brush) -> Group:
@@ -175,69 +124,6 @@ def draw(picture: Picture, width: int, brush: Brush) -> Group:
         pieces += [Text(), _chunks_table(picture, width, brush), Text(), Text(verdict(picture))]
     pieces.append(Text(footnote(picture), style="dim"))
     return Group(*pieces)
-
-
-def headline(picture: Picture) -> str:
-    """Model, tokens, money and strategy in a line."""
-    metered = picture.metered
-    usage = metered.usage
-    tokens = "no tokens" if usage is None else f"{usage.input_tokens or 0:,} input tokens"
-    answer = f", {usage.output_tokens:,} output tokens" if usage is not None and usage.output_tokens else ""
-    cost = dollars(metered.cost.amount)
-    return f"{excerpt(metered.operation.model or 'unknown model')} · {tokens}{answer} · {cost} · {metered.strategy}"
-
-
-def verdict(picture: Picture) -> str:
-    """What the context bought, in a sentence."""
-    metered, uses = picture.metered, picture.metered.context
-    if not uses:
-        return f"None of the {counted(picture.retrieved, 'retrieved chunk')} stands in the prompt."
-    total = sum(part.tokens for part in metered.parts if part.part in set(Origin))
-    told = [
-        f"{counted(metered.context_tokens, 'token')} of context, {_share(metered.context_tokens, total)} of the input"
-    ]
-    used = [use for use in uses if use.place.fate is Fate.USED]
-    if picture.has_response and any(use.place.fate in (Fate.USED, Fate.UNUSED) for use in uses):
-        share = _share(sum(use.tokens for use in used), metered.context_tokens)
-        told.append(f"the answer used {len(used)} of {counted(len(uses), 'chunk')}, {share} of these tokens")
-    if enough := _enough(used, picture.retrieved):
-        told.append(f"the first {enough} would have done")
-    if metered.question_tokens:
-        told.append(f"{counted(round(total / metered.question_tokens), 'token')} for each of the question")
-    return "; ".join(told) + "."
-
-
-def _enough(used: Sequence[ContextUse], retrieved: int) -> str:
-    """How many of the chunks, best first, hold all that were used; nothing when it takes all of them."""
-    needed = max((use.place.chunk.rank + 1 for use in used if use.place.chunk.rank is not None), default=0)
-    if not 0 < needed < retrieved:
-        return ""
-    return f"of {retrieved}" if needed == 1 else f"{needed} of {retrieved}"
-
-
-def _share(tokens: int, total: int) -> str:
-    return f"{tokens / total if total else 0.0:.0%}"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number of things in words."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def footnote(picture: Picture) -> str:
-    """How far the figures can be trusted."""
-    parts = "counted with the model's own vocabulary" if picture.is_exact else "weighed, a point off on average"
-    missing = "the response has no usage" if picture.has_response else "no response is given"
-    total = (
-        f"the total is an estimate too, as {missing}" if picture.metered.estimated else "the total is the provider's"
-    )
-    price = picture.metered.cost.row or "no price known"
-    return f"Parts {parts}; {total}. Price: {price} ({picture.metered.cost.state.value})."
-
-
-def fate_in_words(fate: Fate, *, is_cited: bool) -> str:
-    """A fate, and whether the answer names the chunk."""
-    return f"{fate.value} · cited" if is_cited else fate.value
 
 
 def _cells(weights: Sequence[int], width: int) -> list[int]:
@@ -286,27 +172,3 @@ def _chunks_table(picture: Picture, width: int, brush: Brush) -> Table:
         figures = ["", ""] if width >= NARROW else [""]
         table.add_row(str(chunk.rank + 1), brush.fate(Fate.UNSENT), *figures, Text(excerpt(chunk.text)))
     return table
-
-
-def origin_in_words(origin: Origin) -> str:
-    """An origin as it is read."""
-    return origin.value.replace("_", " ")
-
-
-def rank_of(chunk: KnownChunk) -> str:
-    """A chunk's rank from 1; nothing for a document that was not retrieved."""
-    return "" if chunk.rank is None else str(chunk.rank + 1)
-
-
-def excerpt(text: str) -> str:
-    """The beginning of a text in one line, to the end of a word where there are blanks; where it was cut it says so."""
-    line = shown(" ".join(text[: 4 * EXCERPT].split()))
-    if len(line) <= EXCERPT:
-        return line
-    end = line.rfind(" ", EXCERPT - 20, EXCERPT)
-    return f"{line[: end if end > 0 else EXCERPT]} …"
-
-
-def shown(text: str) -> str:
-    """A text that does nothing but be read: what would steer a terminal or cannot be written is a mark."""
-    return _UNSHOWN.sub("\ufffd", text)

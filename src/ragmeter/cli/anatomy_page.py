@@ -6,7 +6,7 @@ from html import escape
 from string import Template
 
 from ragmeter import palette
-from ragmeter.cli.anatomy import (
+from ragmeter.cli.picture import (
     Picture,
     by_origin,
     counted,
