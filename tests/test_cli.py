@@ -295,7 +295,7 @@ def test_the_doctor_shows_what_the_environment_sets(monkeypatch: pytest.MonkeyPa
     assert "Set by RAGMETER_LABELS: labels = team, feature" in shown
     assert "Set by RAGMETER_PROVIDERS: providers" in shown
     assert "Set by OTEL_EXPORTER_PROMETHEUS_PORT: prometheus_port = 9999" in shown
-    assert "RAGMETER_STREAM_USGE is no variable of a setting; RAGMETER_STREAM_USAGE is one." in shown
+    assert "RAGMETER_STREAM_USGE sets nothing; did you mean RAGMETER_STREAM_USAGE?" in shown
     assert "secret" not in result.output
 
 

@@ -72,15 +72,21 @@ def brush_of(console: Console) -> Brush:
 
 def anatomy(
     file: Annotated[
-        Path, typer.Argument(help="A request to a provider as JSON, perhaps with response and chunks; - reads it here.")
+        Path,
+        typer.Argument(
+            help="A request to a provider as JSON, perhaps with response and chunks; - reads standard input."
+        ),
     ],
     *,
     html: Annotated[
         Path | None, typer.Option(metavar="PAGE", help="Write a page with the whole prompt instead.")
     ] = None,
-    provider: Annotated[str | None, typer.Option(help="Whose prices and form: openai, anthropic, groq …")] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="The provider whose prices and form apply: openai, anthropic, groq …")
+    ] = None,
     exact: Annotated[
-        bool | None, typer.Option("--exact/--weighed", help="Count tokens, or weigh them; counted where it can be.")
+        bool | None,
+        typer.Option("--exact/--weighed", help="Count tokens or weigh them; default: count where possible."),
     ] = None,
 ) -> None:
     """Take one prompt apart: where its tokens came from, what they cost, which chunks the answer used.

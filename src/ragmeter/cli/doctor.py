@@ -174,7 +174,7 @@ def _show_settings(screen: Console, status: Status, settings: Settings) -> None:
     for name, variable in variables_set(os.environ).items():
         screen.print(Text(f"Set by {variable}: {name}{_value(getattr(settings, name))}"), soft_wrap=True)
     for variable, meant in misspelt_variables(os.environ).items():
-        screen.print(Text(f"{variable} is no variable of a setting; {meant} is one.", "red"), soft_wrap=True)
+        screen.print(Text(f"{variable} sets nothing; did you mean {meant}?", "red"), soft_wrap=True)
     if not status.active:
         by = f"{VARIABLES['enabled']}=false" if not settings.enabled else f"{DISABLED}=true"
         screen.print(Text(f"ragmeter is switched off by {by}: nothing is measured.", "red"), soft_wrap=True)

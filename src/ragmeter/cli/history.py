@@ -28,7 +28,7 @@ DEFAULT_EVERY = "2m"
 LONGEST = timedelta(days=60)
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 LEAST_EVERY, MOST_EVERY = timedelta(seconds=15), timedelta(minutes=4)
-"""Prometheus takes a series for gone that had no sample for five minutes."""
+"""Prometheus treats a series as gone when it had no sample for five minutes."""
 
 UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 MADE_UP = (
@@ -41,26 +41,39 @@ def write_history(length: str, output: Path | None, every: str | None, end: str 
 
     Bad options end the command with an error that names them.
     """
-    notes = Console(stderr=True, highlight=False, soft_wrap=True)
     target = output or DEFAULT_OUTPUT
     wanted, step = _length(length), _step(every or DEFAULT_EVERY)
     if wanted < 2 * step:
-        raise typer.BadParameter("must be at least two steps of --every long.", param_hint="--history")
-    for hint, path in (("--output", target), ("--json", json_file)):
-        if path is not None and not path.resolve().parent.is_dir():
-            raise typer.BadParameter(f"no folder {path.parent}.", param_hint=hint)
-        if path is not None and path.exists() and not path.is_file():
-            # A device would be replaced by a file.
-            raise typer.BadParameter(f"{path} is not a file that could be replaced.", param_hint=hint)
-    if json_file is not None and json_file.resolve() == target.resolve():
-        raise typer.BadParameter("is the file of the history.", param_hint="--json")
+        raise typer.BadParameter("it must be at least two steps of --every.", param_hint="--history")
+    _check_files(target, json_file)
     moment = _moment(end)
+    notes = Console(stderr=True, highlight=False, soft_wrap=True)
     if find_spec("numpy") is None:
         notes.print("[red]Error:[/]", Text("The history needs numpy: pip install 'ragmeter[demo]'"))
         raise typer.Exit(1)
     from ragmeter.demo.history.generation import Period, rounded_down
 
-    period = Period(wanted, rounded_down(moment, step), step)
+    _write_files(Period(wanted, rounded_down(moment, step), step), target, json_file, notes)
+
+
+def _check_files(target: Path, json_file: Path | None) -> None:
+    """Refuse files that cannot be written, before the minutes that the history takes."""
+    _check_file(target, "--output")
+    if json_file is not None:
+        _check_file(json_file, "--json")
+        if json_file.resolve() == target.resolve():
+            raise typer.BadParameter("it is the file of the history.", param_hint="--json")
+
+
+def _check_file(path: Path, hint: str) -> None:
+    if not path.resolve().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {path.parent}.", param_hint=hint)
+    if path.exists() and not path.is_file():
+        # A device would be replaced by a file.
+        raise typer.BadParameter(f"{path} is not a file that can be replaced.", param_hint=hint)
+
+
+def _write_files(period: Period, target: Path, json_file: Path | None, notes: Console) -> None:
     try:
         planted = _write(period, target, notes)
         if json_file is not None:
@@ -111,6 +124,10 @@ def _tell(period: Period, target: Path, planted: tuple[Incident, ...]) -> None:
     screen.print(Text(" ".join(load_command(period.length, target, "DATA_FOLDER"))))
     seconds = int(period.every.total_seconds())
     screen.print(f"\nIn Grafana, set the data source's scrape interval to {seconds}s: rates need two samples.")
+    _tell_incidents(screen, planted)
+
+
+def _tell_incidents(screen: Console, planted: tuple[Incident, ...]) -> None:
     if not planted:
         screen.print("\nIncidents: none. The first one is planted a week after the start.")
         return
@@ -135,7 +152,7 @@ def _plain(incident: Incident) -> dict[str, str]:
 def _length(text: str) -> timedelta:
     found = _duration(text)
     if found is None or not timedelta(0) < found <= LONGEST:
-        raise typer.BadParameter(f"is a time such as 14d or 36h, at most {LONGEST.days}d.", param_hint="--history")
+        raise typer.BadParameter(f"write a time such as 14d or 36h, at most {LONGEST.days}d.", param_hint="--history")
     return found
 
 
@@ -143,7 +160,7 @@ def _step(text: str) -> timedelta:
     found = _duration(text)
     if found is None or not LEAST_EVERY <= found <= MOST_EVERY:
         raise typer.BadParameter(
-            f"is a time such as 30s or 2m, from {LEAST_EVERY.seconds}s to {MOST_EVERY.seconds // 60}m: Prometheus "
+            f"write a time such as 30s or 2m, from {LEAST_EVERY.seconds}s to {MOST_EVERY.seconds // 60}m: Prometheus "
             "forgets a series after five minutes without a sample.",
             param_hint="--every",
         )
@@ -164,7 +181,7 @@ def _moment(text: str | None) -> datetime:
     moment = _parsed(text)
     if moment is None or not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise typer.BadParameter(
-            f"is a time such as 2026-05-01T12:00Z, of the years {FIRST_YEAR} to {LAST_YEAR}; got {text!r}.",
+            f"write a time such as 2026-05-01T12:00Z, in the years {FIRST_YEAR} to {LAST_YEAR}; got {text!r}.",
             param_hint="--end",
         )
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

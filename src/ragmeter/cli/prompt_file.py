@@ -1,4 +1,4 @@
-"""A prompt in a JSON file, read as if the call had just been made: for looking at one prompt by itself."""
+"""Reads a prompt from a JSON file as if the call had just been made, to look at one prompt by itself."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FOREIGN_ROLES = ("system", "developer", "tool", "function")
 
 
 class PromptFileError(ValueError):
-    """A file that holds no prompt; the message says what is expected."""
+    """A file without a prompt; the message says what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class PromptFile:
 def read_prompt_file(path: Path, provider: str | None = None) -> PromptFile:
     """Read the file at `path`, `-` for standard input; without `provider` the form of the request tells it.
 
-    Raises `PromptFileError` for a file that cannot be read or is no prompt.
+    Raises `PromptFileError` for a file that cannot be read or holds no prompt.
     """
     try:
         return _read(_content(path), provider)
@@ -64,16 +64,16 @@ def _content(path: Path) -> Any:
     try:
         return json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise PromptFileError(f"is not in UTF-8, the encoding of JSON (byte {error.start})") from error
+        raise PromptFileError(f"it is not in UTF-8, the encoding of JSON (byte {error.start})") from error
     except json.JSONDecodeError as error:
         if error.msg == "Extra data":
             raise PromptFileError(
-                f"holds more than one JSON value (the second in line {error.lineno}): "
+                f"it holds more than one JSON value (the second in line {error.lineno}): "
                 "put the one request to look at into a file of its own"
             ) from error
-        raise PromptFileError(f"is not JSON: {error}; {EXPECTED}") from error
+        raise PromptFileError(f"it is not valid JSON: {error}; {EXPECTED}") from error
     except RecursionError as error:
-        raise PromptFileError(f"is nested too deeply; {EXPECTED}") from error
+        raise PromptFileError(f"it is nested too deeply; {EXPECTED}") from error
 
 
 def _read(content: Any, provider: str | None) -> PromptFile:
@@ -84,7 +84,7 @@ def _read(content: Any, provider: str | None) -> PromptFile:
     kind, system, reader = _form(body, answer, provider)
     prompt = reader.prompt(body)
     if not prompt.parts and prompt.unread is None:
-        raise PromptFileError(f"holds no prompt, as there is no text in the request: {EXPECTED}")
+        raise PromptFileError(f"it holds no prompt, as there is no text in the request: {EXPECTED}")
     model, response = body.get("model"), _response(answer, reader)
     model = model if isinstance(model, str) else None
     operation = Operation(
@@ -122,16 +122,20 @@ def _response(answer: Any, reader: Reader) -> Response:
 
 
 def _form(body: Mapping[str, Any], answer: Any, provider: str | None) -> tuple[OperationKind, str, Reader]:
-    model = str(body.get("model") or "")
     if isinstance(body.get("messages"), list):
-        if _is_messages(body, answer, provider or _maker(model)):
-            return OperationKind.CHAT, provider or "anthropic", MESSAGES
-        return OperationKind.CHAT, provider or _maker(model), CHAT
+        return _form_of_messages(body, answer, provider)
     if "input" in body or "instructions" in body:
         return OperationKind.CHAT, provider or "openai", RESPONSES
     if "prompt" in body:
         return OperationKind.TEXT_COMPLETION, provider or "openai", TEXT_COMPLETION
-    raise PromptFileError(f"holds no prompt: {EXPECTED}")
+    raise PromptFileError(f"it holds no prompt: {EXPECTED}")
+
+
+def _form_of_messages(body: Mapping[str, Any], answer: Any, provider: str | None) -> tuple[OperationKind, str, Reader]:
+    maker = provider or _maker(str(body.get("model") or ""))
+    if _is_messages(body, answer, maker):
+        return OperationKind.CHAT, provider or "anthropic", MESSAGES
+    return OperationKind.CHAT, maker, CHAT
 
 
 def _maker(model: str) -> str:
