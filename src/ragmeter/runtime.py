@@ -41,7 +41,7 @@ from ragmeter.version import VERSION
 from ragmeter.worker.accounting import Accounting, UnpricedModel
 from ragmeter.worker.handing_in import EXIT_SECONDS, HandingIn
 from ragmeter.worker.process_end import ProcessEnd
-from ragmeter.worker.queue import Worker
+from ragmeter.worker.queue import Pacing, Worker
 from ragmeter.wrapping.observing import Observer
 from ragmeter.wrapping.patching import Patching
 from ragmeter.wrapping.records import Item, Record, Retrieved, slim
@@ -63,10 +63,16 @@ class Runtime:
         self.guard = Guard()
         self.providers: Providers = choose_providers(settings, tracer_provider, meter_provider)
         tracer = self.providers.tracer_provider.get_tracer(semconv.SCOPE, VERSION)
-        self.tracing = Tracing(tracer, capture_content=settings.capture_content, capture_chunks=settings.capture_chunks)
+        self._pause = Pacing()
+        self.tracing = Tracing(
+            tracer,
+            capture_content=settings.capture_content,
+            capture_chunks=settings.capture_chunks,
+            pause=self._pause,
+        )
         self.telemetry = self._new_telemetry()
         self.scopes = Scopes(self.guard, self._query_ended)
-        self.accounting = Accounting(settings, self.guard, self.tracing, self.telemetry, self.scopes)
+        self.accounting = Accounting(settings, self.guard, self.tracing, self.telemetry, self.scopes, pause=self._pause)
         self.worker: Worker[Item] = Worker(
             self._handle,
             self.accounting.handle_slim,
@@ -228,6 +234,7 @@ class Runtime:
             most_values=self.settings.max_label_values,
             profile=self.settings.profile,
             guard=self.guard,
+            pause=self._pause,
         )
 
     def _follow_tracer_provider(self) -> None:

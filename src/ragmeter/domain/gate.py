@@ -13,6 +13,7 @@ from math import isfinite
 from typing import Any
 
 from ragmeter.domain.model import Chunk, Response, Usage
+from ragmeter.domain.pausing import Pause, paused, without_pause
 
 MOST = 2**53
 """The first whole number that a float, as which metrics travel, can no longer tell from its neighbour."""
@@ -52,7 +53,7 @@ def text(value: str) -> str:
     return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
 
 
-def response(read: Response) -> Response:
+def response(read: Response, pause: Pause = without_pause) -> Response:
     """What a reader made of an answer, with nothing in it that a total, a label or a table could not take."""
     return replace(
         read,
@@ -64,7 +65,7 @@ def response(read: Response) -> Response:
         speed=name(read.speed) or None,
         text=tuple([each for each in read.text if isinstance(each, str)]),
         reasoning=tuple([each for each in read.reasoning if isinstance(each, str)]),
-        chunks=tuple([_chunk(each) for each in read.chunks]),
+        chunks=tuple([_chunk(each) for each in paused(read.chunks, pause)]),
     )
 
 

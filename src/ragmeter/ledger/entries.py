@@ -8,6 +8,7 @@ from math import fsum
 
 from ragmeter.domain import strategy
 from ragmeter.domain.model import Fate, OperationKind, Origin
+from ragmeter.domain.pausing import Pause, paused, without_pause
 from ragmeter.domain.query import QueryHandle
 from ragmeter.ledger.metering import ContextUse, Metered
 from ragmeter.money.pricing import Cost, Part
@@ -74,7 +75,7 @@ class QueryReport:
     unsent: Mapping[str | None, int]
 
 
-def entry_of(metered: Metered) -> Entry:
+def entry_of(metered: Metered, pause: Pause = without_pause) -> Entry:
     """What the ledger keeps of a metered operation."""
     operation = metered.operation
     parts = operation.prompt.parts
@@ -88,28 +89,30 @@ def entry_of(metered: Metered) -> Entry:
         error_type=operation.error_type,
         cost=metered.cost,
         parts=metered.parts,
-        context=_context_sums(metered.context),
+        context=_context_sums(metered.context, pause),
         strategy=metered.strategy,
         question=parts[0].text.strip()[:LONGEST_QUESTION] if embeds_one else None,
     )
 
 
-def _context_sums(context: Sequence[ContextUse]) -> tuple[ContextSum, ...]:
+def _context_sums(context: Sequence[ContextUse], pause: Pause) -> tuple[ContextSum, ...]:
     groups: dict[tuple[Fate, str | None], list[ContextUse]] = {}
-    for use in context:
+    for use in paused(context, pause):
         groups.setdefault((use.place.fate, use.place.chunk.collection), []).append(use)
-    return tuple(
-        ContextSum(
-            fate=fate,
-            collection=collection,
-            chunks=len(uses),
-            cited=sum(use.place.is_cited for use in uses),
-            tokens=sum(use.tokens for use in uses),
-            stale_tokens=sum(use.tokens for use in uses if use.place.is_stale),
-            cost=sum(use.cost or 0.0 for use in uses) if any(use.cost is not None for use in uses) else None,
-            ranks=tuple(use.place.chunk.rank + 1 for use in uses if use.place.chunk.rank is not None),
-        )
-        for (fate, collection), uses in groups.items()
+    return tuple([_context_sum(fate, collection, uses, pause) for (fate, collection), uses in groups.items()])
+
+
+def _context_sum(fate: Fate, collection: str | None, uses: Sequence[ContextUse], pause: Pause) -> ContextSum:
+    known = [use.cost for use in paused(uses, pause) if use.cost is not None]
+    return ContextSum(
+        fate=fate,
+        collection=collection,
+        chunks=len(uses),
+        cited=sum([use.place.is_cited for use in paused(uses, pause)]),
+        tokens=sum([use.tokens for use in paused(uses, pause)]),
+        stale_tokens=sum([use.tokens for use in paused(uses, pause) if use.place.is_stale]),
+        cost=sum(known) if known else None,
+        ranks=tuple([use.place.chunk.rank + 1 for use in paused(uses, pause) if use.place.chunk.rank is not None]),
     )
 
 

@@ -15,6 +15,7 @@ from itertools import islice
 
 from ragmeter.anatomy.parts import question_of
 from ragmeter.domain.model import KnownChunk, OperationKind, TextKey
+from ragmeter.domain.pausing import Pause, paused, without_pause
 from ragmeter.domain.query import Ending, QueryHandle
 from ragmeter.ledger.entries import Entry, QueryReport, entry_of, report_of
 from ragmeter.ledger.metering import Metered
@@ -63,7 +64,13 @@ class OpenQuery:
 class Ledger:
     """All open queries and the retrieval that still waits for its answer."""
 
-    def __init__(self, post: Callable[[QueryReport], None], forget: Callable[[QueryHandle], None]) -> None:
+    def __init__(
+        self,
+        post: Callable[[QueryReport], None],
+        forget: Callable[[QueryHandle], None],
+        pause: Pause = without_pause,
+    ) -> None:
+        self._pause = pause
         self._post = post
         self._forget = forget
         # Both in the order of their deadlines: a query that gets a later one is entered again.
@@ -95,8 +102,8 @@ class Ledger:
         query = self._open.get(handle) or self._start(handle)
         query.labels.update(labels)
         _keep(query, chunks)
-        query.sent.update(use.place.chunk.key for use in metered.context)
-        query.operations.append(entry_of(metered))
+        query.sent.update([use.place.chunk.key for use in paused(metered.context, self._pause)])
+        query.operations.append(entry_of(metered, self._pause))
         if handle.ending is Ending.OPERATION and _has_many_texts(metered):
             # Documents on their way into a database: no answer will ever claim them.
             self._post_query(query)
@@ -189,7 +196,7 @@ class Ledger:
         Each text is claimed once, from the latest search that gave it: an equal search of someone else stays theirs.
         """
         missing = {use.place.chunk.key for use in metered.context}.difference(query.chunks)
-        question = question_of(metered.operation.prompt)
+        question = question_of(metered.operation.prompt, pause=self._pause)
         for other in list(islice(reversed(self._unanswered.values()), MOST_UNANSWERED)):
             if not other.is_over:
                 continue

@@ -10,6 +10,7 @@ from ragmeter.anatomy.parts import Dissection, JudgedPlace, Share, apportion
 from ragmeter.anatomy.weights import Weigher, tokenizer_of
 from ragmeter.domain import strategy
 from ragmeter.domain.model import COUNTS, Count, Fate, Operation, OperationKind, Origin, PriceState, Response, Usage
+from ragmeter.domain.pausing import Pause, paused, without_pause
 from ragmeter.money import pricing
 from ragmeter.money.pricing import Cost, Part, RateCard
 
@@ -51,11 +52,6 @@ class Metered:
         return self._tokens(Origin.CONTEXT)
 
     @property
-    def stale_tokens(self) -> int:
-        """Prompt tokens of retrieved text that stands in earlier turns."""
-        return sum(use.tokens for use in self.context if use.place.is_stale)
-
-    @property
     def question_tokens(self) -> int:
         """Prompt tokens of the question alone."""
         return self._tokens(Origin.QUESTION)
@@ -65,7 +61,13 @@ class Metered:
 
 
 def meter_inference(
-    operation: Operation, dissection: Dissection, card: RateCard | None, weigher: Weigher, *, fine_tuned: bool
+    operation: Operation,
+    dissection: Dissection,
+    card: RateCard | None,
+    weigher: Weigher,
+    *,
+    fine_tuned: bool,
+    pause: Pause = without_pause,
 ) -> Metered:
     """Measure a call of a model whose prompt was taken apart as `dissection` says.
 
@@ -75,26 +77,29 @@ def meter_inference(
     cost = cost_of(operation, usage, card, estimated=estimated)
     parts: tuple[Part, ...] = ()
     if usage is not None:
-        parts = pricing.split(usage, apportion(dissection, usage.input_tokens or 0), cost)
+        parts = pricing.split(usage, apportion(dissection, usage.input_tokens or 0, pause), cost, pause)
     retrieved = bool(dissection.places) or operation.response.retrieved
     label = strategy.derive(fine_tuned=fine_tuned, retrieved=retrieved)
-    unsettled = (ContextUse(JudgedPlace(chunk, Fate.UNKNOWN), 0, None) for chunk in dissection.unsettled)
-    context = (*context_of(dissection.places, parts), *unsettled)
-    return Metered(operation, usage, estimated, cost, pricing.merged(parts), label, context)
+    unsettled = paused(dissection.unsettled, pause)
+    unknown = [ContextUse(JudgedPlace(chunk, Fate.UNKNOWN), 0, None) for chunk in unsettled]
+    context = (*context_of(dissection.places, parts, pause), *unknown)
+    return Metered(operation, usage, estimated, cost, pricing.merged(parts, pause), label, context)
 
 
-def context_of(places: Sequence[JudgedPlace], parts: Sequence[Part]) -> tuple[ContextUse, ...]:
+def context_of(
+    places: Sequence[JudgedPlace], parts: Sequence[Part], pause: Pause = without_pause
+) -> tuple[ContextUse, ...]:
     """What each place took of the tokens and of the cost of its prompt's parts."""
     tokens = [0] * len(places)
     # A chunk that got no whole token costs nothing where there is a price, and nobody knows what where there is none.
-    nothing = 0.0 if any(part.cost is not None for part in parts) else None
+    nothing = 0.0 if any(part.cost is not None for part in paused(parts, pause)) else None
     costs: list[float | None] = [nothing] * len(places)
-    for part in parts:
+    for part in paused(parts, pause):
         if part.place is not None:
             tokens[part.place] += part.tokens
             if part.cost is not None:
                 costs[part.place] = (costs[part.place] or 0.0) + part.cost
-    return tuple(ContextUse(*each) for each in zip(places, tokens, costs, strict=True))
+    return tuple([ContextUse(*each) for each in zip(paused(places, pause), tokens, costs, strict=True)])
 
 
 def meter_other(operation: Operation, card: RateCard | None, weigher: Weigher) -> Metered:

@@ -9,6 +9,7 @@ from math import fsum
 
 from ragmeter.anatomy.parts import Share
 from ragmeter.domain.model import COUNTS, Origin, PriceState, Usage
+from ragmeter.domain.pausing import Pause, paused, without_pause
 
 
 class Line(StrEnum):
@@ -167,7 +168,7 @@ def _hides_tokens(usage: Usage) -> bool:
     return usage.total_tokens > (usage.input_tokens or 0) + usage.output_tokens
 
 
-def split(usage: Usage, shares: Sequence[Share], cost: Cost) -> tuple[Part, ...]:
+def split(usage: Usage, shares: Sequence[Share], cost: Cost, pause: Pause = without_pause) -> tuple[Part, ...]:
     """The parts of an inference: input by origin and place in wire order with cached tokens at its front, then output.
 
     `shares` sum to the input tokens. Tokens sum to the usage, costs to the cost's amount.
@@ -178,7 +179,7 @@ def split(usage: Usage, shares: Sequence[Share], cost: Cost) -> tuple[Part, ...]
     reasoning = min(usage.reasoning_tokens or 0, output)
     tokens: dict[PartKey, int] = {}
     position = 0
-    for share in shares:
+    for share in paused(shares, pause):
         end = position + share.tokens
         for rate, start, stop in (
             ("cache_read", 0, read),
@@ -195,8 +196,9 @@ def split(usage: Usage, shares: Sequence[Share], cost: Cost) -> tuple[Part, ...]
     if reasoning:
         tokens["reasoning", "full", None] = reasoning
     if cost.amount is None:
-        return tuple(Part(part, rate, count, None, place) for (part, rate, place), count in tokens.items())
-    return _with_cost(tokens, cost)
+        counted = paused(tokens.items(), pause)
+        return tuple([Part(part, rate, count, None, place) for (part, rate, place), count in counted])
+    return _with_cost(tokens, cost, pause)
 
 
 def single(part: str, usage: Usage, cost: Cost) -> tuple[Part, ...]:
@@ -204,10 +206,10 @@ def single(part: str, usage: Usage, cost: Cost) -> tuple[Part, ...]:
     return (Part(part, "full", usage.input_tokens or 0, cost.amount),)
 
 
-def merged(parts: Sequence[Part]) -> tuple[Part, ...]:
+def merged(parts: Sequence[Part], pause: Pause = without_pause) -> tuple[Part, ...]:
     """The parts with the places of chunks put together: one for each part and rate."""
     result: dict[tuple[str, str], Part] = {}
-    for part in parts:
+    for part in paused(parts, pause):
         before = result.get((part.part, part.rate))
         tokens = part.tokens + (0 if before is None else before.tokens)
         known = [each.cost for each in (before, part) if each is not None and each.cost is not None]
@@ -228,10 +230,10 @@ def _line_of(key: PartKey) -> Line:
     return Line.OUTPUT if part in OUTPUTS else LINES[rate]
 
 
-def _with_cost(tokens: Mapping[PartKey, int], cost: Cost) -> tuple[Part, ...]:
+def _with_cost(tokens: Mapping[PartKey, int], cost: Cost, pause: Pause) -> tuple[Part, ...]:
     """Each line of the bill shared over the tokens on it; the price of a request over all tokens alike."""
     counts: dict[Line, int] = {}
-    for key, count in tokens.items():
+    for key, count in paused(tokens.items(), pause):
         line = _line_of(key)
         counts[line] = counts.get(line, 0) + count
     counts[Line.REQUEST] = sum(counts.values())
@@ -242,22 +244,22 @@ def _with_cost(tokens: Mapping[PartKey, int], cost: Cost) -> tuple[Part, ...]:
     by_request = each.get(Line.REQUEST, 0.0)
     parts = [
         Part(part, rate, count, count * (each.get(_line_of((part, rate, place)), 0.0) + by_request), place)
-        for (part, rate, place), count in tokens.items()
+        for (part, rate, place), count in paused(tokens.items(), pause)
     ]
     if searches := lines.get(Line.SEARCH, 0.0):
         parts.append(Part("search", "full", 0, searches))
     # A line whose unit no token counts: audio beside an output that was not told.
     if rest := sum(amount for line, amount in lines.items() if line is not Line.SEARCH and not counts.get(line)):
         parts.append(Part(Origin.OTHER.value, "full", 0, rest))
-    return _meet(parts, cost.amount or 0.0)
+    return _meet(parts, cost.amount or 0.0, pause)
 
 
-def _meet(parts: Sequence[Part], amount: float) -> tuple[Part, ...]:
+def _meet(parts: Sequence[Part], amount: float, pause: Pause) -> tuple[Part, ...]:
     """Scaled to the total, which is the provider's where it reported one; the last digits go to the largest part."""
-    have = fsum(part.cost or 0.0 for part in parts)
+    have = fsum([part.cost or 0.0 for part in paused(parts, pause)])
     factor = amount / have if have > NOTHING else 0.0
-    costs = [(part.cost or 0.0) * factor for part in parts]
+    costs = [(part.cost or 0.0) * factor for part in paused(parts, pause)]
     if costs:
         largest = max(range(len(costs)), key=costs.__getitem__)
         costs[largest] += amount - fsum(costs)
-    return tuple(replace(part, cost=each) for part, each in zip(parts, costs, strict=True))
+    return tuple([replace(part, cost=each) for part, each in zip(paused(parts, pause), costs, strict=True)])

@@ -16,6 +16,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from ragmeter.anatomy.wire_order import cache_order
 from ragmeter.domain import gate
 from ragmeter.domain.model import Fate, Operation, OperationKind, Prompt, Request, Response, TextKey
+from ragmeter.domain.pausing import Pause, paused, without_pause
 from ragmeter.ledger.metering import Metered
 from ragmeter.naming import semconv
 
@@ -30,7 +31,10 @@ class Tracing:
     `capture_content` adds the messages, `capture_chunks` each chunk's id, fate, rank and tokens.
     """
 
-    def __init__(self, tracer: Tracer, *, capture_content: bool, capture_chunks: bool) -> None:
+    def __init__(
+        self, tracer: Tracer, *, capture_content: bool, capture_chunks: bool, pause: Pause = without_pause
+    ) -> None:
+        self._pause = pause
         self._tracer = tracer
         self._capture_content = capture_content
         self._capture_chunks = capture_chunks
@@ -79,11 +83,11 @@ class Tracing:
         else:
             found = _model_end(operation) | _usage(metered) | _cost(metered)
         if operation.request.kind.is_inference:
-            found |= _anatomy(metered)
+            found |= _anatomy(metered, self._pause)
             if self._capture_chunks:
-                found |= _chunks(metered)
+                found |= _chunks(metered, self._pause)
             if self._capture_content:
-                found |= _content(operation.prompt, operation.response)
+                found |= _content(operation.prompt, operation.response, self._pause)
         found[semconv.ERROR_TYPE] = operation.error_type
         return _sendable(found)
 
@@ -173,8 +177,8 @@ def _cost(metered: Metered) -> Attributes:
     }
 
 
-def _anatomy(metered: Metered) -> Attributes:
-    found: Attributes = {semconv.STRATEGY: metered.strategy} | _context(metered)
+def _anatomy(metered: Metered, pause: Pause) -> Attributes:
+    found: Attributes = {semconv.STRATEGY: metered.strategy} | _context(metered, pause)
     for part in metered.parts:
         name = f"{semconv.PART_TOKENS}{part.part}"
         found[name] = found.get(name, 0) + part.tokens
@@ -183,37 +187,40 @@ def _anatomy(metered: Metered) -> Attributes:
     return found
 
 
-def _context(metered: Metered) -> Attributes:
+def _context(metered: Metered, pause: Pause) -> Attributes:
     """What became of the retrieved text in the prompt, by fate; nothing of it where there is none."""
     uses = metered.context
     if not uses:
         return {}
-    ranks = [use.place.chunk.rank for use in uses if use.place.fate is Fate.USED]
+    ranks = [use.place.chunk.rank for use in paused(uses, pause) if use.place.fate is Fate.USED]
+    stale = sum([use.tokens for use in paused(uses, pause) if use.place.is_stale])
     total = metered.usage.input_tokens if metered.usage is not None else None
     found: Attributes = {
-        semconv.CONTEXT_CHUNKS: len({use.place.chunk.key for use in uses}),
+        semconv.CONTEXT_CHUNKS: len({use.place.chunk.key for use in paused(uses, pause)}),
         semconv.CONTEXT_SHARE_OF_INPUT: metered.context_tokens / total if total else None,
-        semconv.CONTEXT_STALE: metered.stale_tokens or None,
-        semconv.CONTEXT_CITED: sum(use.place.is_cited for use in uses) or None,
+        semconv.CONTEXT_STALE: stale or None,
+        semconv.CONTEXT_CITED: sum([use.place.is_cited for use in paused(uses, pause)]) or None,
         semconv.LAST_USED_RANK: max((rank + 1 for rank in ranks if rank is not None), default=None),
     }
-    for use in uses:
+    for use in paused(uses, pause):
         for prefix, count in ((semconv.CONTEXT_CHUNKS_OF, 1), (semconv.CONTEXT_TOKENS_OF, use.tokens)):
             name = f"{prefix}{use.place.fate.value}"
             found[name] = found.get(name, 0) + count
     return found
 
 
-def _chunks(metered: Metered) -> Attributes:
+def _chunks(metered: Metered, pause: Pause) -> Attributes:
     """Each place of a chunk by itself, in the order of the prompt."""
-    places = [use.place for use in metered.context]
+    places = [use.place for use in paused(metered.context, pause)]
     if not places:
         return {}
     return {
-        semconv.CHUNK_IDS: [place.chunk.id or _mark(place.chunk.key) for place in places],
-        semconv.CHUNK_FATES: [place.fate.value for place in places],
-        semconv.CHUNK_RANKS: [0 if place.chunk.rank is None else place.chunk.rank + 1 for place in places],
-        semconv.CHUNK_TOKENS: [use.tokens for use in metered.context],
+        semconv.CHUNK_IDS: [place.chunk.id or _mark(place.chunk.key) for place in paused(places, pause)],
+        semconv.CHUNK_FATES: [place.fate.value for place in paused(places, pause)],
+        semconv.CHUNK_RANKS: [
+            0 if place.chunk.rank is None else place.chunk.rank + 1 for place in paused(places, pause)
+        ],
+        semconv.CHUNK_TOKENS: [use.tokens for use in paused(metered.context, pause)],
     }
 
 
@@ -222,10 +229,11 @@ def _mark(key: TextKey) -> str:
     return blake2b(repr(key).encode(), digest_size=8, key=_MARK_KEY).hexdigest()
 
 
-def _content(prompt: Prompt, response: Response) -> Attributes:
-    given = [{"role": part.role.value, "parts": [{"type": "text", "content": part.text}]} for part in prompt.parts]
-    answer = [{"role": "assistant", "parts": [{"type": "text", "content": "".join(response.text)}]}]
-    return {
-        semconv.INPUT_MESSAGES: json.dumps(given, ensure_ascii=False),
-        semconv.OUTPUT_MESSAGES: json.dumps(answer, ensure_ascii=False),
-    }
+def _content(prompt: Prompt, response: Response, pause: Pause) -> Attributes:
+    given = [_message(part.role.value, part.text) for part in paused(prompt.parts, pause)]
+    answer = _message("assistant", "".join(response.text))
+    return {semconv.INPUT_MESSAGES: f"[{', '.join(given)}]", semconv.OUTPUT_MESSAGES: f"[{answer}]"}
+
+
+def _message(role: str, text: str) -> str:
+    return json.dumps({"role": role, "parts": [{"type": "text", "content": text}]}, ensure_ascii=False)

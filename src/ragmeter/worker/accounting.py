@@ -17,6 +17,7 @@ from ragmeter.anatomy.parts import Dissection
 from ragmeter.anatomy.wire_order import on_the_wire
 from ragmeter.domain import gate, strategy
 from ragmeter.domain.model import KnownChunk, Operation, Parameter, PriceState, Prompt, Response
+from ragmeter.domain.pausing import Pause
 from ragmeter.domain.query import QueryHandle
 from ragmeter.guard import Guard
 from ragmeter.ledger.entries import QueryReport
@@ -27,7 +28,6 @@ from ragmeter.naming import semconv
 from ragmeter.settings import Settings
 from ragmeter.telemetry.metrics import Telemetry
 from ragmeter.telemetry.spans import Tracing
-from ragmeter.worker.queue import Pacing
 from ragmeter.wrapping.records import Item, Record, Retrieved
 from ragmeter.wrapping.scopes import Scopes
 
@@ -51,21 +51,28 @@ class Accounting:
     """Takes records and ended queries, one at a time, under the worker's lock."""
 
     def __init__(
-        self, settings: Settings, guard: Guard, tracing: Tracing, telemetry: Telemetry, scopes: Scopes
+        self,
+        settings: Settings,
+        guard: Guard,
+        tracing: Tracing,
+        telemetry: Telemetry,
+        scopes: Scopes,
+        *,
+        pause: Pause,
     ) -> None:
         self._guard = guard
         self._tracing = tracing
         self.telemetry = telemetry
         self._fine_tuned = settings.fine_tuned
         self._known_fine_tuned: dict[tuple[str | None, str | None], bool] = {}
-        self._pause = pause = Pacing()
+        self._pause = pause
         self._prices = PriceBook(
             settings.prices, builtin=settings.builtin_prices, fine_tuned=settings.fine_tuned, pause=pause
         )
         self._scopes = scopes
         self._tenant_label = settings.tenant_label
         self.dissector = Dissector(exact=settings.exact_tokens is not False, pause=pause)
-        self.ledger = Ledger(self._post, scopes.forget)
+        self.ledger = Ledger(self._post, scopes.forget, pause)
         self.unpriced: Counter[tuple[str, str]] = Counter()
 
     def handle(self, item: Item) -> None:
@@ -97,7 +104,7 @@ class Accounting:
 
     def clear(self) -> None:
         """In a forked child: what was collected is the parent's."""
-        self.ledger = Ledger(self._post, self._scopes.forget)
+        self.ledger = Ledger(self._post, self._scopes.forget, self._pause)
         self.telemetry.totals.clear()
         self.unpriced.clear()
 
@@ -174,7 +181,7 @@ class Accounting:
         )
 
     def _response(self, record: Record) -> Response:
-        return gate.response(record.answer(self._pause))
+        return gate.response(record.answer(self._pause), self._pause)
 
     def _meter(self, operation: Operation, query: QueryHandle, tenant: str, *, complete: bool) -> Metered:
         is_inference = operation.request.kind.is_inference
@@ -190,7 +197,7 @@ class Accounting:
         own = self.ledger.own_chunks(query)
         dissection = self._stage("taking a prompt apart", unread, self.dissector.dissect, operation, own, tenant)
         fine_tuned = self._stage("telling a fine-tuned model", False, self._is_fine_tuned, operation)  # noqa: FBT003
-        meter = partial(meter_inference, fine_tuned=fine_tuned)
+        meter = partial(meter_inference, fine_tuned=fine_tuned, pause=self._pause)
         return self._stage("metering", None, meter, operation, dissection, card, weigher) or bare()
 
     def _is_fine_tuned(self, operation: Operation) -> bool:

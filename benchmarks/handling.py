@@ -1,0 +1,167 @@
+"""A whole record of each slow kind, from the body that was sent to its totals: `python -m benchmarks.handling [KIND …]`.
+
+The calls go through openai's client. What the app notices is measured beside it: how late another thread's timer is
+while the worker handles the record, and while it does nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.cases import _answer, _chat, take_out_the_client
+from benchmarks.configurations import _providers
+from benchmarks.slices import COLLECTOR, RUNS, Kind, Watch, kinds
+from ragmeter.domain.model import Role
+from ragmeter.worker.accounting import Accounting
+from ragmeter.worker.queue import Pacing
+from ragmeter.wrapping.records import Item
+
+MODEL = "gpt-4o-mini"
+TICK = 0.001
+
+
+class Pace(Watch):
+    """The watch as a pause of the real worker: the app may have the interpreter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pacing = Pacing()
+
+    def resume(self) -> None:
+        """Go on after what was no work."""
+        self._last, self._collected = time.thread_time(), COLLECTOR.seconds
+
+    def __call__(self) -> None:
+        super().__call__()
+        self._pacing()
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """CPU seconds of a record on the worker, its longest slices, how late a timer was beside it and alone, in seconds."""
+
+    seconds: float
+    longest: float
+    own: float
+    late: float
+    alone: float
+
+
+class Timer:
+    """A thread of the app that sleeps for a millisecond again and again."""
+
+    def __init__(self) -> None:
+        self._late: list[float] = []
+        threading.Thread(target=self._tick, daemon=True).start()
+
+    def latest(self) -> float:
+        """The most it was late since it was asked last."""
+        late, self._late = self._late, []
+        return max(late, default=0.0)
+
+    def _tick(self) -> None:
+        while True:
+            before = time.perf_counter()
+            time.sleep(TICK)
+            self._late.append(time.perf_counter() - before - TICK)
+
+
+class Stand:
+    """A process with ragmeter in it, whose worker is watched."""
+
+    def __init__(self) -> None:
+        import ragmeter
+        from ragmeter import runtime
+
+        self._pace = Pace()
+        self._seconds = 0.0
+        handle = Accounting.handle
+
+        def watched(accounting: Accounting, item: Item) -> None:
+            started = time.thread_time()
+            self._pace.resume()
+            handle(accounting, item)
+            self._pace()
+            self._seconds += time.thread_time() - started
+
+        take_out_the_client()
+        self._ragmeter = ragmeter
+        vars(runtime)["Pacing"] = lambda: self._pace
+        setattr(Accounting, "handle", watched)  # noqa: B010 - a type checker would not have it otherwise
+        tracer_provider, meter_provider = _providers()
+        ragmeter.instrument(tracer_provider=tracer_provider, meter_provider=meter_provider)
+        self._timer = Timer()
+        # Loads the price table.
+        self.handle(Kind(["A chunk of a text that is long enough."], ["A chunk of a text that is long enough."]))
+
+    def handle(self, kind: Kind) -> Handled:
+        """Send the prompt of a kind and wait until it is accounted for."""
+        create = _chat(MODEL, _answer(300_000, kind.answer))
+        with self._ragmeter.query():
+            self._ragmeter.context(list(kind.chunks))
+            self._ragmeter.flush()
+            time.sleep(0.3)
+            self._timer.latest()
+            time.sleep(0.3)
+            alone = self._timer.latest()
+            create(model=MODEL, **_body(kind))
+            self._pace.start()
+            self._seconds = 0.0
+            self._timer.latest()
+            self._ragmeter.flush()
+        self._ragmeter.flush()
+        return Handled(self._seconds, self._pace.longest, self._pace.own, self._timer.latest(), alone)
+
+
+def _body(kind: Kind) -> dict[str, Any]:
+    question = {"role": "user", "content": "What was closed, and for how long?"}
+    if kind.role is Role.TOOLS:
+        tools = [{"type": "function", "function": {"name": "f", "description": text}} for text in kind.parts]
+        return {"messages": [question], "tools": tools}
+    return {"messages": [*({"role": kind.role.value, "content": text} for text in kind.parts), question]}
+
+
+def _marked(kind: Kind, number: int) -> Kind:
+    """The kind as nobody has sent it yet: what is known is not searched again."""
+    first, *others = kind.parts
+    return Kind(kind.chunks, [f"{first} {number}", *(f"{number}{text}" for text in others)], kind.answer, kind.role)
+
+
+def least(stand: Stand, kind: Kind) -> Handled:
+    """The least of some runs, figure by figure."""
+    runs = [stand.handle(_marked(kind, number)) for number in range(RUNS)]
+    return Handled(
+        min(run.seconds for run in runs),
+        min(run.longest for run in runs),
+        min(run.own for run in runs),
+        min(run.late for run in runs),
+        min(run.alone for run in runs),
+    )
+
+
+HEAD = [
+    "| what | CPU, s | longest slice, ms | with the collector | timer late, ms | alone |",
+    "| --- | ---: | ---: | ---: | ---: | ---: |",
+]
+
+
+def row(name: str, taken: Handled) -> str:
+    own, longest, late, alone = (each * 1e3 for each in (taken.own, taken.longest, taken.late, taken.alone))
+    return f"| {name} | {taken.seconds:.2f} | {own:.1f} | {longest:.1f} | {late:.1f} | {alone:.1f} |"
+
+
+def main() -> None:
+    """A row for each kind that is asked for."""
+    stand = Stand()
+    print("\n".join(HEAD))
+    for name, make in kinds().items():
+        if not sys.argv[1:] or any(each in name for each in sys.argv[1:]):
+            print(row(name, least(stand, make())), flush=True)
+
+
+if __name__ == "__main__":
+    main()
