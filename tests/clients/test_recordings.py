@@ -17,7 +17,6 @@ from recorded import Recording, recordings
 from telemetry_seen import Distribution, Seen
 from wire import Wire
 
-PREFIXES = {"groq": "/openai/v1/", "anthropic": "/v1/"}
 FIGURES = {
     "cached_input_tokens": "gen_ai.usage.cache_read.input_tokens",
     "cache_write_tokens": "gen_ai.usage.cache_write.input_tokens",
@@ -47,9 +46,9 @@ def _client(recording: Recording, url: str, *, asynchronous: bool) -> Any:
     if "/deployments/" in recording.path:
         azure = getattr(library, f"{prefix}AzureOpenAI")
         return azure(azure_endpoint=url, api_key="key", api_version="2024-10-21", max_retries=0)
-    name = {"openai": "OpenAI", "anthropic": "Anthropic", "groq": "Groq", "together": "Together"}[recording.library]
-    base = url if recording.library in ("anthropic", "groq") else f"{url}/v1"
-    return getattr(library, f"{prefix}{name}")(base_url=base, api_key="key", max_retries=0)
+    # Each of these libraries calls its client as it is called itself.
+    name = next(name for name in dir(library) if name.lower() == f"{prefix}{recording.library}".lower())
+    return getattr(library, name)(base_url=url, api_key="key", max_retries=0)
 
 
 def _call(recording: Recording, client: Any) -> Callable[[], Any]:

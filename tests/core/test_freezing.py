@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import logging
 import os
@@ -12,6 +13,8 @@ import tomllib
 from pathlib import Path
 
 import ragmeter
+from ragmeter.freezing.register import register_of
+from ragmeter.reading import clients
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
@@ -81,6 +84,27 @@ def run_from(place: Path) -> subprocess.CompletedProcess[str]:
         cwd=place.parent,
         check=False,
     )
+
+
+def test_an_app_frozen_without_clients_knows_what_it_lacks(tmp_path):
+    """Where neither module nor folder is left, the list that the wheel was built with still names every integration."""
+    package = Path(ragmeter.__file__).parent
+    shutil.copytree(package, tmp_path / "ragmeter", ignore=shutil.ignore_patterns("__pycache__"))
+    folder = tmp_path / "ragmeter" / "reading" / "clients"
+    (folder / "_register.py").write_text(register_of(package / "reading" / "clients"))
+    for name in ("groq", "together"):
+        (folder / f"{name}.py").unlink()
+    done = run_from(tmp_path)
+    (line,) = done.stderr.splitlines()
+    assert "without the integrations groq, together:" in line
+
+
+def test_the_list_in_the_wheel_imports_every_client():
+    """Tools that follow the imports they find in code take in every integration."""
+    tree = ast.parse(register_of(Path(clients.__file__).parent))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert imported == set(clients.names())
+    assert {"openai", "qdrant", "langchain"} <= imported
 
 
 def test_data_files_left_out_are_said_once(tmp_path):

@@ -16,6 +16,7 @@ from mutations import mutated
 
 import ragmeter
 from ragmeter.domain import gate
+from ragmeter.reading import clients
 from ragmeter.reading.declaration import Call, Reading, Target
 from ragmeter.wrapping.streams import StreamReading
 from recorded import Recording, recordings
@@ -28,7 +29,7 @@ CALLS = int(os.environ.get("RAGMETER_FUZZ_CALLS", "240"))
 
 CHECK_EVERY = 150
 SEED = 20_261_129
-CLIENTS = ("openai", "anthropic", "groq", "together")
+CLIENTS = tuple(name for name in clients.names() if name in {each.library for each in recordings()})
 URLS = {
     "anthropic": "https://api.anthropic.com",
     "groq": "https://api.groq.com",
@@ -124,6 +125,11 @@ def read(reading: Reading, taken: Any, _: Any) -> Any:
     return reading.reader.response(reading.reader.decode(taken))
 
 
+def client_of(library: Any, name: str) -> Any:
+    """The class of a library's client, which is called as the library is."""
+    return next(getattr(library, each) for each in dir(library) if each.lower() == name)
+
+
 def asked(client: Any, recording: Recording) -> Any:
     """What the app gets from a client: what it says of itself, or its error."""
     try:
@@ -137,18 +143,16 @@ def test_no_odd_answer_reaches_the_app_otherwise_than_without_us(watch):
     """Through the real clients: the same objects and errors as without ragmeter, and every call counted."""
     random = Random(SEED)
     kept = [each for each in usable() if not each.streaming]
-    libraries = {
-        name: getattr(importlib.import_module(name), {"openai": "OpenAI"}.get(name, name.title())) for name in CLIENTS
-    }
+    libraries = {name: client_of(importlib.import_module(name), name) for name in CLIENTS}
     chosen = [(each, mutated(bodies(each)[0], random)) for each in random.choices(kept, k=CALLS)]
     answers = [odd_answer(body, random) for _, body in chosen]
     with Wire(*answers) as wire:
-        clients = {name: made(base_url=wire.url, api_key="k", max_retries=0) for name, made in libraries.items()}
-        bare = [asked(clients[recording.library], recording) for recording, _ in chosen]
+        made_of = {name: made(base_url=wire.url, api_key="k", max_retries=0) for name, made in libraries.items()}
+        bare = [asked(made_of[recording.library], recording) for recording, _ in chosen]
         wire.gives(*answers)
         seen = watch(loud=False)
-        told = [asked(clients[recording.library], recording) for recording, _ in chosen]
-        for client in clients.values():
+        told = [asked(made_of[recording.library], recording) for recording, _ in chosen]
+        for client in made_of.values():
             client.close()
     assert told == bare
     assert seen.total("ragmeter.operations") == CALLS

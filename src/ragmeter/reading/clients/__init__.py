@@ -1,18 +1,20 @@
-"""One file a client, which declares one `INTEGRATION`; the register of them is here."""
+"""One file a client, which declares one `INTEGRATION`: a file in this folder is all that makes it known."""
 
 from __future__ import annotations
 
 import importlib
+import pkgutil
+from functools import cache
 
+from ragmeter.reading.clients._register import NAMES as BUILT
 from ragmeter.reading.declaration import Integration
 
-# Written out, not read from the folder: in an app that is frozen into one file there is no folder.
-NAMES = ("anthropic", "chromadb", "groq", "haystack", "langchain", "llama_index", "openai", "qdrant", "together")
 
-
+@cache
 def names() -> tuple[str, ...]:
-    """The names of all integrations, without loading them."""
-    return NAMES
+    """The names of all integrations, without loading them: those of the folder, and those the wheel was built with."""
+    there = {found.name for found in pkgutil.iter_modules(__path__) if not found.name.startswith("_")}
+    return tuple(sorted(there | set(BUILT)))
 
 
 def load(name: str) -> Integration:
@@ -34,18 +36,3 @@ def find(name: str) -> Integration | None:
 def missing() -> tuple[str, ...]:
     """The names of the integrations whose modules are not there."""
     return tuple(name for name in names() if find(name) is None)
-
-
-def _imports_for_freezers() -> None:
-    """Never called: tools that freeze an app take in the modules whose imports they find in its code."""
-    from ragmeter.reading.clients import (  # noqa: F401
-        anthropic,
-        chromadb,
-        groq,
-        haystack,
-        langchain,
-        llama_index,
-        openai,
-        qdrant,
-        together,
-    )
