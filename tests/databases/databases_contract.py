@@ -68,6 +68,7 @@ class DatabaseContract:
     system: ClassVar[str]
     nearest_score: ClassVar[float]
     survives_fork: ClassVar[bool] = True
+    namespace: ClassVar[dict[str, str]] = {}
 
     def database(self) -> Any:
         """A fresh embedded database: anything the other blanks take."""
@@ -123,9 +124,12 @@ class DatabaseContract:
         (span,) = seen.spans()
         attributes = dict(span.attributes)
         assert attributes.pop("ragmeter.search.top_score") == pytest.approx(self.nearest_score, abs=1e-6)
+        namespace = {name: attributes.pop(name) for name in ("db.namespace",) if name in attributes}
+        assert namespace == self.namespace
         assert attributes == {
             "db.system.name": self.system,
             "db.collection.name": "shop",
+            "db.query.summary": f"{attributes['db.operation.name']} shop",
             "db.operation.name": attributes["db.operation.name"],
             "db.response.returned_rows": 2,
             "ragmeter.search.top_k": 2,
@@ -139,7 +143,7 @@ class DatabaseContract:
         for name in ("ragmeter.search.score", "ragmeter.search.score.negative"):
             assert [dict(key) for key in seen.metric(name)] == [labels | order], name
         (key,) = seen.metric("db.client.operation.duration")
-        assert dict(key) == labels | {"db.operation.name": attributes["db.operation.name"]}
+        assert dict(key) == labels | namespace | {"db.operation.name": attributes["db.operation.name"]}
         assert seen.metric("ragmeter.search.results")[frozenset(labels.items())].total == 2
 
     def test_each_question_of_a_batch_has_its_own_figures(self, watch):
@@ -149,6 +153,7 @@ class DatabaseContract:
             pytest.skip("this version searches for one question at a time")
         assert len(seen.spans()) == 1
         assert "ragmeter.search.top_score" not in seen.span()
+        assert seen.span()["db.operation.batch.size"] == 2
         assert seen.count("ragmeter.search.duration") == 1
         assert seen.count("ragmeter.search.results") == 2
         assert seen.count("ragmeter.search.score") == 2

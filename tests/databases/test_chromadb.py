@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 import chromadb
 import pytest
@@ -53,6 +54,7 @@ embed = Embedding()
 class TestChroma(DatabaseContract):
     integration = "chromadb"
     system = "chroma"
+    namespace: ClassVar[dict[str, str]] = {"db.namespace": "default_tenant|default_database"}
     nearest_score = 0.0  # a distance: lower is nearer
     survives_fork = chromadb.__version__.startswith("0.")  # since 1.0 its engine has threads of its own
 

@@ -12,7 +12,7 @@ from itertools import islice
 from math import isfinite
 from typing import Any
 
-from ragmeter.domain.model import Chunk, Response, Usage
+from ragmeter.domain.model import Chunk, Parameter, Response, Usage
 from ragmeter.domain.pausing import Pause, paused, without_pause
 
 MOST = 2**53
@@ -20,6 +20,9 @@ MOST = 2**53
 
 MOST_UNITS = 64
 """Kinds of billed units of one operation: no provider has as many."""
+
+MOST_NAMES = 16
+"""Names of a list that are kept, such as the texts at which an answer stops."""
 
 LONGEST_NAME = 200
 """Characters of a name that are kept: model ids and collections are shorter, ARNs of Bedrock reach 150."""
@@ -51,6 +54,20 @@ def text(value: str) -> str:
     """`value` as every exporter can encode it: a lone half of a surrogate pair becomes `?`."""
     # Most texts are ASCII: one look at each.
     return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+
+
+def parameters(read: Mapping[str, Any]) -> dict[str, Parameter]:
+    """Parameters of a request as spans can hold them: finite numbers, names, and the first of many names."""
+    admitted = {key: _parameter(value) for key, value in read.items()}
+    return {key: value for key, value in admitted.items() if value is not None}
+
+
+def _parameter(value: Any) -> Parameter | None:
+    if isinstance(value, tuple):
+        return _names(value[:MOST_NAMES])
+    if isinstance(value, int | float):
+        return value if abs(value) < MOST else None
+    return name(value)
 
 
 def response(read: Response, pause: Pause = without_pause) -> Response:

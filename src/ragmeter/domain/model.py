@@ -189,6 +189,7 @@ class Prompt:
 class Request:
     """What a call asks for, known before it is made; `system` is the provider of a model or the name of a database.
 
+    `namespace` is where a database keeps the collection: parts from general to specific, joined by `|`.
     `service_tier` and `speed` are what was asked for: what is billed is what was served, where the answer says it.
     """
 
@@ -196,6 +197,7 @@ class Request:
     system: str
     model: str | None = None
     collection: str | None = None
+    namespace: str | None = None
     method: str | None = None
     top_k: int | None = None
     streams: bool = False

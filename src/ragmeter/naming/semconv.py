@@ -29,6 +29,8 @@ OPERATION_NAME = "gen_ai.operation.name"
 PROVIDER_NAME = "gen_ai.provider.name"
 REQUEST_MODEL = "gen_ai.request.model"
 REQUEST_PARAMETER = "gen_ai.request."
+CONVERSATION_ID = "gen_ai.conversation.id"
+OUTPUT_TYPE = "gen_ai.output.type"
 REQUEST_STREAM = "gen_ai.request.stream"
 RESPONSE_MODEL = "gen_ai.response.model"
 RESPONSE_ID = "gen_ai.response.id"
@@ -59,12 +61,18 @@ TOKEN_TYPE = "gen_ai.token.type"
 TOKEN_MODALITY = "gen_ai.token.modality"
 
 ERROR_TYPE = "error.type"
+EXCEPTION_TYPE = "exception.type"
+CALL_EXCEPTION = "gen_ai.client.operation.exception"
+DB_EXCEPTION = "db.client.operation.exception"
 SERVER_ADDRESS = "server.address"
 SERVER_PORT = "server.port"
 DB_SYSTEM = "db.system.name"
 DB_COLLECTION = "db.collection.name"
 DB_OPERATION = "db.operation.name"
 DB_ROWS = "db.response.returned_rows"
+DB_NAMESPACE = "db.namespace"
+DB_BATCH_SIZE = "db.operation.batch.size"
+DB_SUMMARY = "db.query.summary"
 
 STRATEGY = "ragmeter.strategy"
 PART = "ragmeter.part"
@@ -342,7 +350,7 @@ DB_DURATION = Metric(
     "db.client.operation.duration",
     "s",
     "Duration of one database call",
-    (*SEARCHED, DB_OPERATION, ERROR_TYPE),
+    (*SEARCHED, DB_NAMESPACE, DB_OPERATION, ERROR_TYPE),
     DB_SECONDS,
     profiles=BOTH_PROFILES,
 )

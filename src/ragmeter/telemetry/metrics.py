@@ -35,6 +35,7 @@ FOLDED = (
     semconv.RESPONSE_MODEL,
     semconv.DB_COLLECTION,
     semconv.SERVER_ADDRESS,
+    semconv.DB_NAMESPACE,
     semconv.DB_OPERATION,
     semconv.ERROR_TYPE,
     semconv.PROVIDER_NAME,
@@ -241,10 +242,11 @@ class Telemetry:
             (semconv.DB_COLLECTION, self._collection(request.collection)),
         )
         error, app = self._error(operation.error_type), self._app(labels)
-        method: Attributes = ()
-        if request.method is not None:
-            method = ((semconv.DB_OPERATION, self.caps.bound(semconv.DB_OPERATION, request.method)),)
-        yield semconv.DB_DURATION, operation.duration, (*attributes, *error, *method), context
+        called = (
+            *self._given(semconv.DB_NAMESPACE, request.namespace),
+            *self._given(semconv.DB_OPERATION, request.method),
+        )
+        yield semconv.DB_DURATION, operation.duration, (*attributes, *error, *called), context
         yield semconv.SEARCH_DURATION, operation.duration, (*attributes, *error, *app), context
         if operation.error_type is not None:
             return
@@ -269,9 +271,11 @@ class Telemetry:
         return tuple((name, self.caps.bound(name, labels.get(name) or UNSET)) for name in self._labels)
 
     def _error(self, error_type: str | None) -> Attributes:
-        if error_type is None:
-            return ()
-        return ((semconv.ERROR_TYPE, self.caps.bound(semconv.ERROR_TYPE, error_type)),)
+        return self._given(semconv.ERROR_TYPE, error_type)
+
+    def _given(self, label: str, value: str | None) -> Attributes:
+        """A label that is there only where there is a value."""
+        return () if value is None else ((label, self.caps.bound(label, value)),)
 
     def _collection(self, collection: str | None) -> str:
         return self.caps.bound(semconv.DB_COLLECTION, collection)

@@ -22,6 +22,9 @@ from ragmeter.naming import semconv
 
 Attributes = dict[str, Any]
 
+PARAMETERS = {"conversation.id": semconv.CONVERSATION_ID, "output.type": semconv.OUTPUT_TYPE}
+"""Parameters of a request whose attributes are not under `gen_ai.request.`."""
+
 _MARK_KEY = secrets.token_bytes(16)
 
 
@@ -118,6 +121,8 @@ def _start_attributes(request: Request) -> Attributes:
             semconv.DB_SYSTEM: request.system,
             semconv.DB_OPERATION: request.method,
             semconv.DB_COLLECTION: request.collection,
+            semconv.DB_NAMESPACE: request.namespace,
+            semconv.DB_SUMMARY: gate.name(_span_name(request)),
             semconv.TOP_K: request.top_k,
         }
     else:
@@ -136,12 +141,17 @@ def _search_end(operation: Operation) -> Attributes:
     # Of a batch there is no one best score.
     scores = [chunk.score for chunk in chunks if chunk.score is not None] if len(operation.response.found) < 2 else []
     rows = len(chunks) if operation.error_type is None else None
-    return {semconv.DB_ROWS: rows, semconv.TOP_SCORE: scores[0] if scores else None}
+    questions = len(operation.response.found)
+    return {
+        semconv.DB_ROWS: rows,
+        semconv.DB_BATCH_SIZE: questions if questions > 1 else None,
+        semconv.TOP_SCORE: scores[0] if scores else None,
+    }
 
 
 def _model_end(operation: Operation) -> Attributes:
     request, response = operation.request, operation.response
-    found: Attributes = {f"{semconv.REQUEST_PARAMETER}{name}": value for name, value in operation.parameters.items()}
+    found: Attributes = {_parameter_name(name): value for name, value in operation.parameters.items()}
     found |= {
         semconv.REQUEST_STREAM: True if request.streams else None,
         semconv.RESPONSE_MODEL: response.model,
@@ -151,6 +161,10 @@ def _model_end(operation: Operation) -> Attributes:
         semconv.SERVICE_TIER: response.service_tier,
     }
     return found
+
+
+def _parameter_name(name: str) -> str:
+    return PARAMETERS.get(name) or f"{semconv.REQUEST_PARAMETER}{name}"
 
 
 def _usage(metered: Metered) -> Attributes:

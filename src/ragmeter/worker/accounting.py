@@ -26,8 +26,10 @@ from ragmeter.ledger.metering import Metered, meter_barely, meter_inference, met
 from ragmeter.money.pricebook import PriceBook
 from ragmeter.naming import semconv
 from ragmeter.settings import Settings
+from ragmeter.telemetry.exceptions import log_exception
 from ragmeter.telemetry.metrics import Telemetry
 from ragmeter.telemetry.spans import Tracing
+from ragmeter.wrapping.observation import PROCESS_EXIT
 from ragmeter.wrapping.records import Item, Record, Retrieved
 from ragmeter.wrapping.scopes import Scopes
 
@@ -121,6 +123,8 @@ class Accounting:
             context = trace.set_span_in_context(record.current, Context())
             count = partial(self.telemetry.count_operation, standard=record.standard)
             self._stage("counting an operation", None, count, metered, context, labels)
+            if record.standard and operation.error_type not in (None, PROCESS_EXIT):
+                self._stage("logging an exception", None, log_exception, operation, context)
             if metered.cost.state is PriceState.UNPRICED:
                 self.unpriced[operation.request.system, operation.model or "unknown"] += 1
         finally:
@@ -174,7 +178,7 @@ class Accounting:
             prompt=prompt,
             started=record.started,
             duration=record.duration,
-            parameters=parameters,
+            parameters=gate.parameters(parameters),
             time_to_first_chunk=record.time_to_first_chunk,
             error_type=gate.name(record.error_type),
             is_refused=record.is_refused,

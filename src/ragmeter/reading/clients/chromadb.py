@@ -24,10 +24,17 @@ def read_query(method: str, call: Call) -> Reading:
         kind=OperationKind.SEARCH,
         system="chroma",
         collection=call.instance.name,
+        namespace=namespace_of(call.instance),
         method=method,
         top_k=top_k if isinstance(top_k, int) else None,
     )
     return Reading(request, READER)
+
+
+def namespace_of(collection: Any) -> str | None:
+    """The tenant and the database that a collection is in, where the installed version tells both."""
+    tenant, database = getattr(collection, "tenant", None), getattr(collection, "database", None)
+    return f"{tenant}|{database}" if isinstance(tenant, str) and isinstance(database, str) else None
 
 
 def hold(result: Any) -> dict[str, tuple[tuple[Any, ...], ...]]:

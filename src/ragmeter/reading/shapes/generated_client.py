@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ragmeter.domain import gate
-from ragmeter.domain.model import OperationKind, Parameter, Request, Response
+from ragmeter.domain.model import OperationKind, Request, Response
 from ragmeter.reading.declaration import (
     Call,
     Complete,
@@ -35,13 +35,11 @@ from ragmeter.reading.declaration import (
 )
 from ragmeter.reading.leaves import leaves_of
 from ragmeter.reading.providers import provider_of_url
-from ragmeter.reading.shapes.fields import items
+from ragmeter.reading.shapes.parameters import read_parameters
 
 LONGEST_PARSED = 1024 * 1024
 """Bytes of a body that are parsed at once, in a millisecond or two; of a longer one the leaves of its objects are
 taken, whose number does not grow with the length of the texts."""
-
-PARAMETERS = ("temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "max_tokens", "seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,26 +267,6 @@ def _provider(client: Any, host: str, url: str, client_providers: Mapping[str, s
         if provider := client_providers.get(each.__name__):
             return provider
     return provider_of_url(url, host)
-
-
-def read_parameters(body: Any) -> dict[str, Parameter]:
-    """The parameters of a request body that spans show, under their names in the conventions."""
-    if not isinstance(body, Mapping):
-        return {}
-    found: dict[str, Parameter] = {}
-    for name in PARAMETERS:
-        value = body.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            found[name] = value
-    tokens = body.get("max_completion_tokens", body.get("max_output_tokens"))
-    if isinstance(tokens, int):
-        found["max_tokens"] = tokens
-    stop = body.get("stop", body.get("stop_sequences"))
-    if isinstance(stop, str):
-        found["stop_sequences"] = (stop,)
-    elif texts := tuple(text for text in items(stop) if isinstance(text, str)):
-        found["stop_sequences"] = texts
-    return found
 
 
 def _asks_for_usage(body: Mapping[str, Any]) -> bool:
