@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ragmeter.domain.model import Operation, Prompt, Role
+from ragmeter.domain.pausing import long
 from ragmeter.facts import Fact, read
 
 MESSAGES = "messages"
@@ -54,10 +55,10 @@ def arranged(prompt: Prompt, order: Sequence[str]) -> Prompt:
     """A prompt with tools, system text and messages in this order; those that come later stay in their turn."""
     if tuple(order) == READERS_ORDER:
         return prompt
-    front = next((at for at, part in enumerate(prompt.parts) if part.role not in _FRONT), len(prompt.parts))
-    kinds = [part.role.value if at < front else MESSAGES for at, part in enumerate(prompt.parts)]
+    front = next((at for at, part in enumerate(long(prompt.parts)) if part.role not in _FRONT), len(prompt.parts))
+    kinds = [part.role.value if at < front else MESSAGES for at, part in enumerate(long(prompt.parts))]
     places = sorted(range(len(kinds)), key=lambda at: order.index(kinds[at]))
-    return replace(prompt, parts=tuple(prompt.parts[at] for at in places))
+    return replace(prompt, parts=tuple([prompt.parts[at] for at in places]))
 
 
 def cache_order(operation: Operation) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from heapq import merge
 from itertools import islice
 from typing import Any, TypeVar
@@ -14,6 +16,7 @@ Pause = Callable[[], None]
 
 BLOCK = 4_096
 """Things that are handled in one go where each takes a fraction of a microsecond."""
+
 
 SORTED = 1_024
 """Things that are sorted in one go."""
@@ -43,6 +46,41 @@ def _paused(rest: Iterator[Thing], pause: Pause, every: int) -> Iterator[Thing]:
         pause()
         yield thing
         yield from islice(rest, every - 1)
+
+
+class _OfThread(threading.local):
+    """What code pauses by that is not told: readers of clients, which know nothing of the thread they run on."""
+
+    def __init__(self) -> None:
+        self.pause: Pause = without_pause
+
+
+_of_thread = _OfThread()
+
+
+@contextmanager
+def pausing(pause: Pause) -> Iterator[None]:
+    """Within it, what this thread goes through by `long` is paused."""
+    before = _of_thread.pause
+    _of_thread.pause = pause
+    try:
+        yield
+    finally:
+        _of_thread.pause = before
+
+
+class _Long(tuple[Any, ...]):
+    """Many things, with pauses between them for those who go through them all."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[Any]:
+        return _paused(super().__iter__(), _of_thread.pause, SOME)
+
+
+def long(things: list[Any] | tuple[Any, ...]) -> list[Any] | tuple[Any, ...]:
+    """The things of a list as they are; many of them are paused between on a thread that is `pausing`."""
+    return things if len(things) <= SOME or _of_thread.pause is without_pause else _Long(things)
 
 
 def itself(thing: Thing) -> Thing:

@@ -17,7 +17,7 @@ from ragmeter.anatomy.parts import Dissection
 from ragmeter.anatomy.wire_order import on_the_wire
 from ragmeter.domain import gate, strategy
 from ragmeter.domain.model import KnownChunk, Operation, Parameter, PriceState, Prompt, Response
-from ragmeter.domain.pausing import Pause
+from ragmeter.domain.pausing import Pause, pausing
 from ragmeter.domain.query import QueryHandle
 from ragmeter.guard import Guard
 from ragmeter.ledger.entries import QueryReport
@@ -114,7 +114,8 @@ class Accounting:
         metered: Metered | None = None
         chunks: tuple[KnownChunk, ...] = ()
         try:
-            operation = self._operation(record, complete=complete)
+            with pausing(self._pause):
+                operation = self._operation(record, complete=complete)
             labels = {**record.labels, **record.query.labels}
             tenant = self._tenant(labels)
             if complete:
@@ -152,7 +153,9 @@ class Accounting:
         try:
             if complete:
                 tenant = self._tenant({**item.labels, **item.query.labels})
-                chunks = self.dissector.remember(item.read(item.held), tenant)
+                with pausing(self._pause):
+                    read = item.read(item.held)
+                chunks = self.dissector.remember(read, tenant)
         finally:
             self.ledger.add_chunks(item.query, chunks, item.labels)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ragmeter.domain import gate
+from ragmeter.domain.pausing import long
 
 TEXT_TYPES = frozenset(("text", "input_text", "output_text", "summary_text", "reasoning_text"))
 """Blocks whose `text` is all that the model reads of them, like one without a type; what is quoted beside it is not
@@ -93,7 +94,7 @@ def named(value: Any, *names: str) -> str | None:
 
 def items(value: Any) -> Iterable[Any]:
     """The elements of a list or tuple; nothing for anything else, above all for generators, which are the app's."""
-    return value if isinstance(value, list | tuple) else ()
+    return long(value) if isinstance(value, list | tuple) else ()
 
 
 def count(value: Any, *names: str) -> int | None:
@@ -145,7 +146,7 @@ def text_of(content: Any) -> tuple[list[str], bool]:
 def blocks_of(content: Any) -> Sequence[Any]:
     """The blocks of a message's content: what is no list stands as one block, also a generator, which is the app's."""
     if isinstance(content, list | tuple):
-        return content
+        return long(content)
     return () if content is None else (content,)
 
 
@@ -165,7 +166,7 @@ def strings_in(value: Any) -> tuple[list[str], bool]:
     if isinstance(value, str):
         return ([], True) if _ENCODED.match(value) else ([value] if value else [], False)
     if isinstance(value, list | tuple):
-        found = [strings_in(each) for each in value]
+        found = [strings_in(each) for each in long(value)]
         return [text for texts, _ in found for text in texts], any(is_opaque for _, is_opaque in found)
     named = entries(value)
     if named is None:
