@@ -9,11 +9,12 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
 from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, TracerProvider, get_tracer_provider
+from opentelemetry.trace import TracerProvider
 
 from ragmeter.domain.query import QueryHandle
 from ragmeter.guard import Guard
@@ -32,6 +33,7 @@ from ragmeter.status_report import (
     statuses,
     version_of,
 )
+from ragmeter.telemetry.following import Following
 from ragmeter.telemetry.instruments import instruments_of
 from ragmeter.telemetry.metrics import Telemetry
 from ragmeter.telemetry.providers import Providers, choose_providers
@@ -46,7 +48,6 @@ from ragmeter.wrapping.observing import Observer
 from ragmeter.wrapping.patching import Patching
 from ragmeter.wrapping.records import Item, Record, Retrieved, slim
 from ragmeter.wrapping.scopes import QueryScope, Scopes
-from ragmeter.wrapping.wrapped_function import wrapped_bound
 
 logger = logging.getLogger("ragmeter")
 
@@ -93,9 +94,8 @@ class Runtime:
         self._handing_in = HandingIn(
             self.worker, self.accounting, self.providers, self.observer.under_way, guard=self.guard
         )
-        self._unhook: list[Callable[[], None]] = []
         self._end_state: list[Callable[[], None]] = []
-        self._followed: Any = None
+        self._following = Following(self.scopes.roots, self._before_flush)
         self._end = ProcessEnd(self._handing_in.at_exit)
         self._said_different: list[str] = []
         self._clients: dict[Attributes, int] = {}
@@ -104,28 +104,18 @@ class Runtime:
 
     def start(self) -> None:
         """Wrap the clients, now or when the app imports them, and follow the providers' flushing and shutting down."""
-        missing = []
-        for name in self.settings.integrations:
-            try:
-                integration = clients.find(name)
-                if integration is None:
-                    missing.append(name)
-                else:
-                    self._add(integration)
-            except Exception as error:
-                # One integration that cannot be loaded must not cost the others.
-                self.guard.caught(f"loading {name}", error)
+        missing = [name for name in self.settings.integrations if not self._wrap(name)]
         if missing:
             logger.warning(MISSING, ", ".join(missing))
-        self._follow_tracer_provider()
-        self._drain_before_flush(self.providers.meter_provider)
+        self._following.tracer_provider(self.providers.tracer_provider)
+        self._following.meter_provider(self.providers.meter_provider)
         self._end.listen()
         atexit.register(self._handing_in.at_exit)
 
     def say_differences(
         self, settings: Settings, tracer_provider: TracerProvider | None, meter_provider: MeterProvider | None
     ) -> None:
-        """One line for a second `instrument()` that asks for something else than the first."""
+        """Write one line for a second `instrument()` that asks for something else than the first."""
         different = list(differences(settings, self.settings))
         if tracer_provider not in (None, self.providers.tracer_provider):
             different.append("tracer_provider")
@@ -146,8 +136,9 @@ class Runtime:
         self.settle(EXIT_SECONDS)
         self.scopes.roots.stop()
         self.worker.stop()
-        for unhook in (*self._unhook, *self._end_state):
-            unhook()
+        self._following.stop()
+        for end in self._end_state:
+            end()
         self.providers.shutdown()
         self._end.stop()
         atexit.unregister(self._handing_in.at_exit)
@@ -182,7 +173,7 @@ class Runtime:
             self.guard.caught("taking in retrieved chunks", error)
 
     def status(self) -> Status:
-        """What is patched and how it goes."""
+        """What is patched, and how the measuring is doing."""
         unpriced = self.accounting.unpriced.most_common()
         return Status(
             version=VERSION,
@@ -214,7 +205,7 @@ class Runtime:
 
     def _handle(self, item: Item) -> None:
         self._begin()
-        self._follow_tracer_provider()
+        self._following.tracer_provider(self.providers.tracer_provider)
         self.accounting.handle(item)
         if isinstance(item, Record):
             self.providers.used()
@@ -237,24 +228,23 @@ class Runtime:
             pause=self._pause,
         )
 
-    def _follow_tracer_provider(self) -> None:
-        """Hear of local root spans from the tracer provider, also from one that the app sets after us."""
-        provider = self.providers.tracer_provider
-        if isinstance(provider, ProxyTracerProvider | NoOpTracerProvider):
-            provider = get_tracer_provider()
-        if provider is self._followed:
-            return
-        self._followed = provider
-        add_span_processor = getattr(provider, "add_span_processor", None)
-        if add_span_processor is not None:
-            add_span_processor(self.scopes.roots)
-        self._drain_before_flush(provider)
-
     def _show_state(self) -> None:
         """Let the queue and the wrapped clients be read whenever metrics are collected, for as long as we run."""
         follow = self.telemetry.totals.follow
         self._end_state.append(follow(semconv.QUEUED, lambda: {(): self.worker.waiting}))
         self._end_state.append(follow(semconv.CLIENTS, lambda: dict(self._clients)))
+
+    def _wrap(self, name: str) -> bool:
+        """Wrap a client; false where the app was frozen without its integration."""
+        try:
+            integration = clients.find(name)
+            if integration is not None:
+                self._add(integration)
+        except Exception as error:
+            # One integration that cannot be loaded must not cost the others.
+            self.guard.caught(f"loading {name}", error)
+            return True
+        return integration is not None
 
     def _add(self, integration: Integration) -> None:
         checked = threading.Lock()
@@ -270,7 +260,7 @@ class Runtime:
             self.patching.wrap(target.path, partial(self.observer.wrapper, target), imported)
 
     def _take_version(self, integration: Integration) -> None:
-        """Remember which version of a client is wrapped; one warning when it is none that was tested."""
+        """Remember which version of a client is wrapped, and warn once when that version was not tested."""
         installed = version_of(integration)
         if installed is None:
             return
@@ -284,7 +274,7 @@ class Runtime:
         if not tested and installed != UNKNOWN:
             first, last = integration.tested
             logger.warning(
-                "ragmeter was tested with %s %s to %s, installed is %s: it is instrumented all the same; "
+                "ragmeter was tested with %s %s to %s, and %s is installed. It is instrumented all the same; "
                 "`ragmeter doctor` shows whether it works.",
                 integration.distribution,
                 first,
@@ -308,12 +298,12 @@ class Runtime:
             return None
 
     def _checked(self, labels: Mapping[str, Any]) -> dict[str, str]:
-        """Labels as short texts; one that was not declared, or cannot be written, is left out and said once."""
+        """Labels as short texts, without those that are not declared, which a warning names, or cannot be written."""
         checked: dict[str, str] = {}
         for name, value in labels.items():
             if name not in self.settings.labels:
                 warnings.warn(
-                    f"ragmeter: label {name!r} is ignored, it is not declared: instrument(labels=[{name!r}])",
+                    f"ragmeter: label {name!r} is ignored because it is not declared: instrument(labels=[{name!r}])",
                     stacklevel=4,
                 )
                 continue
@@ -325,28 +315,9 @@ class Runtime:
                 self.guard.caught("reading a label", error)
         return checked
 
-    def _drain_before_flush(self, provider: Any) -> None:
-        for name in ("force_flush", "shutdown"):
-            self._drain_before(provider, name)
-
-    def _drain_before(self, provider: Any, name: str) -> None:
-        """Drain the worker before the provider's own `name` runs, so that what it flushes is complete."""
-        if not hasattr(provider, name):
-            return
-
-        def drained(wrapped: Any, _: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-            if not self.observer.active:
-                return wrapped(*arguments, **keywords)
-            with self._handing_in.before_flush(is_last=name == "shutdown"):
-                return wrapped(*arguments, **keywords)
-
-        original = getattr(provider, name)
-        setattr(provider, name, wrapped_bound(original, drained))
-        self._unhook.append(lambda: _restore(provider, name))
-
-
-def _restore(provider: Any, name: str) -> None:
-    vars(provider).pop(name, None)
+    def _before_flush(self, *, is_last: bool) -> AbstractContextManager[None]:
+        """Around a flush of the app's provider: what it flushes is complete."""
+        return self._handing_in.before_flush(is_last=is_last) if self.observer.active else nullcontext()
 
 
 _running: weakref.WeakSet[Runtime] = weakref.WeakSet()
