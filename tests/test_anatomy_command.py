@@ -136,7 +136,7 @@ def test_an_answer_as_text_is_judged_and_not_counted_on(tmp_path):
 def test_a_prompt_without_retrieved_text_says_so(tmp_path):
     """A request alone has no table of chunks; when none of those given stands in the prompt, the sentence says that."""
     content = rag([]) | {"chunks": [KETTLE, REFUND]}
-    assert "None of the 2 retrieved chunks stands in the prompt." in unwrapped(run(written(tmp_path, content)).output)
+    assert "None of the 2 retrieved chunks is in the prompt." in unwrapped(run(written(tmp_path, content)).output)
     output = run(written(tmp_path, content["request"])).output
     assert set(rows(output)) == {"question"}
     assert "rank" not in output

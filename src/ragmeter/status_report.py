@@ -1,4 +1,4 @@
-"""What is patched, skipped and foreign, as plain data: what `ragmeter.status()` returns and `ragmeter doctor` shows."""
+"""What `ragmeter.status()` returns and `ragmeter doctor` shows, as plain data: what is patched, skipped and foreign."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ FOREIGN = tuple(row.distribution for row in _FOREIGN_ROWS if row.distribution)
 FOREIGN_SUBJECTS = tuple(row.word for row in _FOREIGN_ROWS if row.word)
 
 MISSING = (
-    "ragmeter: this app was frozen into one file without the integrations %s: what they measure is not measured. "
-    "Let the tool that froze it take in all modules of the package ragmeter.reading.clients."
+    "ragmeter: this app was frozen into one file without the integrations %s, so their clients are not measured. "
+    "Tell the tool that froze it to include all modules of the package ragmeter.reading.clients."
 )
-"""What the log says where integrations are missing."""
+"""What the log says when integrations are missing."""
 
 UNKNOWN = "unknown"
-"""The version of a client that is there but tells none."""
+"""The version of a client that is imported but does not tell its version."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
     """One function to wrap, and its state: patched, shadowed, waiting, absent or skipped.
 
-    `between` names the functions of others that calls meet before ours; one that leads calls past ours makes the state
-    `shadowed`: what comes over it is not measured.
+    `between` names functions of other tools that calls reach before ours. When one of them leads calls past ours, the
+    state is `shadowed`: those calls are not measured.
     """
 
     path: str
@@ -59,7 +59,7 @@ class TargetStatus:
 
 @dataclass(frozen=True, slots=True)
 class IntegrationStatus:
-    """One integration: the installed version, the tested range, and whether the one lies in the other.
+    """One integration: the installed version, the tested range, and whether the version is in that range.
 
     `installed` is "unknown" for a client that is imported but tells no version, as in an app frozen into one file.
     """
@@ -76,9 +76,9 @@ class IntegrationStatus:
 class Status:
     """The state of ragmeter in this process.
 
-    New values of `full_labels` are counted under `other`: a label has its number of values, or one of `crowded_metrics`
-    has nearly as many series as the meter provider keeps apart. `missing` are the integrations without which the app
-    was frozen into one file.
+    New values of `full_labels` are counted under `other`: the label has as many values as it may have, or one of
+    `crowded_metrics` has nearly as many series as the meter provider keeps apart. `missing` names the integrations that
+    were left out when the app was frozen into one file.
     """
 
     version: str
@@ -118,7 +118,7 @@ def version_of(integration: Integration) -> str | None:
 
 
 def is_in_range(installed: str, tested: tuple[str, str]) -> bool:
-    """Whether a version lies in the tested range; its end counts with all its patch releases."""
+    """Whether a version is in the tested range, whose end includes all its patch releases."""
     have, first, last = (_numbers(text) for text in (installed, *tested))
     return first <= have and have[: len(last)] <= last
 
@@ -137,7 +137,7 @@ def integration_status(integration: Integration, patches: Mapping[str, Patch], *
 
 
 def statuses(patches: Mapping[str, Patch], wanted: Container[str]) -> tuple[IntegrationStatus, ...]:
-    """Where every integration stands, those that are not `wanted` as skipped."""
+    """Where every integration stands; one that is not `wanted` is skipped."""
     found = (clients.find(name) for name in clients.names())
     return tuple(
         integration_status(each, patches, skipped=each.name not in wanted) for each in found if each is not None

@@ -1,4 +1,4 @@
-"""`ragmeter doctor`: what is patched here, in which versions, what is foreign, and what a running app cannot price."""
+"""`ragmeter doctor` says what is patched here, what is foreign, and what a running app has no price for."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ WRAPPED = (PatchState.PATCHED, PatchState.SHADOWED)
 class PageReport:
     """What the `/metrics` page of a running app says about its health: calls without a price, and failures of ours.
 
-    `full_labels` are those with values under `other`, and how often that was.
+    `full_labels` says how often a value of each label was counted under `other`.
     """
 
     unpriced: Mapping[str, int]
@@ -52,14 +52,14 @@ class PageReport:
 
 
 class PageError(RuntimeError):
-    """A page that cannot be read; the message says why."""
+    """A page cannot be read; the message says why."""
 
 
 def doctor(
     *,
     metrics: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="The /metrics page of a running app, to see what it has no price for."),
+        typer.Option(metavar="URL", help="The /metrics page of a running app; shows which models have no price there."),
     ] = None,
 ) -> None:
     """Say which clients are installed here and would be measured, and what stands in the way.
@@ -85,7 +85,7 @@ def doctor(
     if page is not None:
         _show_page(screen, page)
     else:
-        screen.print("\nTo see what a running app has no price for, give the URL of its page with --metrics.")
+        screen.print("\nGive the URL of a running app's page with --metrics to see which models have no price there.")
     if any(_is_broken(integration) for integration in status.integrations):
         raise typer.Exit(1)
 
@@ -139,7 +139,7 @@ def _counted(samples: Iterable[Any], metric: semconv.Metric, *labels: str) -> di
 
 
 def _import_all(integrations: Iterable[IntegrationStatus]) -> dict[str, str]:
-    """Import the modules of the installed clients; one that this version does not have is simply absent."""
+    """Import the modules of the installed clients; a module that this version does not have is simply absent."""
     failures: dict[str, str] = {}
     for integration in integrations:
         if integration.installed is None or _is_skipped(integration):
@@ -222,13 +222,13 @@ def _is_skipped(integration: IntegrationStatus) -> bool:
 
 
 def _is_broken(integration: IntegrationStatus) -> bool:
-    """Whether a client is installed of which nothing would be measured, against the user's will."""
+    """Whether a client is installed and nothing of it would be measured, although the user did not skip it."""
     states = {target.state for target in integration.targets}
     return integration.installed is not None and not states & {*WRAPPED, PatchState.SKIPPED}
 
 
 def _show_absent(screen: Console, status: Status, failures: Mapping[str, str]) -> None:
-    """List what this version of a client does not have: older and newer ones may."""
+    """List functions that this version of a client does not have; older and newer versions may have them."""
     for integration in status.integrations:
         absent = [
             target.path.partition(":")[2]
@@ -244,7 +244,7 @@ def _show_absent(screen: Console, status: Status, failures: Mapping[str, str]) -
 
 
 def _show_between(screen: Console, status: Status) -> None:
-    """Say which functions of others calls meet before ours, and which lead past ours."""
+    """Say which functions of other tools calls reach before ours, and which of them lead past ours."""
     for target in (target for integration in status.integrations for target in integration.targets if target.between):
         screen.print(f"\nIn front of {target.path}: {', '.join(target.between)}", soft_wrap=True)
         if target.state == PatchState.SHADOWED:
@@ -252,13 +252,13 @@ def _show_between(screen: Console, status: Status) -> None:
             screen.print(f"[red]Calls that go there are not measured:[/] {advice}", soft_wrap=True)
     if status.missing:
         screen.print(f"\n[red]This app was frozen without the integrations {', '.join(status.missing)}.[/]")
-        screen.print("Let the tool that froze it take in all modules of the package ragmeter.reading.clients.")
+        screen.print("Tell the tool that froze it to include all modules of the package ragmeter.reading.clients.")
 
 
 def _show_foreign(screen: Console, status: Status) -> None:
     screen.print(f"\nForeign tools that wrap the same clients: {', '.join(status.foreign) or 'none'}")
     if status.foreign:
-        screen.print("Where one of them is active as well, a call may stand twice in the traces.")
+        screen.print("If one of them is active too, a call may appear twice in the traces.")
 
 
 def _show_page(screen: Console, page: PageReport) -> None:
@@ -270,7 +270,7 @@ def _show_page(screen: Console, page: PageReport) -> None:
         )
     errors = ", ".join(f"{place} ({number})" for place, number in page.internal_errors.items())
     screen.print(f"Failures inside ragmeter: {errors or 'none'}")
-    screen.print(f"Calls recorded without anatomy, as the queue was full: {page.overflowed}")
+    screen.print(f"Calls recorded without anatomy because the queue was full: {page.overflowed}")
     full = ", ".join(f"{label} ({number} times)" for label, number in page.full_labels.items())
     screen.print(f"Labels with values under `other`: {full or 'none'}")
     if full:

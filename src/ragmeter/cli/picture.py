@@ -50,7 +50,7 @@ def dissect_file(prompt_file: PromptFile, *, exact: bool | None = None) -> Pictu
         operation, dissection, card, dissector.weigher, fine_tuned=strategy.is_fine_tuned(operation.model)
     )
     sent = {use.place.chunk.key for use in metered.context}
-    # Of equal chunks the one ranked best.
+    # Equal chunks count once, with the best rank.
     by_key = {chunk.key: text for chunk, text in zip(reversed(known), reversed(prompt_file.chunks), strict=True)}
     texts = tuple(_text_of(dissection.segments, number) for number in range(len(metered.context)))
     unsent = tuple(sorted((c for key, c in by_key.items() if key not in sent), key=lambda chunk: chunk.rank))
@@ -88,7 +88,7 @@ def verdict(picture: Picture) -> str:
     """What the context bought, in a sentence."""
     metered, uses = picture.metered, picture.metered.context
     if not uses:
-        return f"None of the {counted(picture.retrieved, 'retrieved chunk')} stands in the prompt."
+        return f"None of the {counted(picture.retrieved, 'retrieved chunk')} is in the prompt."
     total = sum(tokens for tokens, _ in by_origin(metered.parts).values())
     used = [use for use in uses if use.place.fate is Fate.USED]
     enough = _enough(used, picture.retrieved)
@@ -111,7 +111,7 @@ def _used_share(picture: Picture, used: Sequence[ContextUse]) -> str:
 
 
 def _tokens_by_question(total: int, question: int) -> str:
-    return f"{counted(round(total / question), 'token')} for each of the question"
+    return f"{counted(round(total / question), 'token')} for each token of the question"
 
 
 def _enough(used: Sequence[ContextUse], retrieved: int) -> str:
@@ -158,7 +158,7 @@ def rank_of(chunk: KnownChunk) -> str:
 
 
 def excerpt(text: str) -> str:
-    """The beginning of a text in one line, to the end of a word where there are blanks; where it was cut it says so."""
+    """The beginning of a text in one line, up to the end of a word if it has blanks; an ellipsis marks a cut."""
     line = shown(" ".join(text[: 4 * EXCERPT].split()))
     if len(line) <= EXCERPT:
         return line
@@ -167,5 +167,5 @@ def excerpt(text: str) -> str:
 
 
 def shown(text: str) -> str:
-    """A text that does nothing but be read: what would steer a terminal or cannot be written is a mark."""
+    """A text that can only be read: a mark replaces each character that would steer a terminal or cannot be written."""
     return _UNSHOWN.sub("\ufffd", text)
