@@ -57,7 +57,7 @@ def test_no_thread_but_the_apps_own_imports_anything():
 def test_counting_loads_no_vocabulary_before_it_is_needed():
     """Making ready to count takes one compiled module: neither the package around it nor a vocabulary is loaded."""
     script = (
-        "import sys; from ragmeter.weights import Weigher; before = set(sys.modules); Weigher(exact=True)\n"
+        "import sys; from ragmeter.anatomy.weights import Weigher; before = set(sys.modules); Weigher(exact=True)\n"
         "print(sorted(set(sys.modules) - before))"
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)

@@ -103,7 +103,7 @@ class Weigher:
             tokenizers.prepare()
 
     def load(self) -> None:
-        """Make ready for texts of OpenAI's models: with `exact` their vocabularies take 90 milliseconds, once.
+        """Make ready for texts of OpenAI's models: with `exact` their vocabularies take 80 milliseconds, once.
 
         The interpreter's lock is held meanwhile, so this is for a moment at which the app loads things itself.
         """
