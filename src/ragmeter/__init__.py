@@ -35,13 +35,16 @@ def instrument(
     meter_provider: MeterProvider | None = None,
     **settings: Unpack[SettingsArguments],
 ) -> None:
-    """Wrap the app's LLM and vector-database clients. A second call changes nothing, and says so where it differs.
+    """Wrap the app's LLM and vector-database clients.
 
-    `tracer_provider`, `meter_provider`: where telemetry goes; else the app's global providers; else, for metrics, OTLP
-    when an OTLP endpoint is configured and a Prometheus endpoint on `prometheus_host`:`prometheus_port` otherwise.
+    A second call changes nothing; if its settings differ, one line in the log says in which.
 
-    Each setting can also be given by the environment variable beside its name; the argument stands above it. A value
-    that cannot be used raises `ragmeter.settings.SettingsError`, which says what to write instead.
+    Telemetry goes to `tracer_provider` and `meter_provider`; without them to the app's global providers; without those
+    metrics go to OTLP if an OTLP endpoint is configured, else to a page for Prometheus (`prometheus_host`,
+    `prometheus_port`).
+
+    The environment variable beside a setting's name also sets it; the argument overrides the variable. A value that
+    cannot be used raises `ragmeter.settings.SettingsError`, whose message says what to write instead.
     """
     from ragmeter.runtime import Runtime
     from ragmeter.telemetry.otel_environment import is_disabled
@@ -59,7 +62,7 @@ def instrument(
 
 
 def uninstrument() -> None:
-    """Put the clients back as they were. What was measured so far is handed over."""
+    """Put the clients back as they were, and export what was measured so far."""
     with _changing:
         if _running:
             _running.pop().stop()
@@ -68,8 +71,8 @@ def uninstrument() -> None:
 def query(strategy: str | None = None, *, name: str | None = None, **labels: Any) -> QueryScope:
     """A scope for one user query: `with ragmeter.query(team="search"): …`, also `async with`.
 
-    Everything called inside is charged to it. `strategy` overrides what ragmeter derives. Before `instrument()` it
-    does nothing.
+    Every call inside is charged to it. `strategy` overrides the one that ragmeter derives. Before `instrument()` the
+    scope does nothing.
     """
     from ragmeter.wrapping.scopes import QueryScope
 
@@ -77,26 +80,26 @@ def query(strategy: str | None = None, *, name: str | None = None, **labels: Any
 
 
 def label(**labels: Any) -> None:
-    """Set declared labels on the current query, or where there is none on what follows in this context."""
+    """Set declared labels on the current query; without a query, on everything that follows in this context."""
     for runtime in _running:
         runtime.label(labels)
 
 
 def context(chunks: Sequence[Any], *, collection: str | None = None) -> None:
-    """Tell of retrieval that no client shows: an HTTP search, a file, a cache. Best rank first.
+    """Report retrieval that no client shows: an HTTP search, a file, a cache. Best rank first.
 
     Each of `chunks` is a text, or a mapping or object with its text under a usual name (`text`, `page_content`,
     `content`, ...), perhaps with `id` and `score`; documents of LangChain, LlamaIndex and Haystack are such objects.
-    They belong to the current query, and are found in prompts like those of any database. Nothing is raised.
+    The chunks belong to the current query, and are found in prompts like those of any database. Nothing is raised.
     """
     for runtime in _running:
         runtime.context(chunks, collection)
 
 
 def flush(timeout: float = 5.0) -> bool:
-    """Account for every finished call and hand it to the exporters; false when `timeout` seconds were not enough.
+    """Account for every finished call and hand it to the exporters; false if `timeout` seconds were not enough.
 
-    For short-lived processes. A query that is still inside its scope or root span stays open.
+    Short-lived processes need it. A query that is still inside its scope or root span stays open.
     """
     return _running[0].flush(timeout) if _running else True
 

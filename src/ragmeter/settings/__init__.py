@@ -77,20 +77,20 @@ class Settings:
         readers.label_list,
         default=(),
         meaning="names of the app's own metric labels, set with `ragmeter.label()` or `ragmeter.query()`; "
-        "dashboards refuse some more, such as `service` or `model`",
+        "dashboards refuse a few more, such as `service` or `model`",
     )
     max_label_values: int = setting(
         "RAGMETER_MAX_LABEL_VALUES",
         readers.whole_number(1, 100_000),
         default=100,
-        meaning="how many values of one label are counted apart; further ones become `other`",
+        meaning="how many values of one label are counted separately; further values become `other`",
     )
     prices: Mapping[str, Mapping[str, float] | str] = setting(
         "RAGMETER_PRICES",
         readers.price_table,
         default={},
         meaning="US dollars per million tokens by model, or the model that a deployment stands for; or the name "
-        "of a TOML or JSON file with these, which is what the environment gives",
+        "of a TOML or JSON file with them, the only form in the environment",
     )
     builtin_prices: bool = setting(
         "RAGMETER_BUILTIN_PRICES",
@@ -102,14 +102,14 @@ class Settings:
         "RAGMETER_FINE_TUNED",
         readers.name_list,
         default=(),
-        meaning="names of models that are fine-tuned though their id does not tell; shell patterns",
+        meaning="names of models that are fine-tuned although their id does not say so; shell patterns",
     )
     providers: Mapping[str, str] = setting(
         "RAGMETER_PROVIDERS",
         readers.provider_map,
         default={},
         meaning="the provider behind a gateway's host: `gateway.internal=openai`; `gateway.internal=by_model` "
-        "where each model's name begins with its vendor's (`openai/gpt-4o`); what is nearly a known name "
+        "if each model's name begins with its vendor's (`openai/gpt-4o`); a name that is nearly a known one "
         "is refused",
     )
     stream_usage: bool = setting(
