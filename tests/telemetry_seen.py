@@ -109,7 +109,7 @@ def without_host(metrics: Mapping[str, Mapping[Labels, Any]]) -> dict[str, dict[
 
 
 def _comparable(name: str, value: Any) -> Any:
-    timed = name.endswith((".duration", ".time_to_first_chunk", ".share"))
+    timed = name.endswith((".duration", "_chunk", ".share"))
     return value.count if timed and isinstance(value, Distribution) else value
 
 

@@ -216,7 +216,7 @@ class Response:
     `usage_is_early` says that the counts were given before the answer was complete; `pending` that it is still being
     made in the background, so that its usage is not known yet; `retrieved` that the provider itself put documents into
     the prompt; `unanswered` that what came back is no answer of a model at all, such as a page of a proxy. `told` is
-    what the reader of a stream keeps between its pieces, as the provider wrote it.
+    what the reader of a stream keeps between its pieces, as the provider wrote it, `pieces` how many there were.
 
     `found` is how many of `chunks` each question of a batch of searches got, empty for a single question;
     `score_is_distance` whether less is nearer, `None` where only the order of the chunks can tell.
@@ -239,6 +239,7 @@ class Response:
     pending: bool = False
     unanswered: bool = False
     told: Any = None
+    pieces: int = 0
 
 
 Parameter = str | int | float | bool | tuple[str, ...]
@@ -249,7 +250,8 @@ Parameter = str | int | float | bool | tuple[str, ...]
 class Operation:
     """One finished call: `started` in nanoseconds since the epoch, durations in seconds.
 
-    `is_refused` says that it failed before anything was made that could be charged.
+    `time_per_output_chunk` is the mean time between the pieces of a stream that was read to its end. `is_refused` says
+    that it failed before anything was made that could be charged.
     """
 
     request: Request
@@ -259,6 +261,7 @@ class Operation:
     duration: float
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     time_to_first_chunk: float | None = None
+    time_per_output_chunk: float | None = None
     error_type: str | None = None
     is_refused: bool = False
 

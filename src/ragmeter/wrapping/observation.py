@@ -226,7 +226,7 @@ class Observation:
 
         def finish(error: BaseException | None) -> None:
             self._answer_size = stream.kept
-            self.finish(stream.fold, error, stream.first)
+            self.finish(stream.fold, error, stream.first, stream.last)
 
         stream = StreamReading(reader, self._observer.guard, finish, hides_extra=self._asked_usage)
         self._stream = stream
@@ -267,7 +267,9 @@ class Observation:
     def _forgotten(self) -> None:
         self._finish_unread(None)
 
-    def finish(self, answer: Answer, error: BaseException | None, first: float | None = None) -> None:
+    def finish(
+        self, answer: Answer, error: BaseException | None, first: float | None = None, last: float | None = None
+    ) -> None:
         """Hand the call over to the worker, the first time this is called."""
         if not self._is_unfinished():
             return
@@ -275,7 +277,7 @@ class Observation:
             if self._exchange.only_passed_on:
                 self._step_aside()
             elif error is None:
-                self._hand_over(answer, first=first)
+                self._hand_over(answer, first=first, last=last)
             else:
                 self._hand_over(answer, error_type_of(error), is_refused=self._is_refusal(error), first=first)
         except Exception as failure:
@@ -321,6 +323,7 @@ class Observation:
         *,
         is_refused: bool = False,
         first: float | None = None,
+        last: float | None = None,
     ) -> None:
         duration = time.perf_counter() - self._clock
         exchange = self._exchange
@@ -338,6 +341,7 @@ class Observation:
             sent_size=exchange.size,
             answer_size=self._answer_size,
             time_to_first_chunk=None if first is None else first - self._clock,
+            time_to_end=None if last is None else last - self._clock,
             error_type=error_type,
             is_refused=is_refused,
         )

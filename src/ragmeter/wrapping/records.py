@@ -29,8 +29,8 @@ class Record:
     """A finished call on its way to the worker: immutable leaves, nothing read yet.
 
     `sent` is what its prompt is read from; sizes are in characters, about. `span` is its own, `None` where another
-    instrumentation already records it , `current` the one that points to
-    it. Of an exception only the name is kept, and whether it says that nothing was made.
+    instrumentation already records it, `current` the one that points to it. `time_to_end` is that of a stream which was
+    read to its end. Of an exception only the name is kept, and whether it says that nothing was made.
     """
 
     request: Request
@@ -46,6 +46,7 @@ class Record:
     sent_size: int
     answer_size: int
     time_to_first_chunk: float | None
+    time_to_end: float | None
     error_type: str | None
     is_refused: bool
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 from functools import wraps
 from time import perf_counter
 from types import FunctionType
@@ -40,7 +41,10 @@ def _nothing() -> None:
 
 
 class StreamReading:
-    """What has been seen of one stream; `finish` is called once, with the error that ended it if any."""
+    """What has been seen of one stream; `finish` is called once, with the error that ended it if any.
+
+    `first` and `last` are when its first piece came and its end, `None` for an end that the app did not wait for.
+    """
 
     __slots__ = (
         "_finish",
@@ -51,6 +55,8 @@ class StreamReading:
         "first",
         "hears",
         "kept",
+        "last",
+        "number",
         "pieces",
         "so_far",
     )
@@ -61,6 +67,8 @@ class StreamReading:
         self.pieces: list[Any] = []
         self.so_far = Response()
         self.first: float | None = None
+        self.last: float | None = None
+        self.number = 0
         self.advancing = False
         self.hears = False
         self.kept = 0
@@ -91,6 +99,7 @@ class StreamReading:
     def fold(self, pause: Callable[[], None] = _nothing) -> Response:
         """Everything seen so far as one response."""
         pieces, self.pieces, self.kept = self.pieces, [], 0
+        self.number += len(pieces)
         read, decode = self._reader.pieces, self._reader.decode
         if read is None:
             return self.so_far
@@ -100,6 +109,7 @@ class StreamReading:
             except Exception as error:
                 self._guard.caught("reading a stream", error)
             pause()
+        self.so_far = replace(self.so_far, pieces=self.number)
         return self.so_far
 
     def caught(self, error: Exception) -> None:
@@ -109,7 +119,10 @@ class StreamReading:
     def end(self, error: BaseException | None = None) -> None:
         """The stream is over: exhausted, failed, closed or forgotten."""
         self.advancing = False
-        self._finish(None if isinstance(error, StopIteration | StopAsyncIteration) else error)
+        is_exhausted = isinstance(error, StopIteration | StopAsyncIteration)
+        if is_exhausted:
+            self.last = perf_counter()
+        self._finish(None if is_exhausted else error)
 
     def closed(self) -> None:
         """The app closed the stream; inside a step that is the client's own closing, and the step's end counts."""

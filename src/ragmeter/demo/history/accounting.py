@@ -14,7 +14,7 @@ from ragmeter.demo.history.traffic import Bools, Floats, Ints
 from ragmeter.domain import strategy
 from ragmeter.domain.model import Fate, OperationKind, Origin, PriceState
 from ragmeter.naming import semconv
-from ragmeter.naming.semconv import Metric, ScoreOrder
+from ragmeter.naming.semconv import Metric, Profile, ScoreOrder
 
 MILLION = 1e6
 UNKNOWN = "unknown"
@@ -140,10 +140,19 @@ def _of_calls(stream: Stream, answers: Answers) -> Iterator[Posting]:
         failed: Labels = (*call, (semconv.ERROR_TYPE, shop.MODEL_ERROR))
         yield Observed(semconv.DURATION, failed, answers.at[answers.refused], answers.seconds[answers.refused])
     if stream.streamed:
-        yield Observed(semconv.FIRST_CHUNK, call, answers.at[made], answers.first_seconds[made])
+        yield from _of_fields(call, answers, made)
     told = made & ~answers.estimated
     for kind, tokens in (("input", answers.input), ("output", answers.output)):
         yield Observed(semconv.TOKEN_USAGE, (*call, (semconv.TOKEN_TYPE, kind)), answers.at[told], tokens[told])
+
+
+def _of_fields(call: Labels, answers: Answers, made: Bools) -> Iterator[Posting]:
+    """The metrics that show a field of a call as it is, where it is known."""
+    for metric in semconv.metrics_of(Profile.RELEASED):
+        if metric.field:
+            values: Floats = getattr(answers, metric.field)
+            known = made & ~np.isnan(values)
+            yield Observed(metric, call, answers.at[known], values[known])
 
 
 def _of_parts(stream: Stream, answers: Answers) -> Iterator[Posting]:

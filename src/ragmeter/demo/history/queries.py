@@ -99,8 +99,8 @@ class Answers:
     """Calls of the model, one in each row, each of them a query.
 
     `parts` are tokens by origin in the order of the prompt, the context among them; `cached` of the input's first
-    tokens come from a cache. Refused calls have no tokens at all. Seconds are of the call, until its first chunk, of
-    the query and of its search.
+    tokens come from a cache. Refused calls have no tokens at all. Seconds are of the call, of
+    the query and of its search; times that a metric shows as they are have the names of an operation's fields.
     """
 
     at: Ints
@@ -112,7 +112,8 @@ class Answers:
     refused: Bools
     estimated: Bools
     seconds: Floats
-    first_seconds: Floats
+    time_to_first_chunk: Floats
+    time_per_output_chunk: Floats
     query_seconds: Floats
     search_seconds: Floats
 
@@ -203,7 +204,9 @@ def _answers(stream: Stream, asked: _Asked, traffic: Traffic, random: Generator)
         refused=refused,
         estimated=estimated,
         seconds=seconds,
-        first_seconds=first,
+        time_to_first_chunk=first,
+        # Of a stream that was left nobody knows when its last piece came.
+        time_per_output_chunk=np.where(estimated, np.nan, (seconds - first) / np.maximum(1, output - 1)),
         query_seconds=seconds + before + OWN_SECONDS,
         search_seconds=nothing if searches is None else searches.seconds,
     )
