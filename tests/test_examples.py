@@ -18,8 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from pages import CONTRIBUTING, DOCS, README, ROOT, blocks, commands
 from ragmeter.demo.server import serving
 from ragmeter.demo.simulation import Latency
+from ragmeter.naming.metric import Profile
 from ragmeter.naming.prometheus_names import label_name
-from ragmeter.naming.semconv import Profile, metrics_of
+from ragmeter.naming.semconv import metrics_of
 from ragmeter.settings import Settings
 from stack.names import series_names
 from stack.servers import free_port

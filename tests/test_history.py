@@ -20,10 +20,10 @@ from ragmeter.demo.history.incidents import Incident, incidents
 from ragmeter.demo.history.series import History
 from ragmeter.domain.model import Origin
 from ragmeter.naming import semconv
-from ragmeter.naming.semconv import Metric
+from ragmeter.naming.metric import Metric, Profile
 from stack import app
 
-MADE_UP = semconv.metrics_of(semconv.Profile.OWN, semconv.Profile.RELEASED)
+MADE_UP = semconv.metrics_of(Profile.OWN, Profile.RELEASED)
 RETRIEVING = ("rag", "fine_tuned_rag")
 INPUT_PARTS = {origin.value for origin in Origin}
 OUTPUT_PARTS = {"output", "reasoning"}

@@ -20,7 +20,7 @@ from ragmeter.demo.history.openmetrics import bound_text, series, write
 from ragmeter.demo.history.recorded import recorded
 from ragmeter.demo.history.series import History, Line
 from ragmeter.naming import hourly_series, semconv
-from ragmeter.naming.semconv import Kind, Metric
+from ragmeter.naming.metric import Kind, Metric
 
 FRIDAY = datetime(2026, 5, 1, 15, 42, tzinfo=UTC)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from ragmeter.dashboards import expressions as promql
 from ragmeter.domain.model import Fate, OperationKind, Origin, PriceState
 from ragmeter.naming import semconv
+from ragmeter.naming.metric import Metric
 from ragmeter.naming.prometheus_names import metric_name
-from ragmeter.naming.semconv import Metric
 
 from .promtool import STEP
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ragmeter.naming.metric import Metric
 from ragmeter.naming.prometheus_names import metric_name
-from ragmeter.naming.semconv import INTERNAL_ERRORS, LABELS_OVERFLOWED, METRICS, OVERFLOWED, Metric
+from ragmeter.naming.semconv import INTERNAL_ERRORS, LABELS_OVERFLOWED, METRICS, OVERFLOWED
 
 __all__ = ["METRICS", "NEEDS_A_FAULT", "series_names"]
 

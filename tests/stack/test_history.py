@@ -12,6 +12,7 @@ import pytest
 from ragmeter.demo.history.generation import generate
 from ragmeter.demo.history.series import History
 from ragmeter.naming import hourly_series, semconv
+from ragmeter.naming.metric import Metric, Profile
 
 from . import servers
 from .client import COST_PER_1000_QUERIES, PrometheusClient
@@ -19,7 +20,7 @@ from .history import loaded, loaded_hourly, period_until_now
 from .names import METRICS, series_names
 
 DAYS = 2
-MADE_UP = semconv.metrics_of(semconv.Profile.OWN, semconv.Profile.RELEASED)
+MADE_UP = semconv.metrics_of(Profile.OWN, Profile.RELEASED)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def shop(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
         yield PrometheusClient(url), generate(period), data
 
 
-def by_strategy(history: History, metric: semconv.Metric) -> dict[str, float]:
+def by_strategy(history: History, metric: Metric) -> dict[str, float]:
     """All that a metric grew by, by strategy."""
     found: dict[str, float] = {}
     for line in history.of(metric):

@@ -20,6 +20,7 @@ from rich.text import Text
 
 import ragmeter
 from ragmeter.naming import semconv
+from ragmeter.naming.metric import Metric
 from ragmeter.settings import (
     VARIABLES,
     Settings,
@@ -129,7 +130,7 @@ def read_page(url: str) -> PageReport:
     )
 
 
-def _counted(samples: Iterable[Any], metric: semconv.Metric, *labels: str) -> dict[str, int]:
+def _counted(samples: Iterable[Any], metric: Metric, *labels: str) -> dict[str, int]:
     """The counts of a metric by the values of labels."""
     counts: Counter[str] = Counter()
     for sample in samples:
@@ -281,5 +282,5 @@ def _label(name: str) -> str:
     return name.replace(".", "_")
 
 
-def _total(metric: semconv.Metric) -> str:
+def _total(metric: Metric) -> str:
     return f"{_label(metric.name)}_total"

@@ -15,7 +15,7 @@ from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.rules import Alert, Group, Severity
 from ragmeter.domain.model import Fate
 from ragmeter.naming import semconv
-from ragmeter.naming.semconv import Metric
+from ragmeter.naming.metric import Metric
 
 BY_STRATEGY = (promql.JOB, promql.STRATEGY)
 BY_COLLECTION = (promql.JOB, promql.DATABASE, promql.COLLECTION)

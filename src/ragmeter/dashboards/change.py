@@ -40,6 +40,7 @@ from ragmeter.dashboards.panels import (
 )
 from ragmeter.dashboards.scope import ALIKE, BEFORE, FINE, RANGE, ROUGH, Scope, scope
 from ragmeter.naming import semconv
+from ragmeter.naming.metric import Metric
 
 COMPARISONS = {"1d": "the day before", "7d": "the week before"}
 HOURLY = "1h"
@@ -80,7 +81,7 @@ def _comparison() -> CustomVariable:
 
 
 def _totals(within: Scope, window: str) -> dict[str, Grown]:
-    def grown(metric: semconv.Metric, *where: str) -> Grown:
+    def grown(metric: Metric, *where: str) -> Grown:
         return lambda offset: within.grown(metric, where=where, window=window, offset=offset)
 
     return {
@@ -216,12 +217,12 @@ def _factors(within: Scope) -> tuple[Panel, ...]:
 def _by_part(within: Scope) -> tuple[Panel, ...]:
     """The change of what a call has, part by part: in tokens, and in money for a thousand calls."""
 
-    def for_each_call(metric: semconv.Metric, offset: str) -> str:
+    def for_each_call(metric: Metric, offset: str) -> str:
         amount = within.grown(metric, promql.PART, offset=offset)
         calls = within.grown(semconv.OPERATIONS, where=(match.IS_CALL,), offset=offset)
         return f"({promql.share_of(amount, calls)})"
 
-    def changed(metric: semconv.Metric) -> str:
+    def changed(metric: Metric) -> str:
         now, before = (for_each_call(metric, offset) for offset in ("", BEFORE))
         return promql.where(f"({promql.change(now, before)})", _comparable(within))
 

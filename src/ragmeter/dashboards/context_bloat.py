@@ -35,6 +35,7 @@ from ragmeter.dashboards.scope import RANGE_SECONDS, RATE, Scope, scope
 from ragmeter.domain.model import Fate, Origin
 from ragmeter.naming import hourly_series, semconv
 from ragmeter.naming.hourly_series import Hourly
+from ragmeter.naming.metric import Metric
 
 WEEK = "7d"
 SHOWN_RANKS = (1, 2, 3, 5, 7, 10)
@@ -65,7 +66,7 @@ def _contents(within: Scope) -> tuple[Panel, ...]:
     tokens = within.rate(semconv.PART_TOKEN_COUNT, promql.PART, where=(match.IS_INPUT,))
     money = within.rate(semconv.COST, promql.PART, where=(match.IS_INPUT,))
 
-    def share_of_input(metric: semconv.Metric) -> str:
+    def share_of_input(metric: Metric) -> str:
         by_part, whole = (within.grown(metric, *by, where=(match.IS_INPUT,)) for by in ((promql.PART,), ()))
         return promql.share_of(by_part, whole)
 

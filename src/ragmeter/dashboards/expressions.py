@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ragmeter.naming import semconv
+from ragmeter.naming.metric import Metric
 from ragmeter.naming.prometheus_names import label_name, metric_name
-from ragmeter.naming.semconv import Metric
 
 JOB = "job"
 STRATEGY = label_name(semconv.STRATEGY)

@@ -12,8 +12,8 @@ from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.rules import Group, Recording
 from ragmeter.naming import hourly_series, semconv
 from ragmeter.naming.hourly_series import Hourly
+from ragmeter.naming.metric import Metric
 from ragmeter.naming.prometheus_names import label_name, metric_name
-from ragmeter.naming.semconv import Metric
 
 COST_RATE_5M = f"job_strategy:{metric_name(semconv.COST)}:rate5m"
 COST_RATE_1H = f"job_strategy:{metric_name(semconv.COST)}:rate1h"

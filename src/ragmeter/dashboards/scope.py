@@ -12,8 +12,8 @@ from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards.options import Options
 from ragmeter.naming import semconv
 from ragmeter.naming.hourly_series import Hourly
+from ragmeter.naming.metric import Metric
 from ragmeter.naming.prometheus_names import label_name, metric_name
-from ragmeter.naming.semconv import Metric
 
 DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 

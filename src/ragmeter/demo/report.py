@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ragmeter.domain.model import Origin
 from ragmeter.money.dollars import dollars
 from ragmeter.naming import semconv
-from ragmeter.naming.semconv import Metric
+from ragmeter.naming.metric import Metric
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ragmeter.naming import semconv
+from ragmeter.naming.metric import Metric
 from ragmeter.naming.prometheus_names import metric_name
-from ragmeter.naming.semconv import Metric
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ragmeter.naming.semconv import Kind, Metric
+from ragmeter.naming.metric import Kind, Metric
 
 UNITS = {"s": "seconds"}
 """Units that become part of a name; those in braces are annotations and do not."""

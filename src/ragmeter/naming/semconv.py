@@ -6,7 +6,6 @@ deprecated, so they are written here. `db.*`, `error.*` and `server.*` are stabl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from ragmeter.naming.buckets import (
@@ -22,6 +21,7 @@ from ragmeter.naming.buckets import (
     SECONDS,
     TOKENS,
 )
+from ragmeter.naming.metric import Metric, Profile
 
 SCOPE = "ragmeter"
 
@@ -118,54 +118,6 @@ class ScoreOrder(StrEnum):
     HIGHER = "higher_is_nearer"
     LOWER = "lower_is_nearer"
     UNKNOWN = "unknown"
-
-
-class Kind(StrEnum):
-    """What an instrument measures: a total that grows, a state, or a distribution."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
-
-
-class Profile(StrEnum):
-    """The generations of the conventions' metrics; `OWN` are ours, which every profile has."""
-
-    OWN = "own"
-    RELEASED = "released"
-    LATEST = "latest"
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One instrument and all there is to know of it: telemetry, dashboards, documents and tests read it from here.
-
-    `labels` are the attributes that its points may carry. `buckets` makes it a histogram; without them it is a counter,
-    unless it is a gauge. `field` names the field of an operation that it shows as it is: such a metric needs no code of
-    its own. `of_itself` says that it tells of ragmeter, not of the app.
-    """
-
-    name: str
-    unit: str
-    description: str
-    labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = ()
-    is_gauge: bool = False
-    profiles: tuple[Profile, ...] = (Profile.OWN,)
-    field: str = ""
-    of_itself: bool = False
-
-    @property
-    def kind(self) -> Kind:
-        """What it measures."""
-        if self.buckets:
-            return Kind.HISTOGRAM
-        return Kind.GAUGE if self.is_gauge else Kind.COUNTER
-
-    @property
-    def has_app_labels(self) -> bool:
-        """Whether its points also carry the labels that the app has declared."""
-        return Profile.OWN in self.profiles and not self.of_itself
 
 
 RELEASED_ONLY = (Profile.RELEASED,)
@@ -382,6 +334,12 @@ INFERENCE_CACHE_WRITE = _latest(
 )
 INFERENCE_REASONING = _latest(
     "usage.reasoning.output_tokens", "{token}", "Output tokens spent on reasoning", TOKEN_MODALITY
+)
+INFERENCE_INPUT_SIZE = _latest(
+    "operation.input_tokens", "{token}", "Input tokens of one inference", ERROR_TYPE, buckets=TOKENS
+)
+INFERENCE_OUTPUT_SIZE = _latest(
+    "operation.output_tokens", "{token}", "Output tokens of one inference", ERROR_TYPE, buckets=TOKENS
 )
 LATEST_TOTALS = (INFERENCE_INPUT, INFERENCE_OUTPUT, INFERENCE_CACHE_READ, INFERENCE_CACHE_WRITE, INFERENCE_REASONING)
 

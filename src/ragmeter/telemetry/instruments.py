@@ -10,7 +10,8 @@ import weakref
 
 from opentelemetry.metrics import Histogram, MeterProvider
 
-from ragmeter.naming.semconv import SCOPE, Metric
+from ragmeter.naming.metric import Metric
+from ragmeter.naming.semconv import SCOPE
 from ragmeter.telemetry.series_room import Room, exports_differences, most_series
 from ragmeter.telemetry.totals import Totals
 from ragmeter.telemetry.zero_first import begin_with_zero

@@ -14,7 +14,8 @@ from ragmeter.guard import Guard
 from ragmeter.ledger.entries import ContextSum, Entry, QueryReport
 from ragmeter.ledger.metering import Metered
 from ragmeter.naming import semconv
-from ragmeter.naming.semconv import Metric, Profile, ScoreOrder, metrics_of
+from ragmeter.naming.metric import Metric, Profile
+from ragmeter.naming.semconv import ScoreOrder, metrics_of
 from ragmeter.telemetry.instruments import Instruments
 from ragmeter.telemetry.totals import OTHER, UNKNOWN, UNSET, Attributes, LabelCaps
 
@@ -228,6 +229,7 @@ class Telemetry:
         if self._latest and inference:
             yield semconv.INFERENCE_DURATION, operation.duration, failed, context
             yield from _latest_tokens(operation, attributes)
+            yield from _latest_sizes(operation, failed)
         for metric in self._fields:
             value = getattr(operation, metric.field)
             if value is not None:
@@ -339,6 +341,20 @@ def _released_tokens(operation: Operation, attributes: tuple[tuple[str, str | in
     for kind, tokens in counts:
         if tokens is not None:
             yield semconv.TOKEN_USAGE, tokens, (*attributes, (semconv.TOKEN_TYPE, kind)), NO_EXEMPLAR
+
+
+def _latest_sizes(operation: Operation, attributes: tuple[tuple[str, str | int], ...]) -> Points:
+    # Percentiles are read from these: where no usage came back, there is no size.
+    usage = operation.response.usage
+    if usage is None:
+        return
+    sizes = (
+        (semconv.INFERENCE_INPUT_SIZE, usage.input_tokens),
+        (semconv.INFERENCE_OUTPUT_SIZE, usage.output_tokens),
+    )
+    for metric, tokens in sizes:
+        if tokens is not None:
+            yield metric, tokens, attributes, NO_EXEMPLAR
 
 
 def _latest_tokens(operation: Operation, attributes: Iterable[tuple[str, str | int]]) -> Points:

@@ -12,7 +12,7 @@ from typing import Any
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from ragmeter.domain import gate
-from ragmeter.naming.semconv import Metric
+from ragmeter.naming.metric import Metric
 from ragmeter.telemetry.series_room import Room
 
 OTHER = "other"

@@ -14,7 +14,8 @@ from ragmeter.demo.history.traffic import Bools, Floats, Ints
 from ragmeter.domain import strategy
 from ragmeter.domain.model import Fate, OperationKind, Origin, PriceState
 from ragmeter.naming import semconv
-from ragmeter.naming.semconv import Metric, Profile, ScoreOrder
+from ragmeter.naming.metric import Metric, Profile
+from ragmeter.naming.semconv import ScoreOrder
 
 MILLION = 1e6
 UNKNOWN = "unknown"

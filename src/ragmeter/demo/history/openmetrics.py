@@ -8,8 +8,8 @@ from typing import TextIO
 
 from ragmeter.demo.history.series import History, Line, Numbers, cumulative, totals
 from ragmeter.demo.history.shop import INSTANCE, JOB
+from ragmeter.naming.metric import Kind
 from ragmeter.naming.prometheus_names import label_name, metric_name
-from ragmeter.naming.semconv import Kind
 
 MONEY_DIGITS = 9
 """A nano-dollar: what lies below is noise of the sums, and would double the length of the file."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ragmeter.demo.history.accounting import Added, Labels, Posting
 from ragmeter.demo.history.incidents import Incident
 from ragmeter.demo.history.traffic import Floats, Ints
-from ragmeter.naming.semconv import Metric
+from ragmeter.naming.metric import Metric
 
 Numbers = NDArray[np.int64 | np.float64]
 """Whole numbers are written as such."""
