@@ -110,12 +110,16 @@ def _check_entry(model: Any, entry: Any) -> None:
             f"or the name of the model it stands for; got {entry!r}"
         )
     for unit, value in entry.items():
-        if unit not in UNITS:
-            close = get_close_matches(str(unit), UNITS, n=1)
-            meant = f"; did you mean {close[0]!r}?" if close else ";"
-            raise PriceTableError(f"prices[{model!r}]: unknown unit {unit!r}{meant} known are {', '.join(UNITS)}")
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
-            raise PriceTableError(f"prices[{model!r}][{unit!r}]: expected a number of US dollars >= 0, got {value!r}")
+        _check_price(model, unit, value)
+
+
+def _check_price(model: Any, unit: Any, value: Any) -> None:
+    if unit not in UNITS:
+        close = get_close_matches(str(unit), UNITS, n=1)
+        meant = f"; did you mean {close[0]!r}?" if close else ";"
+        raise PriceTableError(f"prices[{model!r}]: unknown unit {unit!r}{meant} known are {', '.join(UNITS)}")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
+        raise PriceTableError(f"prices[{model!r}][{unit!r}]: expected a number of US dollars >= 0, got {value!r}")
 
 
 def entry_of(table: Mapping[str, Any], model: str) -> tuple[str, Any] | None:

@@ -94,20 +94,25 @@ class PriceBook:
 
     def _resolve(self, operation: Operation) -> RateCard | None:
         names = _names(operation)
+        return self._own_card(operation, names) or self._known_card(operation, names)
+
+    def _own_card(self, operation: Operation, names: Sequence[str]) -> RateCard | None:
+        """The card of the app's own table."""
         for name in names:
             entry = entry_of(self._prices, meant_by(self._prices, name))
             if entry is not None and not isinstance(entry[1], str):
                 return card_of(entry[1], f"prices[{entry[0]!r}]", exact=_is_plain(operation))
+        return None
+
+    def _known_card(self, operation: Operation, names: Sequence[str]) -> RateCard | None:
+        """The card of our own rows or of genai-prices."""
         if self._library is None:
             return None
         is_tuned = any(is_fine_tuned(name, self._fine_tuned) for name in names)
         for meaning in self._meanings(operation.request.system, names):
             card = _card(self._library, operation, meaning)
-            if card is None:
-                continue
-            # A model that answered under a name that no table has may be another than the one that was asked.
-            card = card if meaning.declared or meaning.asked == names[0] else replace(card, exact=False)
-            return card if meaning.declared or not is_tuned else _of_tuned(card)
+            if card is not None:
+                return card if meaning.declared else _undeclared(card, meaning, names[0], is_tuned=is_tuned)
         return None
 
     def _meanings(self, system: str, names: Sequence[str]) -> Iterator[Meaning]:
@@ -147,17 +152,21 @@ class PriceBook:
 def check_aliases(prices: PriceTable, *, builtin: bool = True) -> None:
     """Refuse an alias for a model that nobody knows, where its name is nearly a known one's."""
     library = PriceLibrary() if builtin else None
+    own = [name for name, row in prices.items() if not isinstance(row, str)]
     for name, entry in prices.items():
-        if not isinstance(entry, str) or entry_of(prices, entry) is not None or _row_of(entry) is not None:
-            continue
-        known = [*(other for other, row in prices.items() if not isinstance(row, str))]
-        known += library.model_ids() if library is not None else ()
-        close = get_close_matches(entry, known, n=1, cutoff=CLOSE)
-        if close and not (library is not None and library.mentions(entry)):
-            raise PriceTableError(
-                f"prices[{name!r}]: no price is known for the model {entry!r}; did you mean {close[0]!r}? "
-                f"Otherwise give its own: prices[{entry!r}] = {{'input': ..., 'output': ...}}"
-            )
+        if isinstance(entry, str) and entry_of(prices, entry) is None and _row_of(entry) is None:
+            _check_alias(name, entry, own, library)
+
+
+def _check_alias(name: str, meant: str, own: Sequence[str], library: PriceLibrary | None) -> None:
+    """Refuse an alias for a model that neither the app's table nor our rows have, if the library has it nearly so."""
+    known = own if library is None else [*own, *library.model_ids()]
+    close = get_close_matches(meant, known, n=1, cutoff=CLOSE)
+    if close and not (library is not None and library.mentions(meant)):
+        raise PriceTableError(
+            f"prices[{name!r}]: no price is known for the model {meant!r}; did you mean {close[0]!r}? "
+            f"Otherwise give its own: prices[{meant!r}] = {{'input': ..., 'output': ...}}"
+        )
 
 
 def _names(operation: Operation) -> list[str]:
@@ -190,9 +199,14 @@ def _card(library: PriceLibrary, operation: Operation, meaning: Meaning) -> Rate
     return _conditioned(replace(own, model=row.models), operation, meaning.provider, meaning.name)
 
 
-def _of_tuned(card: RateCard) -> RateCard:
-    """The card of a fine-tuned model: one that was found for its base model is an estimate."""
-    return card if is_fine_tuned(card.model) else replace(card, exact=False)
+def _undeclared(card: RateCard, meaning: Meaning, wanted: str, *, is_tuned: bool) -> RateCard:
+    """A card that no alias of the app's says to be right: an estimate where it may be that of another model.
+
+    A model that answered under a name that no table has may be another than the one that was asked, and what was found
+    for a fine-tuned model may be its base model.
+    """
+    is_other = meaning.asked != wanted or (is_tuned and not is_fine_tuned(card.model))
+    return replace(card, exact=False) if is_other else card
 
 
 def _library_card(library: PriceLibrary, operation: Operation, meaning: Meaning) -> RateCard | None:
@@ -200,24 +214,35 @@ def _library_card(library: PriceLibrary, operation: Operation, meaning: Meaning)
     if found is None:
         return None
     # A model found at another provider has that provider's standard price only.
+    is_own = found.provider == meaning.provider
     wanted = _price_context(operation.service_tier, operation.speed)
-    context = wanted if found.provider == meaning.provider else {}
-    at = datetime.fromtimestamp(operation.started / 1e9, tz=UTC)
-    moment, *others = priced_moments(meaning.provider, found.model.id, at)
-    known = found.model.variants_at(moment, context)
+    context = wanted if is_own else {}
+    moment, *others = priced_moments(meaning.provider, found.model.id, _moment(operation))
     prices = found.model.prices_at(moment, context)
     if not prices and ":free" not in found.model.id:
         # The library knows that there is such a model, and not what it costs.
         return None
     # What was asked for may not have been served.
     exact = wanted == _price_context(operation.response.service_tier, operation.response.speed)
-    exact = exact and all(any(key in variant.context for variant in known) for key in wanted)
+    exact = exact and _has_prices_for(found, wanted, moment, context)
     exact = exact and all(found.model.prices_at(other, context) == prices for other in others)
     card = _compiled(prices, library.units(), meaning.provider, found, exact=exact)
-    if found.provider != meaning.provider:
-        # The model has one price wherever it runs; what a provider's own tools cost is its own affair.
-        card = replace(card, rates=tuple(rate for rate in card.rates if rate.line is not Line.SEARCH))
-    return _conditioned(card, operation, meaning.provider, meaning.name)
+    return _conditioned(card if is_own else _without_searches(card), operation, meaning.provider, meaning.name)
+
+
+def _moment(operation: Operation) -> datetime:
+    return datetime.fromtimestamp(operation.started / 1e9, tz=UTC)
+
+
+def _has_prices_for(found: Found, wanted: Mapping[str, str], at: datetime, context: Mapping[str, str]) -> bool:
+    """Whether the model has prices of its own for each tier and speed that are wanted."""
+    known = found.model.variants_at(at, context)
+    return all(any(key in variant.context for variant in known) for key in wanted)
+
+
+def _without_searches(card: RateCard) -> RateCard:
+    """A model has one price wherever it runs; what a provider's own tools cost is its own affair."""
+    return replace(card, rates=tuple(rate for rate in card.rates if rate.line is not Line.SEARCH))
 
 
 def _price_context(tier: str | None, speed: str | None) -> dict[str, str]:

@@ -258,21 +258,25 @@ def _data() -> _Data:
             "genai_prices.data."
         )
         return _Data((), {}, {}, {})
-    units = {
-        unit.get("price_key", name): Unit(name, unit["per"], unit["dimensions"])
-        for name, unit in _evaluated(units_spec)["unit_data"].items()
-    }
+    units = _units(units_spec)
     pieces = _pieces(Path(spec.origin).read_bytes()) if spec.origin and Path(spec.origin).is_file() else {}
-    if not pieces:
-        # An app frozen into one file has the compiled module alone; and a file may be laid out in another way.
-        whole = {provider.id: provider for provider in _evaluated(spec)["providers"]}
-        return _Data(tuple((re.compile(each.url), each.id) for each in whole.values()), {}, whole, units)
-    patterns = []
-    for provider_id, piece in pieces.items():
-        found = PATTERN.search(piece)
-        if found is not None:
-            patterns.append((re.compile(_value(found[1])), provider_id))
-    return _Data(tuple(patterns), pieces, {}, units)
+    if pieces:
+        return _Data(_patterns(pieces), pieces, {}, units)
+    # An app frozen into one file has the compiled module alone; and a file may be laid out in another way.
+    whole = {provider.id: provider for provider in _evaluated(spec)["providers"]}
+    return _Data(tuple((re.compile(each.url), each.id) for each in whole.values()), {}, whole, units)
+
+
+def _units(spec: ModuleSpec) -> dict[str, Unit]:
+    """The units by price key."""
+    named = _evaluated(spec)["unit_data"].items()
+    return {unit.get("price_key", name): Unit(name, unit["per"], unit["dimensions"]) for name, unit in named}
+
+
+def _patterns(pieces: Mapping[str, bytes]) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """The pattern of the URLs of each provider that has one, and its id."""
+    found = ((PATTERN.search(piece), provider_id) for provider_id, piece in pieces.items())
+    return tuple((re.compile(_value(pattern[1])), provider_id) for pattern, provider_id in found if pattern is not None)
 
 
 def _pieces(text: bytes) -> dict[str, bytes]:

@@ -48,17 +48,23 @@ def read_search(method: str, call: Call) -> Reading | None:
     asked = [is_search(query) for query in queries_of(method, call)]
     if asked and not any(asked):
         return None
-    limit = call.keywords.get("limit", None if "batch" in method or len(call.arguments) > 2 else DEFAULT_LIMIT)
     request = Request(
         kind=OperationKind.SEARCH,
         system="qdrant",
         collection=call.argument(0, "collection_name"),
         method=method,
-        top_k=limit if isinstance(limit, int) else None,
+        top_k=limit_of(method, call),
     )
     reader = READER if all(asked) else replace(READER, hold=partial(hold, asked=tuple(asked)))
     merged = [is_merged(query) for query in queries_of(method, call)]
     return Reading(request, replace(reader, response=read_merged) if merged and all(merged) else reader)
+
+
+def limit_of(method: str, call: Call) -> int | None:
+    """How many hits are asked for, where that is told by name or left to the client."""
+    is_told_elsewhere = "batch" in method or len(call.arguments) > 2
+    limit = call.keywords.get("limit", None if is_told_elsewhere else DEFAULT_LIMIT)
+    return limit if isinstance(limit, int) else None
 
 
 def queries_of(method: str, call: Call) -> Sequence[Any]:
@@ -97,11 +103,15 @@ def questions(result: Any) -> Iterator[list[Any]]:
         yield list(points)
     elif (groups := field(result, "groups")) is not None:
         yield [hit for group in list(groups) for hit in field(group, "hits", ())]
-    elif isinstance(result, list) and result and hasattr(result[0], "payload"):
-        yield list(result)
-    elif isinstance(result, list) and not result:
-        yield []
     elif isinstance(result, list):
+        yield from _listed(result)
+
+
+def _listed(result: list[Any]) -> Iterator[list[Any]]:
+    """The same of a list, which has either hits or answers."""
+    if not result or hasattr(result[0], "payload"):
+        yield list(result)
+    else:
         for answer in list(result):
             yield from questions(answer)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 from ragmeter.domain import gate
@@ -47,23 +48,43 @@ def read_usage(usage: Any, model: str | None = None) -> Usage | None:
     What the server has summed up on the way, or asked of another model, is not in the counts at the top: it is added
     (https://platform.claude.com/docs/en/build-with-claude/compaction).
     """
-    known = _counts(usage)
-    steps = [(step, read) for step in items(field(usage, "iterations")) if (read := _counts(step)) is not None]
+    known, steps = _counts(usage), _steps(usage)
     return _with_steps(known, steps, model) if known is not None and steps else known
 
 
-def _with_steps(known: Usage, steps: Sequence[tuple[Any, Usage]], model: str | None) -> Usage:
-    kinds = [named(step, "type") for step, _ in steps]
-    turns = [read for kind, (_, read) in zip(kinds, steps, strict=True) if kind not in BESIDE]
-    # The counts at the top are those of all turns; where they are less, what was billed is not known.
-    is_less = any(sum(getattr(turn, name) or 0 for turn in turns) > (getattr(known, name) or 0) for name in COUNTS)
-    for kind, (_, read) in zip(kinds, steps, strict=True):
-        if kind in BESIDE:
-            known = _sum(known, read)
-    longest = max(read.input_tokens or 0 for _, read in steps)
-    models = [named(step, "model") for step, _ in steps]
-    known = replace(known, longest_input=longest or None, inexact=known.inexact or is_less or not set(kinds) <= OWN)
-    return mixed(known, model, models)
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step of a call has used, with which model: a turn, or what was done beside the turns."""
+
+    kind: str | None
+    model: str | None
+    usage: Usage
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether its tokens are not in the counts of the call."""
+        return self.kind in BESIDE
+
+
+def _steps(usage: Any) -> list[Step]:
+    """The steps of a call that have counts."""
+    told = ((step, _counts(step)) for step in items(field(usage, "iterations")))
+    return [Step(named(step, "type"), named(step, "model"), read) for step, read in told if read is not None]
+
+
+def _with_steps(known: Usage, steps: Sequence[Step], model: str | None) -> Usage:
+    is_told = _covers(known, steps) and all(step.kind in OWN for step in steps)
+    beside = [step.usage for step in steps if step.is_beside]
+    longest = max(step.usage.input_tokens or 0 for step in steps)
+    whole = reduce(_sum, beside, known)
+    whole = replace(whole, longest_input=longest or None, inexact=whole.inexact or not is_told)
+    return mixed(whole, model, [step.model for step in steps])
+
+
+def _covers(known: Usage, steps: Sequence[Step]) -> bool:
+    """Whether the counts at the top are those of all turns; where they are less, what was billed is not known."""
+    turns = [step.usage for step in steps if not step.is_beside]
+    return all(sum(getattr(turn, name) or 0 for turn in turns) <= (getattr(known, name) or 0) for name in COUNTS)
 
 
 def _counts(usage: Any) -> Usage | None:
@@ -71,14 +92,10 @@ def _counts(usage: Any) -> Usage | None:
     fresh, output, cost = count(usage, "input_tokens"), count(usage, "output_tokens"), read_cost(usage)
     if fresh is None and output is None and cost is None:
         return None
-    read, written, lasting = count(usage, "cache_read_input_tokens"), count(usage, WRITES), count(usage, *LASTING)
-    by_lifetime = (lasting or 0) + (count(usage, "cache_creation", "ephemeral_5m_input_tokens") or 0)
-    # A server may tell the two lifetimes and not their sum, or another sum.
-    disagrees = written is not None and by_lifetime > written
-    written = max(written or 0, by_lifetime) if by_lifetime else written
-    given = None if fresh is None else gate.whole(fresh + (read or 0) + (written or 0))
+    read, lasting = count(usage, "cache_read_input_tokens"), count(usage, *LASTING)
+    written, disagrees = _written(usage, lasting)
     counts = Usage(
-        input_tokens=given,
+        input_tokens=None if fresh is None else gate.whole(fresh + (read or 0) + (written or 0)),
         output_tokens=output,
         cache_read_tokens=read,
         cache_write_tokens=written,
@@ -89,6 +106,17 @@ def _counts(usage: Any) -> Usage | None:
         inexact=disagrees or field(usage, "fallback_credit") is not None,
     )
     return billed(counts, read_units(usage))
+
+
+def _written(usage: Any, lasting: int | None) -> tuple[int | None, bool]:
+    """The tokens written to the cache, and whether the sum that is told is less than that of the two lifetimes.
+
+    A server may tell the lifetimes and not their sum, or another sum.
+    """
+    told = count(usage, WRITES)
+    by_lifetime = (lasting or 0) + (count(usage, "cache_creation", "ephemeral_5m_input_tokens") or 0)
+    disagrees = told is not None and by_lifetime > told
+    return max(told or 0, by_lifetime) if by_lifetime else told, disagrees
 
 
 def _sum(known: Usage, step: Usage) -> Usage:

@@ -144,12 +144,15 @@ def _texts_of(choice: Any, message: Any) -> tuple[list[str], list[str]]:
     text, reasoning = _content_of(field(message, "content"))
     if not may_have(message, BESIDE_CONTENT):
         return text, reasoning
+    return text + _beside(message), reasoning or _reasoning_of(message)
+
+
+def _beside(message: Any) -> list[str]:
+    """What a message says beside its content: a refusal, what was spoken, what tools are asked for."""
     refusal, spoken = field(message, "refusal"), field(field(message, "audio"), "transcript")
-    text += [each for each in (refusal, spoken) if isinstance(each, str)]
     calls = [field(call, "function", field(call, "custom")) for call in items(field(message, "tool_calls"))]
-    for call in (*calls, field(message, "function_call")):
-        text += [each for name in CALL_TEXTS if isinstance(each := field(call, name), str)]
-    return text, reasoning or _reasoning_of(message)
+    asked = [field(call, name) for call in (*calls, field(message, "function_call")) for name in CALL_TEXTS]
+    return [each for each in (refusal, spoken, *asked) if isinstance(each, str)]
 
 
 def _content_of(content: Any) -> tuple[list[str], list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ragmeter.domain import gate
@@ -13,20 +13,18 @@ TEXT_TYPES = frozenset(("text", "input_text", "output_text", "summary_text", "re
 """Blocks whose `text` is all that the model reads of them, like one without a type; what is quoted beside it is not
 counted again."""
 
-SILENT = frozenset(
-    (
-        *("type", "id", "role", "status", "phase", "index", "detail", "media_type", "filename", "file_type", "format"),
-        *("cache_control", "prompt_cache_breakpoint", "signature", "fingerprint", "citations", "annotations"),
-        *("logprobs", "caller", "execution", "stop_reason", "transformations", "acknowledged_safety_checks"),
-        *("pending_safety_checks", "score", "attributes"),
-    )
+SILENT = (
+    *("type", "id", "role", "status", "phase", "index", "detail", "media_type", "filename", "file_type", "format"),
+    *("cache_control", "prompt_cache_breakpoint", "signature", "fingerprint", "citations", "annotations"),
+    *("logprobs", "caller", "execution", "stop_reason", "transformations", "acknowledged_safety_checks"),
+    *("pending_safety_checks", "score", "attributes"),
 )
 """Fields that steer a request or describe a text: the model does not read them, or hardly."""
 
-OPAQUE = frozenset(("file_data", "encrypted_content", "encrypted_stdout", "input_audio", "audio", "video", "image"))
+OPAQUE = ("file_data", "encrypted_content", "encrypted_stdout", "input_audio", "audio", "video", "image")
 """Fields in which the provider counts tokens that no text here shows."""
 
-LINKS = frozenset(("url", "file_id"))
+LINKS = ("url", "file_id")
 """Where the provider finds what it puts into the prompt, unless the text itself stands beside it."""
 
 LONGEST_COUNT = 16
@@ -38,6 +36,14 @@ OTHER_SIZE = 20
 
 _ENCODED = re.compile(r"data:[\w/+.-]*;base64,|[A-Za-z0-9+/_=-]{256}")
 """The start of bytes written as text: no language goes on for so long without a space or a mark."""
+
+Treatment = Callable[[Any, Any, list[str]], int]
+"""Looks at a field of a block of some kind, adds its texts, and tells what else there is."""
+
+_NO_MORE, _UNREADABLE, _ELSEWHERE = 0, 1, 2
+"""What there is beside texts: nothing, what a model reads otherwise, a link to it."""
+
+_LISTS, _NUMBERS, _TEXTS = (list, tuple), (int, float), (str, bytes)
 
 _ABSENT: Any = object()
 _NOTHING: dict[str, Any] = {}
@@ -94,7 +100,7 @@ def named(value: Any, *names: str) -> str | None:
 
 def items(value: Any) -> Iterable[Any]:
     """The elements of a list or tuple; nothing for anything else, above all for generators, which are the app's."""
-    return long(value) if isinstance(value, list | tuple) else ()
+    return long(value) if isinstance(value, _LISTS) else ()
 
 
 def count(value: Any, *names: str) -> int | None:
@@ -161,36 +167,73 @@ def plain_text(block: Any) -> str | None:
 
 def strings_in(value: Any) -> tuple[list[str], bool]:
     """Every string inside `value` that a model reads as text, and whether there is also what it reads otherwise."""
-    if value is None or isinstance(value, bool | int | float):
-        return [], False
+    texts: list[str] = []
+    return texts, bool(_gather(value, None, texts))
+
+
+def _gather(value: Any, _: Any, texts: list[str]) -> int:
+    """Add the strings inside `value` to `texts`, and tell whether there is also what a model reads otherwise."""
     if isinstance(value, str):
-        return ([], True) if _ENCODED.match(value) else ([value] if value else [], False)
-    if isinstance(value, list | tuple):
-        found = [strings_in(each) for each in long(value)]
-        return [text for texts, _ in found for text in texts], any(is_opaque for _, is_opaque in found)
+        if _ENCODED.match(value):
+            return _UNREADABLE
+        if value:
+            texts.append(value)
+        return _NO_MORE
+    if isinstance(value, _LISTS):
+        found = _NO_MORE
+        for each in long(value):
+            found |= _gather(each, None, texts)
+        return found
+    return _NO_MORE if value is None or isinstance(value, _NUMBERS) else _gather_fields(value, texts)
+
+
+def _gather_fields(value: Any, texts: list[str]) -> int:
     named = entries(value)
     if named is None:
-        return [], True
-    texts: list[str] = []
-    is_opaque = is_link = False
-    kind = field(value, "type")
+        return _UNREADABLE
+    before, kind, found = len(texts), field(value, "type"), _NO_MORE
     for name, each in named:
-        if each is None or is_silent(name):
-            continue
-        if name in LINKS:
-            is_link = True
-        elif name in OPAQUE or name.endswith("_url") or (name == "data" and isinstance(each, str) and kind != "text"):
-            is_opaque = True
-        else:
-            inner, inner_opaque = strings_in(each)
-            texts += inner
-            is_opaque = is_opaque or inner_opaque
-    return texts, is_opaque or (is_link and not texts)
+        if each is not None:
+            found |= (_TREATMENTS.get(name) or _by_ending(name))(each, kind, texts)
+    is_only_link = found == _ELSEWHERE and len(texts) == before
+    return _UNREADABLE if found & _UNREADABLE or is_only_link else _NO_MORE
+
+
+def _skip(_: Any, __: Any, ___: list[str]) -> int:
+    return _NO_MORE
+
+
+def _count_unread(_: Any, __: Any, ___: list[str]) -> int:
+    return _UNREADABLE
+
+
+def _follow(_: Any, __: Any, ___: list[str]) -> int:
+    return _ELSEWHERE
+
+
+def _gather_data(value: Any, kind: Any, texts: list[str]) -> int:
+    """Bytes stand under `data`, but in a block of text."""
+    return _UNREADABLE if isinstance(value, str) and kind != "text" else _gather(value, kind, texts)
+
+
+def _by_ending(name: str) -> Treatment:
+    if name.endswith("_id"):
+        return _skip
+    return _count_unread if name.endswith("_url") else _gather
+
+
+_TREATMENTS: dict[str, Treatment] = {
+    **dict.fromkeys(SILENT, _skip),
+    **dict.fromkeys(OPAQUE, _count_unread),
+    **dict.fromkeys(LINKS, _follow),
+    "data": _gather_data,
+}
+"""What is done with a field, by its name; of any other its ending tells."""
 
 
 def is_silent(name: str) -> bool:
     """Whether a field of this name steers the request and is no part of the prompt."""
-    return name in SILENT or (name.endswith("_id") and name not in LINKS)
+    return (_TREATMENTS.get(name) or _by_ending(name)) is _skip
 
 
 def entries(value: Any) -> Iterable[tuple[str, Any]] | None:
@@ -203,23 +246,27 @@ def entries(value: Any) -> Iterable[tuple[str, Any]] | None:
 
 def size_of(held: Any) -> int:
     """The approximate number of characters reachable from `held`, a few levels deep: what keeping it costs."""
-    if isinstance(held, str | bytes):
+    if isinstance(held, _TEXTS):
         return len(held)
     if isinstance(held, dict):
         return sum([size_of(each) for each in held.values()])
-    if isinstance(held, list | tuple) and _is_numbers(held):
+    if isinstance(held, _LISTS) and _is_numbers(held):
         return len(held)
     total = 0
     for item in items(held):
         content = item.get("content") if isinstance(item, dict) else item
         if isinstance(content, str):
             total += len(content)
-        elif content is None:
-            total += _shallow_size(item)
         else:
-            for block in items(content):
-                text = block.get("text") if isinstance(block, dict) else block
-                total += len(text) if isinstance(text, str) else _nested_size(block, BLOCK_DEPTH)
+            total += _shallow_size(item) if content is None else _size_of_blocks(content)
+    return total
+
+
+def _size_of_blocks(blocks: Any) -> int:
+    total = 0
+    for block in items(blocks):
+        text = block.get("text") if isinstance(block, dict) else block
+        total += len(text) if isinstance(text, str) else _nested_size(block, BLOCK_DEPTH)
     return total
 
 
@@ -244,11 +291,11 @@ def _nested_size(value: Any, depth: int) -> int:
     if depth:
         if isinstance(value, dict):
             return sum([_nested_size(each, depth - 1) for each in value.values()])
-        if isinstance(value, list | tuple) and not _is_numbers(value):
+        if isinstance(value, _LISTS) and not _is_numbers(value):
             return sum([_nested_size(each, depth - 1) for each in value])
     return OTHER_SIZE
 
 
 def _is_numbers(values: Sequence[Any]) -> bool:
     """Whether these are tokens or a vector, thousands of which are not worth a look each."""
-    return bool(values) and isinstance(values[0], int | float)
+    return bool(values) and isinstance(values[0], _NUMBERS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -82,6 +82,11 @@ def _read_item(item: Any) -> Read:
         return [], Origin.HISTORY
     if kind == "configuration_update":
         return tool_definitions(item), None
+    return _read_other(item, kind)
+
+
+def _read_other(item: Any, kind: str) -> Read:
+    """An item of a kind of its own: a call, its result, or what the model has thought."""
     writer = Role.TOOL if kind.endswith(RESULT_ENDINGS) else Role.ASSISTANT
     parts, unread = _read_fields(item, role_of(item, writer))
     if not parts and unread is None and kind not in EMPTY:
@@ -90,28 +95,62 @@ def _read_item(item: Any) -> Read:
 
 
 def _read_fields(item: Any, own: Role) -> Read:
-    """An item that is no message: what the model has asked for as one text, then definitions, texts and results."""
+    """What the model has asked for as one text, then definitions, texts and results."""
     call: list[str] = []
     parts: list[PromptPart] = []
     unread: Origin | None = None
     for name, value in entries(item) or ():
         if value is None or is_silent(name):
             continue
-        if name == "encrypted_content":
-            # What the model has thought, or the turns it has summed up, in a form only the provider reads.
-            unread = either(unread, Origin.HISTORY)
-        elif name == "tools":
-            parts += definitions(value)
-        elif name == "output" and isinstance(value, str):
-            parts.append(PromptPart(Role.TOOL, value))
-        elif name in CALL_FIELDS:
-            call.append(" ".join(strings_in(value)[0]) if name == "queries" else json_text(value))
+        if name in CALL_FIELDS:
+            call.append(_asked_for(name, value))
         else:
-            role = Role.TOOL if name in RESULT_FIELDS else own
-            texts, is_opaque = text_of(value) if name in ("results", "content") else strings_in(value)
-            parts += [PromptPart(role, text) for text in texts]
-            unread = either(unread, Origin.OTHER if is_opaque else None)
+            read_field = FIELDS.get(name, _read_strings)
+            more, other = read_field(value, Role.TOOL if name in RESULT_FIELDS else own)
+            parts += more
+            unread = either(unread, other)
     return ([PromptPart(own, " ".join(call)), *parts] if call else parts), unread
+
+
+def _asked_for(name: str, value: Any) -> str:
+    return " ".join(strings_in(value)[0]) if name == "queries" else json_text(value)
+
+
+def _read_strings(value: Any, writer: Role) -> Read:
+    return _parts_of(writer, strings_in(value))
+
+
+def _read_texts(value: Any, writer: Role) -> Read:
+    return _parts_of(writer, text_of(value))
+
+
+def _read_output(value: Any, writer: Role) -> Read:
+    """What a tool has given, which is one text even where it holds bytes."""
+    return ([PromptPart(writer, value)], None) if isinstance(value, str) else _read_strings(value, writer)
+
+
+def _read_definitions(value: Any, _: Role) -> Read:
+    return definitions(value), None
+
+
+def _read_encrypted(_: Any, __: Role) -> Read:
+    """What the model has thought, or the turns it has summed up, in a form only the provider reads."""
+    return [], Origin.HISTORY
+
+
+def _parts_of(writer: Role, found: tuple[list[str], bool]) -> Read:
+    texts, is_opaque = found
+    return [PromptPart(writer, text) for text in texts], Origin.OTHER if is_opaque else None
+
+
+FIELDS: Mapping[str, Callable[[Any, Role], Read]] = {
+    "encrypted_content": _read_encrypted,
+    "tools": _read_definitions,
+    "output": _read_output,
+    "results": _read_texts,
+    "content": _read_texts,
+}
+"""How a field of an item is read that is no message; any other for the strings in it."""
 
 
 def read_response(result: Any) -> Response:
