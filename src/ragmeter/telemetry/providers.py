@@ -230,15 +230,24 @@ def otlp_endpoint(signal: Signal) -> str | None:
 
 
 def _wanted_exporters(signal: Signal) -> tuple[str, ...]:
-    """The exporters of our own providers: those the environment names, else OTLP where it names an endpoint."""
-    named, known = otel_environment.exporters(signal, os.environ), KNOWN_EXPORTERS[signal]
-    if named == (NONE,):
-        return ()
-    if unknown := [name for name in named or () if name not in known]:
-        message = "ragmeter knows no exporter %s, which %s names; it knows %s and %s."
+    """The exporters of our own providers: those the environment names, else OTLP if it names an endpoint."""
+    named = otel_environment.exporters(signal, os.environ) or ()
+    return () if named == (NONE,) else _known_exporters(signal, named) or _usual_exporters(signal)
+
+
+def _known_exporters(signal: Signal, named: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the named exporters that we have; a warning names the others."""
+    known = KNOWN_EXPORTERS[signal]
+    if unknown := [name for name in named if name not in known]:
+        message = "ragmeter has no exporter %s, which %s names; it has %s and %s."
         logger.warning(message, ", ".join(unknown), signal.exporter_variable, ", ".join(known), NONE)
-    usual = (PROMETHEUS,) if signal is Signal.METRICS else ()
-    return tuple(name for name in named or () if name in known) or ((OTLP,) if otlp_endpoint(signal) else usual)
+    return tuple(name for name in named if name in known)
+
+
+def _usual_exporters(signal: Signal) -> tuple[str, ...]:
+    if otlp_endpoint(signal):
+        return (OTLP,)
+    return (PROMETHEUS,) if signal is Signal.METRICS else ()
 
 
 def _global_meter_provider() -> ApiMeterProvider | None:
