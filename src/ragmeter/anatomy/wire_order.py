@@ -10,8 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import takewhile
 
-from ragmeter.domain.model import Operation, Prompt, Role
+from ragmeter.domain.model import Operation, Prompt, PromptPart, Role, Usage
 from ragmeter.domain.pausing import long
 from ragmeter.facts import Fact, read
 
@@ -55,10 +56,15 @@ def arranged(prompt: Prompt, order: Sequence[str]) -> Prompt:
     """A prompt with tools, system text and messages in this order; those that come later stay in their turn."""
     if tuple(order) == READERS_ORDER:
         return prompt
-    front = next((at for at, part in enumerate(long(prompt.parts)) if part.role not in _FRONT), len(prompt.parts))
-    kinds = [part.role.value if at < front else MESSAGES for at, part in enumerate(long(prompt.parts))]
-    places = sorted(range(len(kinds)), key=lambda at: order.index(kinds[at]))
-    return replace(prompt, parts=tuple([prompt.parts[at] for at in places]))
+    front = tuple(takewhile(_stands_in_front, long(prompt.parts)))
+    of_kind = {role.value: tuple([part for part in front if part.role is role]) for role in _FRONT}
+    of_kind[MESSAGES] = prompt.parts[len(front) :]
+    first, second, third = (of_kind[kind] for kind in order)
+    return replace(prompt, parts=first + second + third)
+
+
+def _stands_in_front(part: PromptPart) -> bool:
+    return part.role in _FRONT
 
 
 def cache_order(operation: Operation) -> str | None:
@@ -66,11 +72,16 @@ def cache_order(operation: Operation) -> str | None:
 
     `None` where any order gives the same: nothing is cached, or all is, or there are no tools beside other parts.
     """
-    usage, roles = operation.response.usage, {part.role for part in operation.prompt.parts}
-    if usage is None or Role.TOOLS not in roles or len(roles) == 1:
+    usage = operation.response.usage
+    if usage is None or not _is_partly_cached(usage):
         return None
-    cached = (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0)
-    if not 0 < cached < (usage.input_tokens or 0):
+    roles = {part.role for part in long(operation.prompt.parts)}
+    if Role.TOOLS not in roles or len(roles) == 1:
         return None
     known = order_of(operation.request.system, operation.model or "")
     return UNKNOWN if known is None else DOCUMENTED
+
+
+def _is_partly_cached(usage: Usage) -> bool:
+    cached = (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0)
+    return 0 < cached < (usage.input_tokens or 0)
