@@ -24,6 +24,9 @@ MOST_UNITS = 64
 MOST_NAMES = 16
 """Names of a list that are kept, such as the texts at which an answer stops."""
 
+MOST_CALLS = 64
+"""Tool calls of one answer, and results of tools in one request, whose ids are kept."""
+
 LONGEST_NAME = 200
 """Characters of a name that are kept: model ids and collections are shorter, ARNs of Bedrock reach 150."""
 
@@ -77,6 +80,7 @@ def response(read: Response, pause: Pause = without_pause) -> Response:
         model=name(read.model),
         id=name(read.id),
         finish_reasons=_names(read.finish_reasons),
+        calls=_names(read.calls)[:MOST_CALLS],
         usage=None if read.usage is None else usage(read.usage),
         service_tier=name(read.service_tier) or None,
         speed=name(read.speed) or None,

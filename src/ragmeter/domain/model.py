@@ -178,11 +178,14 @@ class Prompt:
     `unread` is the origin of what else the provider counts and no text here accounts for: images, audio and files are
     `OTHER`, earlier turns that the provider itself keeps are `HISTORY`; `None` when all of the prompt is here. `tokens`
     is how many were given as numbers, in place of a text.
+
+    `results` are the ids of the tool calls whose results stand after the last question.
     """
 
     parts: tuple[PromptPart, ...] = ()
     unread: Origin | None = None
     tokens: int = 0
+    results: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +220,7 @@ class Response:
     made in the background, so that its usage is not known yet; `retrieved` that the provider itself put documents into
     the prompt; `unanswered` that what came back is no answer of a model at all, such as a page of a proxy. `told` is
     what the reader of a stream keeps between its pieces, as the provider wrote it, `pieces` how many there were.
+    `calls` are the ids of the tool calls it asks the app to make.
 
     `found` is how many of `chunks` each question of a batch of searches got, empty for a single question;
     `score_is_distance` whether less is nearer, `None` where only the order of the chunks can tell.
@@ -238,9 +242,19 @@ class Response:
     retrieved: bool = False
     pending: bool = False
     unanswered: bool = False
+    calls: tuple[str, ...] = ()
     told: Any = None
     pieces: int = 0
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the model has not answered yet: it waits for the results of tools, or for its turn to go on."""
+        return bool(self.calls) or not UNFINISHED.isdisjoint(self.finish_reasons)
+
+
+UNFINISHED = frozenset(("tool_calls", "tool_use", "function_call", "pause_turn"))
+"""Reasons to stop after which the app is to go on: in chats, in Messages, in the first form of chats, and where the
+provider's own tools have run for long."""
 
 Parameter = str | int | float | bool | tuple[str, ...]
 """The value of a request parameter, as spans can hold it."""

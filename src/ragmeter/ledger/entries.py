@@ -121,22 +121,32 @@ def report_of(
 ) -> QueryReport:
     """What is posted for a query, whose handle learns its strategy and that it was posted."""
     inferences = [entry for entry in operations if entry.kind.is_inference]
+    searches = [entry for entry in operations if entry.kind is OperationKind.SEARCH]
     counts = bool(inferences) and not handle.posted
-    handle.posted = handle.posted or counts
     if inferences:
+        handle.posted = True
         handle.strategy = handle.strategy or strategy.highest(entry.strategy for entry in inferences)
     return QueryReport(
-        strategy=handle.strategy if handle.strategy and handle.posted else strategy.NONE,
+        strategy=_strategy_of(handle),
         labels={**labels, **handle.labels},
         operations=operations,
         counts=counts,
         duration=_duration(handle, operations),
-        search_duration=_covered(entry for entry in operations if entry.kind is OperationKind.SEARCH),
+        search_duration=_covered(searches),
         cost=_cost(operations),
-        error_type=handle.error_type or (inferences[-1].error_type if inferences else None),
+        error_type=handle.error_type or _last_error(inferences),
         handle=handle,
         unsent=unsent,
     )
+
+
+def _strategy_of(handle: QueryHandle) -> str:
+    """The strategy of a query once it has been counted: what has no answer belongs to none, whatever the app said."""
+    return (handle.strategy if handle.posted else None) or strategy.NONE
+
+
+def _last_error(inferences: Sequence[Entry]) -> str | None:
+    return inferences[-1].error_type if inferences else None
 
 
 def _cost(operations: Iterable[Entry]) -> float | None:

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import islice
 
-from ragmeter.anatomy.parts import question_of
-from ragmeter.domain.model import KnownChunk, OperationKind, TextKey
+from ragmeter.anatomy.parts import current_turn, question_of
+from ragmeter.domain.model import KnownChunk, OperationKind, Prompt, Role, TextKey
 from ragmeter.domain.pausing import Pause, paused, without_pause
 from ragmeter.domain.query import Ending, QueryHandle
+from ragmeter.ledger.continuations import Continuations, hash_of_question
 from ragmeter.ledger.entries import Entry, QueryReport, entry_of, report_of
 from ragmeter.ledger.metering import Metered
 
@@ -48,7 +49,8 @@ class Until(Enum):
 class OpenQuery:
     """A query that is still collecting; `chunks` are those retrieved for it, `sent` the keys of those in its prompts.
 
-    `is_over` says that no call of it is still to come: only then may its retrieval belong to another answer.
+    `is_over` says that no call of it is still to come: only then may its retrieval belong to another answer. `written`
+    stands for the question that a call of it has made of its conversation.
     """
 
     handle: QueryHandle
@@ -59,6 +61,7 @@ class OpenQuery:
     sent: set[TextKey] = field(default_factory=set)
     has_inference: bool = False
     is_over: bool = False
+    written: int | None = None
 
 
 class Ledger:
@@ -73,6 +76,7 @@ class Ledger:
         self._pause = pause
         self._post = post
         self._forget = forget
+        self._continuations: Continuations[OpenQuery] = Continuations(pause)
         # Both in the order of their deadlines: a query that gets a later one is entered again.
         self._open: dict[QueryHandle, OpenQuery] = {}
         self._unanswered: OrderedDict[QueryHandle, OpenQuery] = OrderedDict()
@@ -99,22 +103,56 @@ class Ledger:
     ) -> None:
         """Enter a finished operation and what it retrieved; post its query if it waited for no more."""
         handle.finished += 1
-        query = self._open.get(handle) or self._start(handle)
+        query = self._query_of(handle, metered, labels)
         query.labels.update(labels)
         _keep(query, chunks)
         query.sent.update([use.place.chunk.key for use in paused(metered.context, self._pause)])
         query.operations.append(entry_of(metered, self._pause))
         if handle.ending is Ending.OPERATION and _has_many_texts(metered):
             # Documents on their way into a database: no answer will ever claim them.
-            self._post_query(query)
+            self._finish(query)
         elif metered.operation.request.kind.is_inference:
-            query.has_inference = True
-            self._unanswered.pop(handle, None)
-            self._claim(query, metered)
-            if handle.ending is Ending.OPERATION or handle.posted:
-                self._post_query(query)
+            self._answer(query, metered, labels)
         if handle.ended is not None:
             self.end(handle)
+
+    def _query_of(self, handle: QueryHandle, metered: Metered, labels: Mapping[str, str]) -> OpenQuery:
+        """The query of a call: that of its scope or span, of the call that it goes on with, or else its own."""
+        query = self._open.get(handle)
+        if query is None and handle.ending is Ending.OPERATION and metered.operation.request.kind.is_inference:
+            step = self._continuations.find(metered.operation, labels)
+            if step is not None:
+                query = step.query
+                query.written = step.written or query.written
+                self._wait_on(query)
+        return query or self._start(handle)
+
+    def _answer(self, query: OpenQuery, metered: Metered, labels: Mapping[str, str]) -> None:
+        """Enter that a model has answered, or has failed to: a query of its own is then over, unless it goes on."""
+        was_waited_for, query.has_inference = query.has_inference, True
+        self._unanswered.pop(query.handle, None)
+        self._claim(query, metered)
+        if query.handle.ending is not Ending.OPERATION:
+            if query.handle.posted:
+                self._post_query(query)
+            return
+        operation = metered.operation
+        # A call that failed may be made again.
+        goes_on = self._continuations.wait(query, operation, labels) or (was_waited_for and operation.error_type)
+        if not goes_on:
+            self._finish(query)
+        elif query.handle.posted:
+            self._post_query(query)
+
+    def _finish(self, query: OpenQuery) -> None:
+        self._post_query(query)
+        self._close(query)
+
+    def _wait_on(self, query: OpenQuery) -> None:
+        """Give a query its time once more, at the end of those that wait."""
+        self._open.pop(query.handle, None)
+        query.deadline = time.monotonic() + WAIT_SECONDS
+        self._open[query.handle] = query
 
     def end(self, handle: QueryHandle) -> None:
         """The app has left the query: post it, unless calls made in it are still going on or nobody asked a model."""
@@ -144,7 +182,7 @@ class Ledger:
             ending = query.handle.ending
             if (
                 until is Until.EVERYTHING
-                or (ending is Ending.TIME and query.has_inference)
+                or (ending in (Ending.TIME, Ending.OPERATION) and query.has_inference)
                 or (until is Until.UNANSWERED and ending in (Ending.TIME, Ending.OPERATION))
             ):
                 self._give_up(query)
@@ -157,27 +195,27 @@ class Ledger:
 
     def _start(self, handle: QueryHandle) -> OpenQuery:
         if len(self._open) >= MOST_OPEN:
-            oldest = next(iter(self._open.values()))
-            self._post_query(oldest)
-            self._close(oldest)
+            self._finish(next(iter(self._open.values())))
         is_over = handle.ending is Ending.OPERATION
         query = OpenQuery(handle, time.monotonic() + WAIT_SECONDS, is_over=is_over)
         self._open[handle] = self._unanswered[handle] = query
         return query
 
     def _give_up(self, query: OpenQuery) -> None:
-        had_operations = bool(query.operations)
+        had_operations, handle = bool(query.operations), query.handle
         self._post_query(query)
-        self._close(query)
-        handle = query.handle
-        if had_operations and handle.ending in (Ending.SCOPE, Ending.ROOT_SPAN) and handle.ended is None:
+        is_open = handle.ending in (Ending.SCOPE, Ending.ROOT_SPAN) and handle.ended is None
+        if had_operations and (is_open or (handle.ending is Ending.OPERATION and query.has_inference)):
             # Still open in the app: what comes later is charged when it comes, and counts as no second query.
-            query.deadline = time.monotonic() + WAIT_SECONDS
-            self._open[handle] = query
+            self._unanswered.pop(handle, None)
+            self._wait_on(query)
+        else:
+            self._close(query)
 
     def _close(self, query: OpenQuery) -> None:
         self._open.pop(query.handle, None)
         self._unanswered.pop(query.handle, None)
+        self._continuations.forget(query)
         if query.handle.ending is Ending.TIME:
             self._forget(query.handle)
 
@@ -187,8 +225,6 @@ class Ledger:
         query.sent.update(query.chunks)
         if operations or unsent:
             self._post(report_of(query.handle, operations, query.labels, unsent))
-        if query.handle.ending is Ending.OPERATION:
-            self._close(query)
 
     def _claim(self, query: OpenQuery, metered: Metered) -> None:
         """Take over retrieval whose text this prompt holds, and embeddings of its question, if unanswered so far.
@@ -196,22 +232,39 @@ class Ledger:
         Each text is claimed once, from the latest search that gave it: an equal search of someone else stays theirs.
         """
         missing = {use.place.chunk.key for use in metered.context}.difference(query.chunks)
-        question = question_of(metered.operation.prompt, pause=self._pause)
+        asked = _asked(metered.operation.prompt, self._pause)
         for other in list(islice(reversed(self._unanswered.values()), MOST_UNANSWERED)):
             if not other.is_over:
                 continue
             searched = not missing.isdisjoint(other.chunks)
-            taken = [each for each in other.operations if searched or (each.question and each.question in question)]
-            if not taken and not searched:
-                continue
+            taken = [each for each in other.operations if searched or _is_asked(each, asked, query.written)]
             if searched:
                 missing.difference_update(other.chunks)
                 query.chunks = {**other.chunks, **query.chunks}
                 other.chunks = {}
-            query.operations[:0] = taken
-            other.operations = [each for each in other.operations if each not in taken]
-            if not other.operations and other.handle.ending is Ending.OPERATION:
-                self._close(other)
+            if taken or searched:
+                self._take(query, other, taken)
+
+    def _take(self, query: OpenQuery, other: OpenQuery, taken: Sequence[Entry]) -> None:
+        query.operations[:0] = taken
+        other.operations = [each for each in other.operations if each not in taken]
+        if not other.operations and other.handle.ending is Ending.OPERATION:
+            self._close(other)
+
+
+def _asked(prompt: Prompt, pause: Pause) -> str:
+    """The question of a prompt, and what the model has asked its tools to answer it."""
+    first = max(0, current_turn(prompt.parts)[1])
+    calls = [part.text for part in prompt.parts[first:] if part.role is Role.ASSISTANT]
+    return "\n".join((question_of(prompt, pause=pause), *calls))
+
+
+def _is_asked(entry: Entry, asked: str, written: int | None) -> bool:
+    """Whether an operation has embedded the question, or the one that a model has made of it."""
+    question = entry.question
+    if not question:
+        return False
+    return question in asked or (written is not None and hash_of_question(question) == written)
 
 
 def _keep(query: OpenQuery, chunks: Sequence[KnownChunk]) -> None:

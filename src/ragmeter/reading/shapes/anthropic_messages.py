@@ -8,7 +8,7 @@ means the same for every provider. Cache writes have two lifetimes with two pric
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
@@ -21,6 +21,7 @@ from ragmeter.reading.shapes.documents import REREADABLE, Read, either, read_con
 from ragmeter.reading.shapes.fees import added, billed, read_units, units_of_blocks
 from ragmeter.reading.shapes.fields import blocks_of, count, entries, field, items, named
 from ragmeter.reading.shapes.openai_chat import call_text, definitions, role_of, tool_definitions
+from ragmeter.reading.shapes.tool_calls import call_ids, message_results, results_after_question
 from ragmeter.reading.shapes.usage import LASTING, counted, later, mixed
 
 WRITTEN = {"thinking": "thinking", "redacted_thinking": "thinking", "compaction": "content"}
@@ -146,7 +147,7 @@ def read_prompt(body: Any) -> Prompt:
             block_parts, block_unread = _read_block(role, block)
             parts += block_parts
             unread = either(unread, block_unread)
-    return Prompt(tuple(parts), unread)
+    return Prompt(tuple(parts), unread, results=results_after_question(field(body, "messages"), message_results))
 
 
 def _read_block(role: Role, block: Any) -> Read:
@@ -190,11 +191,16 @@ def read_response(result: Any) -> Response:
             service_tier=named(told, "service_tier"),
             speed=named(told, "speed"),
             inference_geo=named(told, "inference_geo"),
+            calls=_calls(blocks),
             text=tuple(texts),
             reasoning=tuple(reasoning),
             unanswered=not (blocks or identifier or usage),
         )
     )
+
+
+def _calls(blocks: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(call_ids([block for block in blocks if field(block, "type") == "tool_use"]))
 
 
 def read_pieces(so_far: Response, pieces: Sequence[Any]) -> Response:
@@ -208,8 +214,12 @@ def read_pieces(so_far: Response, pieces: Sequence[Any]) -> Response:
         elif kind == "message_delta":
             response = _ended(response, piece)
         elif kind == "content_block_start":
-            units = units_of_blocks((field(piece, "content_block"),))
-            response = replace(response, usage=added(response.usage, units))
+            begun = (field(piece, "content_block"),)
+            response = replace(
+                response,
+                usage=added(response.usage, units_of_blocks(begun)),
+                calls=response.calls + _calls(begun),
+            )
         elif kind == "content_block_delta":
             delta = field(piece, "delta")
             text += [value for name in ("text", "partial_json") if isinstance(value := field(delta, name), str)]

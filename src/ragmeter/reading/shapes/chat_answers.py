@@ -12,6 +12,7 @@ from ragmeter.reading.shapes.costs import read_cost
 from ragmeter.reading.shapes.documents import read_retrieved
 from ragmeter.reading.shapes.fees import WEB_SEARCHES, added, billed, units_of_message, units_of_model
 from ragmeter.reading.shapes.fields import count, field, items, may_have, named, plain_text, text_of
+from ragmeter.reading.shapes.tool_calls import call_ids
 from ragmeter.reading.shapes.usage import counted, later, mixed, read_usage
 
 REASONING = ("reasoning_content", "reasoning", "reasoning_details")
@@ -22,6 +23,7 @@ THOUGHTS = {"thinking": ("thinking",), "reasoning": ("summary", "content", "text
 
 BESIDE_CONTENT = frozenset(("refusal", "audio", "tool_calls", "function_call", *REASONING))
 TOOLS = frozenset(("executed_tools",))
+CALLS = frozenset(("tool_calls",))
 CALL_TEXTS = ("name", "arguments", "input")
 
 
@@ -33,6 +35,7 @@ class Gathered:
         self._usage, self._is_early = so_far.usage, so_far.usage_is_early
         self._reasons = list(so_far.finish_reasons)
         self._text, self._reasoning = list(so_far.text), list(so_far.reasoning)
+        self._calls = list(so_far.calls)
         self._chunks: tuple[Chunk, ...] = so_far.chunks
         self._tools: Counter[str] = Counter()
         self._by_choice: dict[int, Usage] = so_far.told or {}
@@ -66,6 +69,7 @@ class Gathered:
                 usage,
                 usage_is_early=self._is_early,
                 service_tier=self._tier,
+                calls=tuple(self._calls),
                 text=tuple(self._text),
                 reasoning=tuple(self._reasoning),
                 chunks=self._chunks,
@@ -79,6 +83,8 @@ class Gathered:
         text, reasoning = _texts_of(choice, message)
         self._text += [each for each in text if each]
         self._reasoning += [each for each in reasoning if each]
+        if may_have(message, CALLS):
+            self._calls += call_ids(field(message, "tool_calls"))
         if may_have(message, TOOLS):
             self._tools += units_of_message(message)
         self._chunks = self._chunks or read_retrieved(message)

@@ -98,7 +98,7 @@ def named(value: Any, *names: str) -> str | None:
     return gate.name(value)
 
 
-def items(value: Any) -> Iterable[Any]:
+def items(value: Any) -> Sequence[Any]:
     """The elements of a list or tuple; nothing for anything else, above all for generators, which are the app's."""
     return long(value) if isinstance(value, _LISTS) else ()
 

@@ -13,6 +13,7 @@ from ragmeter.reading.declaration import Reader
 from ragmeter.reading.shapes.chat_answers import REASONING, Gathered
 from ragmeter.reading.shapes.documents import Read, either, json_text, read_content, read_documents, unread_iterators
 from ragmeter.reading.shapes.fields import field, items, named, numbers_in, strings_in
+from ragmeter.reading.shapes.tool_calls import chat_results, results_after_question
 
 ROLES = {
     "system": Role.SYSTEM,
@@ -97,7 +98,11 @@ def read_chat_prompt(body: Any) -> Prompt:
         front = next((at for at, part in enumerate(messages) if part.role is not Role.SYSTEM), len(messages))
         messages[front:front] = documents
     left = unread_iterators(body, "tools", "functions", "documents", "messages")
-    return Prompt((*tool_definitions(body), *messages), either(either(unread, documents_unread), left))
+    return Prompt(
+        (*tool_definitions(body), *messages),
+        either(either(unread, documents_unread), left),
+        results=results_after_question(field(body, "messages"), chat_results),
+    )
 
 
 def read_completion_prompt(body: Any) -> Prompt:

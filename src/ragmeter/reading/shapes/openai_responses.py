@@ -12,6 +12,7 @@ from ragmeter.reading.shapes.documents import Read, either, json_text, read_cont
 from ragmeter.reading.shapes.fees import WEB_SEARCHES, billed, units_of_response
 from ragmeter.reading.shapes.fields import entries, field, is_silent, items, named, score, strings_in, text_of
 from ragmeter.reading.shapes.openai_chat import definitions, role_of, tool_definitions
+from ragmeter.reading.shapes.tool_calls import item_calls, item_results, results_after_question
 from ragmeter.reading.shapes.usage import counted, read_usage
 
 FINAL_EVENTS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled", "response.done")
@@ -63,7 +64,11 @@ def read_prompt(body: Any) -> Prompt:
         item_parts, item_unread = _read_item(item)
         parts += item_parts
         unread = either(unread, item_unread)
-    return Prompt(tuple(parts), unread)
+    return Prompt(
+        tuple(parts),
+        unread,
+        results=results_after_question(_input_items(field(body, "input")), item_results),
+    )
 
 
 def _input_items(given: Any) -> Sequence[Any]:
@@ -166,6 +171,7 @@ def read_response(result: Any) -> Response:
             finish_reasons=(status,) if status else (),
             usage=usage,
             service_tier=named(result, "service_tier"),
+            calls=item_calls(output),
             text=tuple(text),
             reasoning=tuple(reasoning),
             chunks=_chunks(output),
