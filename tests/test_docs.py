@@ -51,4 +51,4 @@ def row_of(name: str, setting: Setting) -> str:
 def test_the_price_file_on_the_page_can_be_used():
     """The price table shown is one that is accepted."""
     (shown,) = re.findall(r"```toml\n(.*?)```", SETTINGS, re.DOTALL)
-    assert set(read_price_table(tomllib.loads(shown))) == {"prod-answers", "our-finetune-*", "self-hosted"}
+    assert set(read_price_table(tomllib.loads(shown))) == {"prod-answers", "our-finetune-*", "self-hosted", "pinecone"}

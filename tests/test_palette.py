@@ -59,7 +59,7 @@ def distance(one: str, other: str, sight: str) -> float:
     ("colours", "least"),
     [
         (palette.ORIGINS, 23),
-        (palette.PARTS, 18),
+        (palette.PARTS, 16),
         (palette.FATES, 24),
         (palette.STRATEGIES, 42),
         (palette.DRIVERS, 40),

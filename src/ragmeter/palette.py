@@ -1,7 +1,7 @@
 """One colour for each origin, fate, strategy and driver of a bill, wherever drawn; told apart by the colour-blind too.
 
 Searched for with simulated deuteranopia, protanopia and tritanopia (matrices of Machado, Oliveira and Fernandes, 2009):
-any two origins are at least 23 apart in CIELAB, any two parts of a bill 18, any two fates 24, any two strategies 42,
+any two origins are at least 23 apart in CIELAB, any two parts of a bill 16, any two fates 24, any two strategies 42,
 any two drivers 40, and each colour has a contrast of at least 2.2 to white and of 3 to black. Where colours are
 missing, patterns stand for them.
 """
@@ -28,6 +28,7 @@ PARTS: dict[str, str] = {
     "embedding": "#90b460",
     "search": "#9090fc",
     "rerank": "#d80c30",
+    "ingestion": "#993684",
 }
 """Everything that money is spent on: the origins of a prompt's tokens, and what is no prompt."""
 

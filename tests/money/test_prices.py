@@ -250,6 +250,13 @@ def test_a_cache_hit_never_costs_more_than_a_miss(provider, model, total, cached
         ({"gpt-4o": {"input": -1}}, "expected a number"),
         ({"gpt-4o": 3}, "US dollars per million tokens"),
         ({"gpt-4o": {}}, "US dollars per million tokens"),
+        ({"pinecone": {"read_units": 16e-6}}, "unknown unit 'read_units'.*'units' with a mapping"),
+        ({"pinecone": {"unit": {"read_units": 16e-6}}}, "did you mean 'units'"),
+        ({"pinecone": {"units": 16e-6}}, r"\['units'\]: expected US dollars for one of each unit"),
+        ({"pinecone": {"units": {}}}, "expected US dollars for one of each unit"),
+        ({"pinecone": {"units": {"read_units": "16"}}}, r"\['units'\]\['read_units'\]: expected a number"),
+        ({"pinecone": {"units": {"": 1}}}, "expected the name of a unit"),
+        ({"gpt-4o": {"units": {"input_tokens": 1e-6}}}, r"write prices\['gpt-4o'\]\['input'\]"),
         ("no/such/file.toml", "cannot read"),
         ({"a": "b", "b": "a"}, "in a circle"),
     ],
@@ -266,3 +273,41 @@ def test_prices_are_read_from_toml_and_json_files(tmp_path):
     toml.write_text('alias = "gpt-4o"\n["my-model"]\ninput = 1.5\n')
     json.write_text('{"alias": "gpt-4o", "my-model": {"input": 1.5}}')
     assert read_price_table(toml) == read_price_table(str(json)) == {"alias": "gpt-4o", "my-model": {"input": 1.5}}
+
+
+@pytest.mark.parametrize(
+    ("table", "fee", "state"),
+    [
+        ({}, 0.0, PriceState.ESTIMATED),
+        ({"openai": {"units": {"code_interpreter_sessions": 0.03}}}, 0.06, PriceState.PRICED),
+        ({"anthropic": {"units": {"code_interpreter_sessions": 0.03}}}, 0.0, PriceState.ESTIMATED),
+        ({"openai": {"units": {"code_interpreter_sessions": 0.03, "web_searches": 1.0}}}, 0.06, PriceState.PRICED),
+    ],
+)
+def test_a_fee_of_a_provider_is_beside_the_prices_of_its_models(table, fee, state):
+    """What a provider bills beside tokens can have one price for all its models, whose own prices stay."""
+    plain = cost_of("gpt-5-mini", Usage(1000, 100))
+    used = Usage(1000, 100, units={"code_interpreter_sessions": 2})
+    cost = cost_of("gpt-5-mini", used, book=PriceBook(table))
+    assert cost.amount == pytest.approx(plain.amount + fee)
+    assert cost.state is state
+
+
+def test_the_apps_fee_of_a_provider_stands_above_the_built_in_one_and_below_the_models():
+    """Of several prices for one unit the most particular of the app counts, then the app's, then ours."""
+    used = Usage(1000, 100, units={"web_searches": 1})
+    fees = {"openai": {"units": {"web_searches": 0.5}}}
+    tokens = cost_of("gpt-5-mini", Usage(1000, 100)).amount
+    assert cost_of("gpt-5-mini", used).amount == pytest.approx(tokens + 0.01)
+    assert cost_of("gpt-5-mini", used, book=PriceBook(fees)).amount == pytest.approx(tokens + 0.5)
+    own = {**fees, "gpt-5-mini": {"input": 1.0, "output": 2.0, "web_search": 5.0}}
+    assert cost_of("gpt-5-mini", used, book=PriceBook(own)).amount == pytest.approx(0.0012 + 0.005)
+
+
+def test_fees_alone_are_no_price_of_a_models_tokens():
+    """A provider's fees do not make an answer of an unknown model cost next to nothing; a price of tokens does."""
+    used = Usage(1000, 100, units={"web_searches": 1})
+    fees = PriceBook({"gateway": {"units": {"web_searches": 0.5}}})
+    assert cost_of("our-own", used, "gateway", book=fees).state is PriceState.UNPRICED
+    tokens = PriceBook({"gateway": {"input": 1.0, "output": 2.0, "units": {"web_searches": 0.5}}})
+    assert cost_of("our-own", used, "gateway", book=tokens).amount == pytest.approx(0.5012)

@@ -37,7 +37,8 @@ def test_ingestion_alone_is_no_query_and_its_cost_stands_apart(metered, shop):
     shop.embed("The first document is about kettles.", "The second one is about tea.")
     settle()
     assert queries_of(metered) == {}
-    assert metered.total("ragmeter.cost.usd", ragmeter_strategy="none", ragmeter_part="embedding") > 0
+    assert metered.total("ragmeter.cost.usd", ragmeter_strategy="none", ragmeter_part="ingestion") > 0
+    assert metered.total("ragmeter.cost.usd", ragmeter_part="embedding") == 0
 
 
 def test_everything_done_for_an_answer_is_charged_to_its_strategy(metered, shop):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from ragmeter.dashboards import expressions as promql
 from ragmeter.domain import strategy
-from ragmeter.domain.model import INFERENCES, Fate, OperationKind, Origin, PriceState
-from ragmeter.ledger.metering import SINGLE_PART
+from ragmeter.domain.model import KINDS, Fate, Origin, PriceState
 from ragmeter.naming.semconv import ScoreOrder
 
 
 def _any_of(label: str, *values: str) -> str:
     return promql.one_of(label, "|".join(values))
+
+
+def _none_of(label: str, *values: str) -> str:
+    return f'{label}!~"{"|".join(values)}"'
 
 
 def _not(label: str, value: str) -> str:
@@ -23,7 +26,7 @@ IS_OF_CALL = _any_of(promql.PART, *Origin, "output", "reasoning")
 """Tokens of a model's call: embedding a pile of documents makes no call longer."""
 IS_CONTEXT = promql.equals(promql.PART, Origin.CONTEXT)
 IS_QUESTION = promql.equals(promql.PART, Origin.QUESTION)
-IS_RETRIEVAL = _any_of(promql.PART, *SINGLE_PART.values())
+IS_RETRIEVAL = _any_of(promql.PART, *(each.part for each in KINDS.values() if each.is_retrieval and each.part))
 
 IS_USED = promql.equals(promql.FATE, Fate.USED)
 IS_UNSENT = promql.equals(promql.FATE, Fate.UNSENT)
@@ -33,9 +36,9 @@ IS_KNOWN = _any_of(promql.FATE, Fate.USED, Fate.UNUSED, Fate.REPEATED)
 WAS_SENT = _not(promql.FATE, Fate.UNSENT)
 WAS_RETRIEVED_ONCE = _not(promql.FATE, Fate.REPEATED)
 
-IS_CALL = _any_of(promql.OPERATION, *sorted(INFERENCES))
-TO_BE_PRICED = _not(promql.OPERATION, OperationKind.SEARCH)
-"""A database is paid by the month: its searches lack no price."""
+IS_CALL = _any_of(promql.OPERATION, *sorted(kind for kind in KINDS if kind.is_inference))
+TO_BE_PRICED = _none_of(promql.OPERATION, *sorted(kind for kind, meaning in KINDS.items() if meaning.of_database))
+"""A database is paid by the month: its searches lack no price, nor does what is written to it."""
 IS_UNPRICED = promql.equals(promql.PRICE_STATE, PriceState.UNPRICED)
 IS_ESTIMATED = promql.equals(promql.PRICE_STATE, PriceState.ESTIMATED)
 FAILED = _not(promql.ERROR, "")

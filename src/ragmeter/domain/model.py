@@ -11,21 +11,53 @@ from ragmeter.domain.pausing import Pause, hash_of, without_pause
 
 
 class OperationKind(StrEnum):
-    """What one call to a client does; the value is its `gen_ai.operation.name`."""
+    """What one call to a client does; the value is its `gen_ai.operation.name`. `KINDS` says what each means."""
 
     CHAT = "chat"
     TEXT_COMPLETION = "text_completion"
     EMBEDDINGS = "embeddings"
     SEARCH = "search"
     RERANK = "rerank"
+    INGESTION = "ingestion"
+
+    @property
+    def means(self) -> Meaning:
+        """All that its kind says of an operation."""
+        return KINDS[self]
 
     @property
     def is_inference(self) -> bool:
-        """Whether a model writes an answer: only these make a query."""
-        return self in INFERENCES
+        """Whether a model writes an answer: only these make a query, and only their prompt is taken apart."""
+        return KINDS[self].part is None
 
 
-INFERENCES = frozenset((OperationKind.CHAT, OperationKind.TEXT_COMPLETION))
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a kind of operation means to everything that asks for it.
+
+    `part` is what all its tokens and money are posted under, `None` for an inference, which has those of its prompt and
+    answer. `is_retrieval` says that it is done to find what a prompt is filled with. A call `of_database` has the
+    attributes of one, and costs nothing where it counts nothing: a database is paid by the month. `has_texts` says that
+    tokens can be told from the texts of an operation, `family` in which others it may be the same request again.
+    """
+
+    family: str
+    part: str | None = None
+    is_retrieval: bool = False
+    of_database: bool = False
+    has_texts: bool = True
+
+
+KINDS = {
+    OperationKind.CHAT: Meaning("inference"),
+    OperationKind.TEXT_COMPLETION: Meaning("inference"),
+    OperationKind.EMBEDDINGS: Meaning("embeddings", "embedding", is_retrieval=True),
+    OperationKind.SEARCH: Meaning("search", "search", is_retrieval=True, of_database=True, has_texts=False),
+    OperationKind.RERANK: Meaning("rerank", "rerank", is_retrieval=True, has_texts=False),
+    OperationKind.INGESTION: Meaning("ingestion", "ingestion", of_database=True, has_texts=False),
+}
+"""What each kind of operation means. Ingestion brings documents into an index: it is no retrieval, and makes no query.
+"""
 
 
 class Origin(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import fsum
 
 from ragmeter.domain import strategy
@@ -49,6 +49,8 @@ class Entry:
     context: tuple[ContextSum, ...]
     strategy: str
     question: str | None
+    ingests: bool = False
+    units: Mapping[str, float] = field(default_factory=dict)
 
     def tokens_of(self, *origins: Origin) -> int:
         """Tokens of its prompt that came from these."""
@@ -92,6 +94,8 @@ def entry_of(metered: Metered, pause: Pause = without_pause) -> Entry:
         context=_context_sums(metered.context, pause),
         strategy=metered.strategy,
         question=parts[0].text.strip()[:LONGEST_QUESTION] if embeds_one else None,
+        ingests=metered.ingests,
+        units={} if metered.usage is None else metered.usage.units,
     )
 
 

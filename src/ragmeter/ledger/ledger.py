@@ -14,7 +14,7 @@ from enum import Enum, auto
 from itertools import islice
 
 from ragmeter.anatomy.parts import current_turn, question_of
-from ragmeter.domain.model import KnownChunk, OperationKind, Prompt, Role, TextKey
+from ragmeter.domain.model import KnownChunk, Prompt, Role, TextKey
 from ragmeter.domain.pausing import Pause, paused, without_pause
 from ragmeter.domain.query import Ending, QueryHandle
 from ragmeter.ledger.continuations import Continuations, hash_of_question
@@ -108,7 +108,7 @@ class Ledger:
         _keep(query, chunks)
         query.sent.update([use.place.chunk.key for use in paused(metered.context, self._pause)])
         query.operations.append(entry_of(metered, self._pause))
-        if handle.ending is Ending.OPERATION and _has_many_texts(metered):
+        if handle.ending is Ending.OPERATION and metered.ingests:
             # Documents on their way into a database: no answer will ever claim them.
             self._finish(query)
         elif metered.operation.request.kind.is_inference:
@@ -237,7 +237,8 @@ class Ledger:
             if not other.is_over:
                 continue
             searched = not missing.isdisjoint(other.chunks)
-            taken = [each for each in other.operations if searched or _is_asked(each, asked, query.written)]
+            claimable = [each for each in other.operations if not each.ingests]
+            taken = [each for each in claimable if searched or _is_asked(each, asked, query.written)]
             if searched:
                 missing.difference_update(other.chunks)
                 query.chunks = {**other.chunks, **query.chunks}
@@ -273,8 +274,3 @@ def _keep(query: OpenQuery, chunks: Sequence[KnownChunk]) -> None:
         query.chunks.setdefault(chunk.key, chunk)
     while len(query.chunks) > MOST_CHUNKS:
         del query.chunks[next(iter(query.chunks))]
-
-
-def _has_many_texts(metered: Metered) -> bool:
-    operation = metered.operation
-    return operation.request.kind is OperationKind.EMBEDDINGS and len(operation.prompt.parts) > 1

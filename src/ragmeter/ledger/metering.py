@@ -9,16 +9,24 @@ from typing import Any
 from ragmeter.anatomy.parts import Dissection, JudgedPlace, Share, apportion
 from ragmeter.anatomy.weights import Weigher, tokenizer_of
 from ragmeter.domain import strategy
-from ragmeter.domain.model import COUNTS, Count, Fate, Operation, OperationKind, Origin, PriceState, Response, Usage
+from ragmeter.domain.model import (
+    COUNTS,
+    KINDS,
+    Count,
+    Fate,
+    Operation,
+    OperationKind,
+    Origin,
+    PriceState,
+    Response,
+    Usage,
+)
 from ragmeter.domain.pausing import Pause, paused, without_pause
 from ragmeter.money import pricing
 from ragmeter.money.pricing import Cost, Part, RateCard
 
-SINGLE_PART = {
-    OperationKind.EMBEDDINGS: "embedding",
-    OperationKind.SEARCH: "search",
-    OperationKind.RERANK: "rerank",
-}
+FREE = Cost(0.0, PriceState.PRICED, {})
+"""What costs nothing, and that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +43,7 @@ class Metered:
     """An operation with everything derived from it.
 
     `usage` is the provider's, or with `estimated` our own estimate; `context` are the chunks that stand in its prompt,
-    and those of which nobody knows whether they do.
+    and those of which nobody knows whether they do. `ingests` says that it brings documents into an index.
     """
 
     operation: Operation
@@ -45,6 +53,7 @@ class Metered:
     parts: tuple[Part, ...]
     strategy: str
     context: tuple[ContextUse, ...] = ()
+    ingests: bool = False
 
     @property
     def context_tokens(self) -> int:
@@ -102,17 +111,40 @@ def context_of(
     return tuple([ContextUse(*each) for each in zip(paused(places, pause), tokens, costs, strict=True)])
 
 
-def meter_other(operation: Operation, card: RateCard | None, weigher: Weigher) -> Metered:
-    """Measure an embedding, a search or a rerank.
+def meter_other(operation: Operation, card: RateCard | None, weigher: Weigher, *, ingests: bool = False) -> Metered:
+    """Measure what is no inference: an embedding, a search, a rerank, documents on their way into an index.
 
-    A search that reports no usage has no price of its own: a database is paid by the month.
+    A database that counts nothing has no price of its own unless the app gives its requests one: it is paid by the
+    month.
     """
     usage, estimated = tokens_of(operation, weigher)
-    if operation.request.kind is OperationKind.SEARCH and usage is None:
-        return Metered(operation, None, estimated, Cost(0.0, PriceState.PRICED, {}), (), strategy.NONE)
+    if usage is None and operation.request.kind.means.of_database:
+        usage = _asked_of_database(operation, card)
+        if usage is None:
+            return Metered(operation, None, estimated, FREE, (), strategy.NONE)
+    if usage is not None and card is not None and not pricing.covers(card, usage):
+        card = None
     cost = cost_of(operation, usage, card, estimated=estimated)
-    parts = () if usage is None else pricing.single(SINGLE_PART[operation.request.kind], usage, cost)
-    return Metered(operation, usage, estimated, cost, parts, strategy.NONE)
+    part = KINDS[OperationKind.INGESTION if ingests else operation.request.kind].part or Origin.OTHER.value
+    parts = () if usage is None else pricing.single(part, usage, cost)
+    return Metered(operation, usage, estimated, cost, parts, strategy.NONE, ingests=ingests)
+
+
+def _asked_of_database(operation: Operation, card: RateCard | None) -> Usage | None:
+    """The usage of a database's call that counts nothing: one request, where the app has given it a price."""
+    if card is None or operation.error_type is not None or not pricing.prices_requests(card):
+        return None
+    return Usage()
+
+
+def is_ingestion(operation: Operation, *, alone: bool) -> bool:
+    """Whether documents are on their way into an index.
+
+    A database's client tells; of embeddings made `alone`, in no query, those of several texts at once are taken for it.
+    """
+    kind = operation.request.kind
+    is_embedding = kind is OperationKind.EMBEDDINGS and len(operation.prompt.parts) > 1
+    return kind is OperationKind.INGESTION or (is_embedding and alone)
 
 
 def meter_barely(operation: Operation) -> Metered:
@@ -136,17 +168,27 @@ def tokens_of(operation: Operation, weigher: Weigher) -> tuple[Usage | None, boo
     if _is_complete(operation) or not _has_texts(operation):
         return None if usage is None else bounded(usage), False
     known = usage or Usage()
-    if operation.prompt.tokens and not operation.prompt.parts and not operation.request.kind.is_inference:
+    if _is_of_numbers(operation):
         # Given as numbers, they need not be counted by anybody else.
         return bounded(replace(known, input_tokens=operation.prompt.tokens)), False
-    estimate = _with_total(known, _estimate(operation, weigher))
+    completed = _completed(known, _with_total(known, _estimate(operation, weigher)))
+    if usage is None and not (completed.input_tokens or completed.output_tokens):
+        return None, False
+    return bounded(completed), True
+
+
+def _is_of_numbers(operation: Operation) -> bool:
+    """Whether all that was embedded was given as tokens."""
+    prompt = operation.prompt
+    return bool(prompt.tokens) and not prompt.parts and not operation.request.kind.is_inference
+
+
+def _completed(known: Usage, estimate: Usage) -> Usage:
+    """What the provider has counted, and the estimate of what it has not."""
+    tokens = estimate.input_tokens if known.input_tokens is None else known.input_tokens
     # Cut short: the provider's last word on the output is older than what the app has received.
     outputs = [each for each in (known.output_tokens, estimate.output_tokens) if each is not None]
-    output = max(outputs, default=None)
-    tokens = estimate.input_tokens if known.input_tokens is None else known.input_tokens
-    if usage is None and not (tokens or output):
-        return None, False
-    return bounded(replace(known, input_tokens=tokens, output_tokens=output)), True
+    return replace(known, input_tokens=tokens, output_tokens=max(outputs, default=None))
 
 
 def bounded(usage: Usage) -> Usage:
@@ -180,7 +222,7 @@ def _is_complete(operation: Operation) -> bool:
 def _has_texts(operation: Operation) -> bool:
     """Whether tokens can be told from the texts of an operation: something was asked of a model, and has come."""
     request, response = operation.request, operation.response
-    if request.kind in (OperationKind.SEARCH, OperationKind.RERANK) or response.pending or response.unanswered:
+    if not request.kind.means.has_texts or response.pending or response.unanswered:
         return False
     if operation.error_type is not None:
         return response.usage is not None or bool(response.text or response.reasoning)
@@ -211,7 +253,7 @@ def _with_total(known: Usage, estimate: Usage) -> Usage:
 def cost_of(operation: Operation, usage: Usage | None, card: RateCard | None, *, estimated: bool) -> Cost:
     """The cost of an operation; one that the provider refused costs nothing, by every provider's terms."""
     if usage is None and operation.is_refused:
-        return Cost(0.0, PriceState.PRICED, {})
+        return FREE
     cost = pricing.price(usage, card, estimated=estimated)
     if operation.response.usage_is_early and cost.amount is not None:
         # Also what the provider itself has said before the end is not all of it.

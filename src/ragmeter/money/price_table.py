@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -12,8 +13,14 @@ from typing import Any
 from ragmeter.domain.model import COUNTS, Count
 from ragmeter.money.pricing import REQUESTS, Line, Rate, RateCard
 
-PriceTable = Mapping[str, "Mapping[str, float] | str"]
-"""Model name or shell pattern -> US dollars per million tokens by unit, or the name of the model it stands for."""
+PriceTable = Mapping[str, "Mapping[str, float | Mapping[str, float]] | str"]
+"""Model name or shell pattern -> US dollars per million tokens by unit, or the name of the model it stands for.
+
+Under `units` stand US dollars for one of whatever else is billed. The name may be a provider's or a database's, too.
+"""
+
+OTHERS = "units"
+"""Where an entry has the prices of what has no name here."""
 
 
 def _root(count: Count) -> Count:
@@ -43,6 +50,9 @@ def _held_by(field: str) -> tuple[str, ...]:
     return tuple(unit for count in parts for unit in (*_held_by(count.field), count.unit))
 
 
+FEES = frozenset(count for count, line, _ in UNITS.values() if line is Line.SEARCH)
+"""Those that may stand among the other units as well, with the price of one."""
+
 PARTS_OF = {count.unit: _held_by(count.field) for count in COUNTS}
 """Units, and those that count a part of them."""
 
@@ -51,7 +61,7 @@ class PriceTableError(ValueError):
     """A price table of the app that cannot be used; the message says which entry and what to write."""
 
 
-def card_of(prices: Mapping[str, float], row: str, *, exact: bool = True) -> RateCard:
+def card_of(prices: Mapping[str, Any], row: str, *, exact: bool = True) -> RateCard:
     """A rate card from a price table's entry."""
     units = [unit for unit in UNITS if unit in prices]
     numbers = {UNITS[unit][0]: number for number, unit in enumerate(units)}
@@ -60,7 +70,24 @@ def card_of(prices: Mapping[str, float], row: str, *, exact: bool = True) -> Rat
         count, line, per = UNITS[unit]
         within = tuple(numbers[part] for part in PARTS_OF.get(count, ()) if part in numbers)
         rates.append(Rate(count, line, prices[unit] / per, within=within))
+    rates += [Rate(unit, Line.SEARCH, price) for unit, price in prices.get(OTHERS, {}).items() if unit not in numbers]
     return RateCard(tuple(rates), row, exact)
+
+
+def card_of_provider(table: PriceTable, system: str, *, exact: bool) -> RateCard | None:
+    """The prices that the app gives all calls of a provider or of a database, whatever their model."""
+    entry = table.get(system)
+    return None if entry is None or isinstance(entry, str) else card_of(entry, f"prices[{system!r}]", exact=exact)
+
+
+def with_fees(card: RateCard, fees: RateCard | None, *, above: bool) -> RateCard:
+    """`card` with the prices of units that its provider has in the app's table: `above` its own, or beside them."""
+    if fees is None:
+        return card
+    given = {rate.unit: rate for rate in fees.rates if rate.line is Line.SEARCH}
+    rates = [given.get(rate.unit, rate) if above else rate for rate in card.rates]
+    have = {rate.unit for rate in rates}
+    return replace(card, rates=(*rates, *(rate for unit, rate in given.items() if unit not in have)))
 
 
 def read_price_table(given: PriceTable | str | Path | None) -> PriceTable:
@@ -110,16 +137,42 @@ def _check_entry(model: Any, entry: Any) -> None:
             f"or the name of the model it stands for; got {entry!r}"
         )
     for unit, value in entry.items():
-        _check_price(model, unit, value)
+        if unit == OTHERS:
+            _check_others(model, value)
+        else:
+            _check_unit(model, unit)
+            _check_price(f"prices[{model!r}][{unit!r}]", value)
 
 
-def _check_price(model: Any, unit: Any, value: Any) -> None:
-    if unit not in UNITS:
-        close = get_close_matches(str(unit), UNITS, n=1)
-        meant = f"; did you mean {close[0]!r}?" if close else ";"
-        raise PriceTableError(f"prices[{model!r}]: unknown unit {unit!r}{meant} known are {', '.join(UNITS)}")
+def _check_unit(model: str, unit: Any) -> None:
+    if unit in UNITS:
+        return
+    close = get_close_matches(str(unit), (*UNITS, OTHERS), n=1)
+    meant = f"; did you mean {close[0]!r}?" if close else ";"
+    raise PriceTableError(
+        f"prices[{model!r}]: unknown unit {unit!r}{meant} known are {', '.join(UNITS)}, and {OTHERS!r} with a mapping "
+        f"of what else is billed, such as {{'units': {{'read_units': 0.000016}}}}"
+    )
+
+
+def _check_others(model: str, others: Any) -> None:
+    place = f"prices[{model!r}][{OTHERS!r}]"
+    if not isinstance(others, Mapping) or not others:
+        raise PriceTableError(
+            f"{place}: expected US dollars for one of each unit such as {{'read_units': 0.000016}}, got {others!r}"
+        )
+    for unit, value in others.items():
+        if not isinstance(unit, str) or not unit:
+            raise PriceTableError(f"{place}: expected the name of a unit, got {unit!r}")
+        own = next((name for name, (count, _, _) in UNITS.items() if unit in (name, count)), None)
+        if own is not None and unit not in FEES:
+            raise PriceTableError(f"{place}[{unit!r}]: write prices[{model!r}][{own!r}], where it has its price")
+        _check_price(f"{place}[{unit!r}]", value)
+
+
+def _check_price(place: str, value: Any) -> None:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
-        raise PriceTableError(f"prices[{model!r}][{unit!r}]: expected a number of US dollars >= 0, got {value!r}")
+        raise PriceTableError(f"{place}: expected a number of US dollars >= 0, got {value!r}")
 
 
 def entry_of(table: Mapping[str, Any], model: str) -> tuple[str, Any] | None:

@@ -7,7 +7,7 @@ that are kept for a minute (some prices depend on the time of day, in whole minu
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -18,7 +18,16 @@ from ragmeter.domain.model import Operation
 from ragmeter.domain.strategy import is_fine_tuned
 from ragmeter.money.price_conditions import known_to, priced_moments, surcharge
 from ragmeter.money.price_rows import MODEL_ROWS, ModelRow, fees_of, unsure_fees
-from ragmeter.money.price_table import PriceTable, PriceTableError, card_of, entry_of, meant_by, read_price_table
+from ragmeter.money.price_table import (
+    PriceTable,
+    PriceTableError,
+    card_of,
+    card_of_provider,
+    entry_of,
+    meant_by,
+    read_price_table,
+    with_fees,
+)
 from ragmeter.money.pricing import Line, Rate, RateCard
 from ragmeter.reading.price_library import Found, PriceLibrary, Prices, Tiers, Unit
 from ragmeter.reading.providers import library_id, provider_named, vendor_of_model
@@ -73,7 +82,7 @@ class PriceBook:
         response, request = operation.response, operation.request
         place = (request.server_address, response.inference_geo)
         served = (response.service_tier, response.speed, request.service_tier, request.speed)
-        key = (request.system, response.model, request.model, *served, *place)
+        key = (request.kind, request.system, response.model, request.model, *served, *place)
         kept = self._kept.get(key)
         minute = operation.started // MINUTE
         if kept is not None and (kept[0] == minute or not load):
@@ -94,7 +103,12 @@ class PriceBook:
 
     def _resolve(self, operation: Operation) -> RateCard | None:
         names = _names(operation)
-        return self._own_card(operation, names) or self._known_card(operation, names)
+        fees = card_of_provider(self._prices, operation.request.system, exact=_is_plain(operation))
+        if (own := self._own_card(operation, names)) is not None:
+            return with_fees(own, fees, above=False)
+        if (known := self._known_card(operation, names)) is not None:
+            return with_fees(known, fees, above=True)
+        return fees if fees is not None and _can_stand_alone(fees, operation) else None
 
     def _own_card(self, operation: Operation, names: Sequence[str]) -> RateCard | None:
         """The card of the app's own table."""
@@ -132,21 +146,49 @@ class PriceBook:
 
     def _tell(self, operation: Operation) -> None:
         """One line a process for the first model without a price, and the setting that gives it one."""
-        usage = operation.response.usage
-        has_cost = usage is not None and usage.reported_cost is not None
-        if self._told or has_cost or operation.error_type is not None:
+        if self._told or not _lacks_price(operation):
             return
         self._told = True
-        system, model = operation.request.system, operation.model or "unknown"
-        gateway = "" if provider_named(system) else f" providers={{{system!r}: 'openai'}} or whoever is behind it, or"
-        logger.warning(
-            "ragmeter: no price is known for the model %r at %r: what it costs is not counted. Give instrument()%s "
-            "prices={%r: {'input': ..., 'output': ...}} in US dollars per million tokens. ragmeter.status() names all.",
-            model,
-            system,
-            gateway,
-            model,
-        )
+        system, usage = operation.request.system, operation.response.usage
+        if usage is not None and usage.units and not operation.request.kind.is_inference:
+            _tell_of_units(system, usage.units)
+        else:
+            _tell_of_model(system, operation.model or "unknown")
+
+
+def _lacks_price(operation: Operation) -> bool:
+    """Whether an operation without a card costs what nobody knows."""
+    usage = operation.response.usage
+    if operation.error_type is not None:
+        return False
+    return not operation.request.kind.means.of_database if usage is None else usage.reported_cost is None
+
+
+def _tell_of_model(system: str, model: str) -> None:
+    gateway = "" if provider_named(system) else f" providers={{{system!r}: 'openai'}} or whoever is behind it, or"
+    logger.warning(
+        "ragmeter: no price is known for the model %r at %r: what it costs is not counted. Give instrument()%s "
+        "prices={%r: {'input': ..., 'output': ...}} in US dollars per million tokens. ragmeter.status() names all.",
+        model,
+        system,
+        gateway,
+        model,
+    )
+
+
+def _tell_of_units(system: str, units: Iterable[str]) -> None:
+    logger.warning(
+        "ragmeter: no price is known for the units that %r bills: what they cost is not counted. Give instrument() "
+        "prices={%r: {'units': {%s}}} in US dollars for one. ragmeter.status() names all.",
+        system,
+        system,
+        ", ".join(f"{unit!r}: ..." for unit in units),
+    )
+
+
+def _can_stand_alone(fees: RateCard, operation: Operation) -> bool:
+    """Whether a provider's prices are those of a call by themselves: the fees beside an inference's tokens are not."""
+    return not operation.request.kind.is_inference or any(rate.line is not Line.SEARCH for rate in fees.rates)
 
 
 def check_aliases(prices: PriceTable, *, builtin: bool = True) -> None:

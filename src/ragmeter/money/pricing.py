@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import fsum
@@ -127,23 +127,50 @@ def price(usage: Usage | None, card: RateCard | None, *, estimated: bool = False
 
 
 def _price_by_card(usage: Usage, card: RateCard) -> Cost:
+    numbers, fits = _numbers(usage, card)
+    charged = [(rate, number) for rate, number in zip(card.rates, numbers, strict=True) if number]
     length = usage.longest_input or usage.input_tokens or 0
     lines: dict[Line, float] = {}
-    leaves: list[float] = []
-    exact = card.exact and (card.exact_to is None or length <= card.exact_to)
-    exact = exact and not usage.inexact and not _hides_tokens(usage) and _prices_all(usage, card)
-    for rate in card.rates:
-        leaf: float = _count(usage, rate.unit) - sum(leaves[number] for number in rate.within)
-        if leaf < 0:
-            # The provider counts a part as larger than its whole: priced as far as it goes.
-            leaf, exact = 0.0, False
-        leaves.append(leaf)
-        if leaf:
-            lines[rate.line] = lines.get(rate.line, 0.0) + leaf * rate.at(length)
-            # Of several prompts not all may have been long.
-            exact = exact and rate.exact and (length >= (usage.input_tokens or 0) or rate.at(length) == rate.price)
+    for rate, number in charged:
+        lines[rate.line] = lines.get(rate.line, 0.0) + number * rate.at(length)
+    exact = fits and _is_exact(usage, card, length) and all(_is_sure(rate, usage, length) for rate, _ in charged)
     state = PriceState.PRICED if exact else PriceState.ESTIMATED
     return Cost(sum(lines.values()), state, lines, "local", card.row)
+
+
+def _numbers(usage: Usage, card: RateCard) -> tuple[list[float], bool]:
+    """How many are charged at each rate, without what the rates of their parts charge; whether the parts fit in."""
+    numbers: list[float] = []
+    fits = True
+    for rate in card.rates:
+        number = _count(usage, rate.unit) - sum(numbers[part] for part in rate.within)
+        # A part that is counted as larger than its whole is priced as far as it goes.
+        fits = fits and number >= 0
+        numbers.append(max(0, number))
+    return numbers, fits
+
+
+def _is_exact(usage: Usage, card: RateCard, length: int) -> bool:
+    """Whether the counts are all of what was billed, and the card has the prices of all of it."""
+    is_of_card = card.exact and (card.exact_to is None or length <= card.exact_to)
+    return is_of_card and not usage.inexact and not _hides_tokens(usage) and _prices_all(usage, card)
+
+
+def _is_sure(rate: Rate, usage: Usage, length: int) -> bool:
+    # Of several prompts not all may have been long.
+    return rate.exact and (length >= (usage.input_tokens or 0) or rate.at(length) == rate.price)
+
+
+def covers(card: RateCard, usage: Usage) -> bool:
+    """Whether a card has a price for anything that was used, or nothing was: else it prices other things than these."""
+    used = [unit for unit in (*FIELDS, *usage.units) if _count(usage, unit)]
+    priced = {REQUESTS, *used}
+    return not used or any(rate.unit in priced for rate in card.rates)
+
+
+def prices_requests(card: RateCard) -> bool:
+    """Whether a card has a price for a request, whatever it uses."""
+    return any(rate.unit == REQUESTS for rate in card.rates)
 
 
 def _count(usage: Usage, unit: str) -> float:
@@ -173,36 +200,40 @@ def split(usage: Usage, shares: Sequence[Share], cost: Cost, pause: Pause = with
 
     `shares` sum to the input tokens. Tokens sum to the usage, costs to the cost's amount.
     """
-    total, output = usage.input_tokens or 0, usage.output_tokens or 0
-    read = min(usage.cache_read_tokens or 0, total)
-    written = min(usage.cache_write_tokens or 0, total - read)
-    reasoning = min(usage.reasoning_tokens or 0, output)
-    tokens: dict[PartKey, int] = {}
-    position = 0
-    for share in paused(shares, pause):
-        end = position + share.tokens
-        for rate, start, stop in (
-            ("cache_read", 0, read),
-            ("cache_write", read, read + written),
-            ("full", read + written, total),
-        ):
-            covered = min(end, stop) - max(position, start)
-            if covered > 0:
-                key = (share.origin.value, rate, share.place)
-                tokens[key] = tokens.get(key, 0) + covered
-        position = end
-    if output > reasoning:
-        tokens["output", "full", None] = output - reasoning
-    if reasoning:
-        tokens["reasoning", "full", None] = reasoning
+    tokens = _of_input(usage, shares, pause) | _of_output(usage)
     if cost.amount is None:
         counted = paused(tokens.items(), pause)
         return tuple([Part(part, rate, count, None, place) for (part, rate, place), count in counted])
     return _with_cost(tokens, cost, pause)
 
 
+def _of_input(usage: Usage, shares: Sequence[Share], pause: Pause) -> dict[PartKey, int]:
+    total = usage.input_tokens or 0
+    read = min(usage.cache_read_tokens or 0, total)
+    written = min(usage.cache_write_tokens or 0, total - read)
+    stretches = (("cache_read", 0, read), ("cache_write", read, read + written), ("full", read + written, total))
+    tokens: dict[PartKey, int] = {}
+    position = 0
+    for share in paused(shares, pause):
+        end = position + share.tokens
+        for rate, start, stop in stretches:
+            covered = min(end, stop) - max(position, start)
+            if covered > 0:
+                key = (share.origin.value, rate, share.place)
+                tokens[key] = tokens.get(key, 0) + covered
+        position = end
+    return tokens
+
+
+def _of_output(usage: Usage) -> dict[PartKey, int]:
+    output = usage.output_tokens or 0
+    reasoning = min(usage.reasoning_tokens or 0, output)
+    tokens: dict[PartKey, int] = {("output", "full", None): output - reasoning, ("reasoning", "full", None): reasoning}
+    return {key: count for key, count in tokens.items() if count}
+
+
 def single(part: str, usage: Usage, cost: Cost) -> tuple[Part, ...]:
-    """The one part of an operation whose tokens are not taken apart: an embedding, a search, a rerank."""
+    """The one part of an operation whose tokens are not taken apart: whatever is no inference."""
     return (Part(part, "full", usage.input_tokens or 0, cost.amount),)
 
 
@@ -232,11 +263,7 @@ def _line_of(key: PartKey) -> Line:
 
 def _with_cost(tokens: Mapping[PartKey, int], cost: Cost, pause: Pause) -> tuple[Part, ...]:
     """Each line of the bill shared over the tokens on it; the price of a request over all tokens alike."""
-    counts: dict[Line, int] = {}
-    for key, count in paused(tokens.items(), pause):
-        line = _line_of(key)
-        counts[line] = counts.get(line, 0) + count
-    counts[Line.REQUEST] = sum(counts.values())
+    counts = _by_line(tokens, pause)
     # A cost reported without a table to take it apart is shared out by tokens.
     has_lines = sum(cost.lines.values()) > NOTHING
     lines = cost.lines if has_lines else {Line.REQUEST: cost.amount or 0.0}
@@ -246,12 +273,25 @@ def _with_cost(tokens: Mapping[PartKey, int], cost: Cost, pause: Pause) -> tuple
         Part(part, rate, count, count * (each.get(_line_of((part, rate, place)), 0.0) + by_request), place)
         for (part, rate, place), count in paused(tokens.items(), pause)
     ]
+    return _meet([*parts, *_without_tokens(lines, counts)], cost.amount or 0.0, pause)
+
+
+def _by_line(tokens: Mapping[PartKey, int], pause: Pause) -> dict[Line, int]:
+    """The tokens on each line of the bill; on that of the request are all of them."""
+    counts: dict[Line, int] = {}
+    for key, count in paused(tokens.items(), pause):
+        line = _line_of(key)
+        counts[line] = counts.get(line, 0) + count
+    counts[Line.REQUEST] = sum(counts.values())
+    return counts
+
+
+def _without_tokens(lines: Mapping[Line, float], counts: Mapping[Line, int]) -> Iterator[Part]:
+    """The money that is on no token: of searches, and of a line whose unit none counts (audio in an untold output)."""
     if searches := lines.get(Line.SEARCH, 0.0):
-        parts.append(Part("search", "full", 0, searches))
-    # A line whose unit no token counts: audio beside an output that was not told.
+        yield Part("search", "full", 0, searches)
     if rest := sum(amount for line, amount in lines.items() if line is not Line.SEARCH and not counts.get(line)):
-        parts.append(Part(Origin.OTHER.value, "full", 0, rest))
-    return _meet(parts, cost.amount or 0.0, pause)
+        yield Part(Origin.OTHER.value, "full", 0, rest)
 
 
 def _meet(parts: Sequence[Part], amount: float, pause: Pause) -> tuple[Part, ...]:

@@ -86,6 +86,7 @@ COST_SOURCE = "ragmeter.cost.source"
 PRICE_ROW = "ragmeter.price.row"
 TOKENS_ESTIMATED = "ragmeter.tokens.estimated"
 SERVICE_TIER = "ragmeter.service_tier"
+UNIT = "ragmeter.unit"
 UNITS_OF = "ragmeter.units."
 PART_TOKENS = "ragmeter.tokens."
 CHUNK_FATE = "ragmeter.chunk.fate"
@@ -148,6 +149,12 @@ OPERATIONS = Metric(
     "{operation}",
     "Calls to models and vector databases",
     (STRATEGY, OPERATION_NAME, PRICE_STATE, *SERVED),
+)
+UNITS = Metric(
+    "ragmeter.units",
+    "{unit}",
+    "What is billed beside tokens, such as searches, pictures and read units of a database",
+    (STRATEGY, UNIT, OPERATION_NAME, *SERVED),
 )
 CONTEXT_TOKENS = Metric(
     "ragmeter.context.tokens",
@@ -341,7 +348,14 @@ INFERENCE_INPUT_SIZE = _latest(
 INFERENCE_OUTPUT_SIZE = _latest(
     "operation.output_tokens", "{token}", "Output tokens of one inference", ERROR_TYPE, buckets=TOKENS
 )
-LATEST_TOTALS = (INFERENCE_INPUT, INFERENCE_OUTPUT, INFERENCE_CACHE_READ, INFERENCE_CACHE_WRITE, INFERENCE_REASONING)
+LATEST_USAGE = {
+    "input_tokens": INFERENCE_INPUT,
+    "output_tokens": INFERENCE_OUTPUT,
+    "cache_read_tokens": INFERENCE_CACHE_READ,
+    "cache_write_tokens": INFERENCE_CACHE_WRITE,
+    "reasoning_tokens": INFERENCE_REASONING,
+}
+"""Counts of `Usage`, and the total of each."""
 
 METRICS = tuple(each for each in tuple(globals().values()) if isinstance(each, Metric))
 """Every instrument of every profile, once, in the order in which they stand here."""

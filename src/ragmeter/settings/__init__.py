@@ -85,7 +85,7 @@ class Settings:
         default=100,
         meaning="how many values of one label are counted separately; further values become `other`",
     )
-    prices: Mapping[str, Mapping[str, float] | str] = setting(
+    prices: Mapping[str, Mapping[str, float | Mapping[str, float]] | str] = setting(
         "RAGMETER_PRICES",
         readers.price_table,
         default={},
@@ -201,7 +201,7 @@ class SettingsArguments(TypedDict, total=False):
     enabled: bool | None
     labels: Iterable[str] | None
     max_label_values: int | None
-    prices: Mapping[str, Mapping[str, float] | str] | str | PathLike[str] | None
+    prices: Mapping[str, Mapping[str, float | Mapping[str, float]] | str] | str | PathLike[str] | None
     builtin_prices: bool | None
     fine_tuned: Iterable[str] | None
     providers: Mapping[str, str] | None

@@ -8,7 +8,7 @@ from functools import partial
 from opentelemetry.context import Context
 
 from ragmeter.domain import gate, strategy
-from ragmeter.domain.model import Chunk, Fate, Operation, OperationKind, Origin, Response
+from ragmeter.domain.model import Chunk, Fate, Operation, Origin, Response
 from ragmeter.domain.pausing import Pause, paused, without_pause
 from ragmeter.guard import Guard
 from ragmeter.ledger.entries import ContextSum, Entry, QueryReport
@@ -43,6 +43,8 @@ FOLDED = (
 )
 """What becomes `other`, in this order, where there is no room even without the app's labels."""
 
+ALWAYS_COUNTED = ("input_tokens", "output_tokens")
+"""Counts that the conventions ask for of every inference."""
 
 Point = tuple[Metric, float, tuple[tuple[str, str | int], ...], Context | None]
 """One value for one metric, its attributes, and the context of its exemplar, for distributions. A plain tuple: a query
@@ -94,8 +96,8 @@ class Telemetry:
     def count_operation(self, metered: Metered, context: Context, labels: Mapping[str, str], *, standard: bool) -> None:
         """Record what one finished operation tells by itself; `standard` is false where others record that already."""
         operation = metered.operation
-        if operation.request.kind is OperationKind.SEARCH:
-            self._record(partial(self._of_search, operation, context, labels))
+        if operation.request.kind.means.of_database:
+            self._record(partial(self._of_database, operation, context, labels))
         elif standard:
             self._record(partial(self._of_standard, operation, context))
 
@@ -183,6 +185,9 @@ class Telemetry:
         model = (semconv.RESPONSE_MODEL, self._model(entry.model))
         kind = (semconv.OPERATION_NAME, entry.kind.value)
         yield semconv.OPERATIONS, 1, (*common, kind, state, provider, model), None
+        for unit, number in entry.units.items():
+            name = (semconv.UNIT, self.caps.bound(semconv.UNIT, unit))
+            yield semconv.UNITS, number, (*common, name, kind, provider, model), None
         for part in entry.parts:
             key = (semconv.PART, part.part)
             if part.tokens:
@@ -237,7 +242,7 @@ class Telemetry:
         if self._released:
             yield from _released_tokens(operation, attributes)
 
-    def _of_search(self, operation: Operation, context: Context, labels: Mapping[str, str]) -> Points:
+    def _of_database(self, operation: Operation, context: Context, labels: Mapping[str, str]) -> Points:
         request = operation.request
         attributes: Attributes = (
             (semconv.DB_SYSTEM, self.caps.bound(semconv.DB_SYSTEM, request.system)),
@@ -249,6 +254,8 @@ class Telemetry:
             *self._given(semconv.DB_OPERATION, request.method),
         )
         yield semconv.DB_DURATION, operation.duration, (*attributes, *error, *called), context
+        if not request.kind.means.is_retrieval:
+            return
         yield semconv.SEARCH_DURATION, operation.duration, (*attributes, *error, *app), context
         if operation.error_type is not None:
             return
@@ -362,15 +369,7 @@ def _latest_tokens(operation: Operation, attributes: Iterable[tuple[str, str | i
     usage = operation.response.usage
     modality = UNKNOWN if usage is None else "text"
     key = (*((name, str(value)) for name, value in attributes), (semconv.TOKEN_MODALITY, modality))
-    counts: tuple[int | None, ...] = (0, 0, None, None, None)
-    if usage is not None:
-        counts = (
-            usage.input_tokens or 0,
-            usage.output_tokens or 0,
-            usage.cache_read_tokens,
-            usage.cache_write_tokens,
-            usage.reasoning_tokens,
-        )
-    for metric, tokens in zip(semconv.LATEST_TOTALS, counts, strict=True):
-        if tokens is not None:
-            yield metric, tokens, key, None
+    for count, metric in semconv.LATEST_USAGE.items():
+        tokens = getattr(usage, count, None)
+        if tokens is not None or count in ALWAYS_COUNTED:
+            yield metric, tokens or 0, key, None

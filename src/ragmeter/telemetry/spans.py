@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -15,9 +16,9 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
 from ragmeter.anatomy.wire_order import cache_order
 from ragmeter.domain import gate
-from ragmeter.domain.model import Fate, Operation, OperationKind, Prompt, Request, Response, TextKey
+from ragmeter.domain.model import Fate, Operation, Prompt, Request, Response, TextKey
 from ragmeter.domain.pausing import Pause, paused, without_pause
-from ragmeter.ledger.metering import Metered
+from ragmeter.ledger.metering import ContextUse, Metered
 from ragmeter.naming import semconv
 
 Attributes = dict[str, Any]
@@ -81,10 +82,9 @@ class Tracing:
 
     def _attributes(self, metered: Metered) -> Attributes:
         operation = metered.operation
-        if operation.request.kind is OperationKind.SEARCH:
-            found = _search_end(operation)
-        else:
-            found = _model_end(operation) | _usage(metered) | _cost(metered)
+        found = _database_end(operation) if operation.request.kind.means.of_database else _model_end(operation)
+        if metered.usage is not None or not operation.request.kind.means.of_database:
+            found |= _usage(metered) | _cost(metered)
         if operation.request.kind.is_inference:
             found |= _anatomy(metered, self._pause)
             if self._capture_chunks:
@@ -109,14 +109,14 @@ def _encodable(value: Any) -> Any:
 
 
 def _span_name(request: Request) -> str:
-    if request.kind is OperationKind.SEARCH:
-        return f"{request.method or 'search'} {request.collection or ''}".rstrip()
+    if request.kind.means.of_database:
+        return f"{request.method or request.kind.value} {request.collection or ''}".rstrip()
     return f"{request.kind.value} {request.model or ''}".rstrip()
 
 
 def _start_attributes(request: Request) -> Attributes:
     """What samplers may read."""
-    if request.kind is OperationKind.SEARCH:
+    if request.kind.means.of_database:
         found: Attributes = {
             semconv.DB_SYSTEM: request.system,
             semconv.DB_OPERATION: request.method,
@@ -136,7 +136,9 @@ def _start_attributes(request: Request) -> Attributes:
     return found
 
 
-def _search_end(operation: Operation) -> Attributes:
+def _database_end(operation: Operation) -> Attributes:
+    if not operation.request.kind.means.is_retrieval:
+        return {}
     chunks = operation.response.chunks
     # Of a batch there is no one best score.
     scores = [chunk.score for chunk in chunks if chunk.score is not None] if len(operation.response.found) < 2 else []
@@ -206,7 +208,6 @@ def _context(metered: Metered, pause: Pause) -> Attributes:
     uses = metered.context
     if not uses:
         return {}
-    ranks = [use.place.chunk.rank for use in paused(uses, pause) if use.place.fate is Fate.USED]
     stale = sum([use.tokens for use in paused(uses, pause) if use.place.is_stale])
     total = metered.usage.input_tokens if metered.usage is not None else None
     found: Attributes = {
@@ -214,13 +215,23 @@ def _context(metered: Metered, pause: Pause) -> Attributes:
         semconv.CONTEXT_SHARE_OF_INPUT: metered.context_tokens / total if total else None,
         semconv.CONTEXT_STALE: stale or None,
         semconv.CONTEXT_CITED: sum([use.place.is_cited for use in paused(uses, pause)]) or None,
-        semconv.LAST_USED_RANK: max((rank + 1 for rank in ranks if rank is not None), default=None),
+        semconv.LAST_USED_RANK: _last_used_rank(uses, pause),
     }
+    return found | _by_fate(uses, pause)
+
+
+def _last_used_rank(uses: Sequence[ContextUse], pause: Pause) -> int | None:
+    ranks = [use.place.chunk.rank for use in paused(uses, pause) if use.place.fate is Fate.USED]
+    return max((rank + 1 for rank in ranks if rank is not None), default=None)
+
+
+def _by_fate(uses: Sequence[ContextUse], pause: Pause) -> Attributes:
+    """Places and tokens of each fate."""
+    found: Counter[str] = Counter()
     for use in paused(uses, pause):
-        for prefix, count in ((semconv.CONTEXT_CHUNKS_OF, 1), (semconv.CONTEXT_TOKENS_OF, use.tokens)):
-            name = f"{prefix}{use.place.fate.value}"
-            found[name] = found.get(name, 0) + count
-    return found
+        found[f"{semconv.CONTEXT_CHUNKS_OF}{use.place.fate.value}"] += 1
+        found[f"{semconv.CONTEXT_TOKENS_OF}{use.place.fate.value}"] += use.tokens
+    return dict(found)
 
 
 def _chunks(metered: Metered, pause: Pause) -> Attributes:

@@ -18,11 +18,11 @@ from ragmeter.anatomy.wire_order import on_the_wire
 from ragmeter.domain import gate, strategy
 from ragmeter.domain.model import KnownChunk, Operation, Parameter, PriceState, Prompt, Response
 from ragmeter.domain.pausing import Pause, pausing
-from ragmeter.domain.query import QueryHandle
+from ragmeter.domain.query import Ending, QueryHandle
 from ragmeter.guard import Guard
 from ragmeter.ledger.entries import QueryReport
 from ragmeter.ledger.ledger import Ledger
-from ragmeter.ledger.metering import Metered, meter_barely, meter_inference, meter_other
+from ragmeter.ledger.metering import Metered, is_ingestion, meter_barely, meter_inference, meter_other
 from ragmeter.money.pricebook import PriceBook
 from ragmeter.naming import semconv
 from ragmeter.settings import Settings
@@ -39,7 +39,7 @@ MOST_MODELS = 4_096
 
 @dataclass(frozen=True, slots=True)
 class UnpricedModel:
-    """A model without a known price, and how many operations it was used for."""
+    """A model without a known price, or what else a provider has billed, and how many operations it was used for."""
 
     provider: str
     model: str
@@ -127,7 +127,7 @@ class Accounting:
             if record.standard and operation.error_type not in (None, PROCESS_EXIT):
                 self._stage("logging an exception", None, log_exception, operation, context)
             if metered.cost.state is PriceState.UNPRICED:
-                self.unpriced[operation.request.system, operation.model or "unknown"] += 1
+                self.unpriced[operation.request.system, _unpriced(operation)] += 1
         finally:
             self._stage("ending a span", None, self._end_span, record, metered)
             if metered is not None:
@@ -193,13 +193,14 @@ class Accounting:
 
     def _meter(self, operation: Operation, query: QueryHandle, tenant: str, *, complete: bool) -> Metered:
         is_inference = operation.request.kind.is_inference
-        priced = operation.request.model is not None or operation.response.model is not None
         find_card = partial(self._prices.card, operation, load=complete)
-        card = self._stage("finding a price", None, find_card) if priced else None
+        card = self._stage("finding a price", None, find_card)
         weigher = self.dissector.weigher
         bare = partial(meter_barely, operation)
         if not is_inference:
-            return self._stage("metering", None, meter_other, operation, card, weigher) or bare()
+            ingests = is_ingestion(operation, alone=query.ending is Ending.OPERATION)
+            meter_rest = partial(meter_other, ingests=ingests)
+            return self._stage("metering", None, meter_rest, operation, card, weigher) or bare()
         # Without its anatomy a call is still counted and priced: all of its input is then in `other`.
         unread = Dissection(unread=operation.prompt.unread)
         own = self.ledger.own_chunks(query)
@@ -246,6 +247,12 @@ def _per_chunk(record: Record, pieces: int) -> float | None:
     """The mean time from one piece of a stream to the next; no clock is read for each, which the app would wait for."""
     first, end = record.time_to_first_chunk, record.time_to_end
     return None if first is None or end is None or pieces < 2 else (end - first) / (pieces - 1)
+
+
+def _unpriced(operation: Operation) -> str:
+    """What has no price: a model, else the units that were billed."""
+    usage = operation.response.usage
+    return operation.model or ", ".join(usage.units if usage is not None else ()) or "unknown"
 
 
 def _context_of(report: QueryReport) -> Context | None:

@@ -13,7 +13,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
-from ragmeter.domain.model import OperationKind, Request, Response
+from ragmeter.domain.model import Request, Response
 from ragmeter.guard import Guard
 from ragmeter.reading.declaration import Call, Complete, Reading, Streamed, Target, Unread
 from ragmeter.reading.errors import error_type_of, is_refusal
@@ -43,12 +43,10 @@ Nothing was raised, so it is no exception's name: `SystemExit` would say that th
 its call has seen it.
 """
 
-FAMILIES = {kind: "inference" if kind.is_inference else kind.value for kind in OperationKind}
-
 
 def family_of(request: Request) -> str:
     """Operations of one family inside each other may be one request: `parse` calls `create`."""
-    return FAMILIES[request.kind]
+    return request.kind.means.family
 
 
 class Exchange:
