@@ -90,6 +90,23 @@ class TelemetryPromises(ClientBlanks):
         assert [sentinel for sentinel in SENTINELS if sentinel in reported] == []
 
     @both_kinds
+    async def test_how_fast_a_stream_comes_is_told(self, watch, asynchronous):
+        """The time between chunks fits into the stream that was read to its end; one that was left early has none."""
+        seen = self.watched(watch)
+        with Wire(self.stream(), self.stream()) as wire:
+            client = self.client(wire.url, asynchronous=asynchronous)
+            await chunks_of(await self.ask(client, stream=True))
+            left = await self.ask(client, stream=True)
+            await first_of(left)
+            await finished(left.close())
+            await finished(client.close())
+        (between,) = seen.metric("gen_ai.client.operation.time_per_output_chunk").values()
+        assert between.count == 1
+        span = seen.spans()[0]
+        lasted = (span.end_time - span.start_time) / 1e9
+        assert 0 < between.total <= lasted - span.attributes["gen_ai.response.time_to_first_chunk"]
+
+    @both_kinds
     async def test_spans_and_metrics_agree(self, watch, asynchronous):
         """The tokens on the spans, in the standard metric and in ours are the same, summed over all kinds of calls."""
         seen = await self.played(watch, asynchronous=asynchronous)

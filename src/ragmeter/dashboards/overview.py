@@ -33,7 +33,7 @@ from ragmeter.dashboards.panels import (
     rows_of,
     strip,
 )
-from ragmeter.dashboards.recording import BUDGET
+from ragmeter.dashboards.recording import BUDGET, CHUNK_P95_1H, chunk_p95
 from ragmeter.dashboards.scope import FINEST, RANGE, RATE, Scope, scope
 from ragmeter.naming import hourly_series, semconv
 
@@ -60,7 +60,7 @@ def board(options: Options) -> Board:
                 (_table(of_queries), _per_1000_over_time(of_queries), _latency(of_queries)),
             ),
             Section("Who spends it?", _spenders(within)),
-            Section("Traffic and errors", _traffic(of_queries)),
+            Section("Traffic and errors", (*_traffic(of_queries), _chunks(within))),
         ),
     )
 
@@ -267,4 +267,20 @@ def _traffic(within: Scope) -> tuple[Panel, ...]:
             colours=palette.STRATEGIES,
             calculations=("mean", "max"),
         ),
+    )
+
+
+def _chunks(within: Scope) -> Panel:
+    where = within.matchers(semconv.TIME_PER_CHUNK)
+    hour = f"max by ({promql.MODEL}) ({promql.selector(CHUNK_P95_1H, where)})"
+    return lines(
+        "Time between chunks, p95",
+        "Seconds from one chunk of a streamed answer to the next that 95 % of the streams stay below: how fast answers "
+        "are seen to grow. The last hour is from the recording rules.",
+        [
+            Query(chunk_p95(RATE, (promql.MODEL,), where), legend(promql.MODEL)),
+            Query(hour, f"{legend(promql.MODEL)}, last hour"),
+        ],
+        SECONDS,
+        width=24,
     )

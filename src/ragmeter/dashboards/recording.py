@@ -25,6 +25,8 @@ PROMPT_TOKENS_RATE_1H = f"job_strategy:{metric_name(semconv.PROMPT_TOKENS)}_sum:
 """Input tokens per second by job and strategy."""
 CONTEXT_TOKENS_RATE_1H = f"job_strategy_fate:{metric_name(semconv.CONTEXT_TOKENS)}:rate1h"
 """Tokens of retrieved text per second by job, strategy and fate."""
+CHUNK_P95_1H = f"job_model:{metric_name(semconv.TIME_PER_CHUNK)}:p95_1h"
+"""Seconds from one chunk of an answer to the next that 95 % of an hour's streams stay below, in either profile."""
 COST_USUAL_1H = f"job_strategy:{metric_name(semconv.COST)}:usual1h"
 """What `COST_RATE_1H` is at this hour of other days."""
 USUAL_DAYS = (1, 2, 3, 7)
@@ -91,7 +93,7 @@ def limits(options: Options) -> Group:
 
 
 def lookbacks() -> Group:
-    """What alerts compare with earlier days, by job and strategy: six series for each, and one for each fate."""
+    """What alerts and panels look back at, by job and strategy: six series for each, one for each fate; one a model."""
     by = (promql.JOB, promql.STRATEGY)
 
     def per_second(record: str, metric: Metric, window: str, *more: str, ending: str = "") -> Recording:
@@ -109,8 +111,15 @@ def lookbacks() -> Group:
             per_second(PROMPT_TOKENS_RATE_1H, semconv.PROMPT_TOKENS, "1h", ending="_sum"),
             per_second(CONTEXT_TOKENS_RATE_1H, semconv.CONTEXT_TOKENS, "1h", promql.FATE),
             Recording(COST_USUAL_1H, usual(COST_RATE_1H)),
+            Recording(CHUNK_P95_1H, chunk_p95("1h", (promql.JOB, promql.MODEL))),
         ),
     )
+
+
+def chunk_p95(window: str, by: tuple[str, ...], where: tuple[str, ...] = ()) -> str:
+    """Seconds between the chunks of an answer that 95 % of the streams stay below, whichever profile tells them."""
+    profiles = (semconv.TIME_PER_CHUNK, semconv.INFERENCE_TIME_PER_CHUNK)
+    return " or ".join(promql.quantile(0.95, metric, window, by, where) for metric in profiles)
 
 
 def usual(series: str) -> str:

@@ -305,6 +305,15 @@ FIRST_CHUNK = Metric(
     profiles=RELEASED_ONLY,
     field="time_to_first_chunk",
 )
+TIME_PER_CHUNK = Metric(
+    "gen_ai.client.operation.time_per_output_chunk",
+    "s",
+    "Mean time from one chunk to the next of a streamed call that was read to its end",
+    CALL,
+    SECONDS,
+    profiles=RELEASED_ONLY,
+    field="time_per_output_chunk",
+)
 DB_DURATION = Metric(
     "db.client.operation.duration",
     "s",
@@ -330,6 +339,13 @@ INFERENCE_FIRST_CHUNK = _latest(
     "Time until the first chunk of a streamed inference",
     buckets=SECONDS,
     field="time_to_first_chunk",
+)
+INFERENCE_TIME_PER_CHUNK = _latest(
+    "time_per_output_chunk",
+    "s",
+    "Mean time from one chunk to the next of a streamed inference that was read to its end",
+    buckets=SECONDS,
+    field="time_per_output_chunk",
 )
 INFERENCE_INPUT = _latest("usage.input_tokens", "{token}", "Input tokens, cached ones included", TOKEN_MODALITY)
 INFERENCE_OUTPUT = _latest("usage.output_tokens", "{token}", "Output tokens, reasoning included", TOKEN_MODALITY)
