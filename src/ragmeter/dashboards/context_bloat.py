@@ -65,31 +65,9 @@ def _contents(within: Scope) -> tuple[Panel, ...]:
     queries = within.rate(semconv.QUERIES)
     tokens = within.rate(semconv.PART_TOKEN_COUNT, promql.PART, where=(match.IS_INPUT,))
     money = within.rate(semconv.COST, promql.PART, where=(match.IS_INPUT,))
-
-    def share_of_input(metric: Metric) -> str:
-        by_part, whole = (within.grown(metric, *by, where=(match.IS_INPUT,)) for by in ((promql.PART,), ()))
-        return promql.share_of(by_part, whole)
-
-    in_range = {
-        semconv.PART_TOKEN_COUNT: "Tokens by origin",
-        semconv.COST: "Money by origin",
-    }
-    shares = tuple(
-        ranking(
-            title,
-            "Share of all input in the chosen range. Cached tokens are a prompt's front and cost less: the two differ.",
-            [
-                Query(
-                    f"sort_desc({share_of_input(metric)})",
-                    legend(promql.PART),
-                )
-            ],
-            SHARE,
-            width=6,
-            height=9,
-            colours=ORIGINS,
-        )
-        for metric, title in in_range.items()
+    share = promql.per(
+        within.rate(semconv.PART_TOKEN_COUNT, promql.STRATEGY, where=(match.IS_CONTEXT,)),
+        within.rate(semconv.PART_TOKEN_COUNT, promql.STRATEGY, where=(match.IS_INPUT,)),
     )
     return (
         lines(
@@ -110,19 +88,11 @@ def _contents(within: Scope) -> tuple[Panel, ...]:
             stacked=True,
             colours=ORIGINS,
         ),
-        *shares,
+        *(_by_origin(within, metric, title) for metric, title in IN_RANGE.items()),
         lines(
             "Context share",
             "Share of the input tokens that is retrieved text, by strategy.",
-            [
-                Query(
-                    promql.per(
-                        within.rate(semconv.PART_TOKEN_COUNT, promql.STRATEGY, where=(match.IS_CONTEXT,)),
-                        within.rate(semconv.PART_TOKEN_COUNT, promql.STRATEGY, where=(match.IS_INPUT,)),
-                    ),
-                    legend(promql.STRATEGY),
-                )
-            ],
+            [Query(share, legend(promql.STRATEGY))],
             SHARE,
             height=9,
             colours=palette.STRATEGIES,
@@ -131,12 +101,23 @@ def _contents(within: Scope) -> tuple[Panel, ...]:
     )
 
 
+IN_RANGE = {semconv.PART_TOKEN_COUNT: "Tokens by origin", semconv.COST: "Money by origin"}
+
+
+def _by_origin(within: Scope, metric: Metric, title: str) -> Panel:
+    by_part, whole = (within.grown(metric, *by, where=(match.IS_INPUT,)) for by in ((promql.PART,), ()))
+    return ranking(
+        title,
+        "Share of all input in the chosen range. Cached tokens are a prompt's front and cost less: the two differ.",
+        [Query(f"sort_desc({promql.share_of(by_part, whole)})", legend(promql.PART))],
+        SHARE,
+        width=6,
+        height=9,
+        colours=ORIGINS,
+    )
+
+
 def _growth(within: Scope) -> tuple[Panel, ...]:
-    tokens = within.grown(semconv.PROMPT_TOKENS, ending="_sum")
-    prompts = within.grown(semconv.PROMPT_TOKENS, ending="_count")
-    tokens_before = within.grown(semconv.PROMPT_TOKENS, ending="_sum", offset=WEEK)
-    prompts_before = within.grown(semconv.PROMPT_TOKENS, ending="_count", offset=WEEK)
-    size, size_before = promql.per(tokens, prompts), promql.per(tokens_before, prompts_before)
     sums, counts = (within.series(semconv.PROMPT_TOKENS, ending=ending) for ending in ("_sum", "_count"))
     now = promql.per(promql.total(promql.rate(sums, RATE)), promql.total(promql.rate(counts, RATE)))
     before = promql.per(
@@ -146,59 +127,8 @@ def _growth(within: Scope) -> tuple[Panel, ...]:
         within.rate(semconv.PART_TOKEN_COUNT, promql.STRATEGY, where=(match.IS_INPUT,)),
         within.rate(semconv.PART_TOKEN_COUNT, promql.STRATEGY, where=(match.IS_QUESTION,)),
     )
-    buckets = within.grown(semconv.PROMPT_TOKENS, "le", ending="_bucket")
-    is_apart = f"vector({RANGE_SECONDS}) <= 7 * {promql.DAY}"
     return (
-        *strip(
-            number("A prompt has", "Mean input tokens of an inference in the chosen range.", size, COUNT, decimals=0),
-            number(
-                "Week over week",
-                "Mean input tokens of an inference in the chosen range, as a multiple of those seven days earlier. For "
-                "ranges of a week at most.",
-                promql.where(f"({size}) / ({size_before})", f"({is_apart})"),
-                TIMES,
-                decimals=2,
-                missing=NOTHING_BEFORE,
-                limits=((1.3, "orange"), (2.0, "red")),
-            ),
-            number(
-                "Bloat factor",
-                "Input tokens for each token of the questions, in the chosen range.",
-                promql.per(
-                    within.grown(semconv.PART_TOKEN_COUNT, where=(match.IS_INPUT,)),
-                    within.grown(semconv.PART_TOKEN_COUNT, where=(match.IS_QUESTION,)),
-                ),
-                TIMES,
-                decimals=1,
-            ),
-            number(
-                "A long prompt has",
-                "Input tokens that 95 % of the inferences stay below, in the chosen range.",
-                promql.quantile_of(0.95, buckets),
-                COUNT,
-                decimals=0,
-            ),
-            number(
-                "Of it context",
-                "Share of the input tokens that is retrieved text, in the chosen range.",
-                promql.per(
-                    within.grown(semconv.PART_TOKEN_COUNT, where=(match.IS_CONTEXT,)),
-                    within.grown(semconv.PART_TOKEN_COUNT, where=(match.IS_INPUT,)),
-                ),
-                SHARE,
-                decimals=0,
-            ),
-            number(
-                "Of the context used",
-                "Share of the context's tokens that answers drew on, of those whose fate is known.",
-                promql.per(
-                    within.grown(semconv.CONTEXT_TOKENS, where=(match.IS_USED,)),
-                    within.grown(semconv.CONTEXT_TOKENS, where=(match.IS_KNOWN,)),
-                ),
-                SHARE,
-                decimals=0,
-            ),
-        ),
+        *_growth_figures(within),
         lines(
             "Tokens of a prompt, and a week before",
             "Mean input tokens of an inference.",
@@ -214,6 +144,65 @@ def _growth(within: Scope) -> tuple[Panel, ...]:
             colours=palette.STRATEGIES,
         ),
     )
+
+
+def _growth_figures(within: Scope) -> tuple[Panel, ...]:
+    size, size_before = (_prompt_size(within, offset) for offset in ("", WEEK))
+    buckets = within.grown(semconv.PROMPT_TOKENS, "le", ending="_bucket")
+    is_apart = f"vector({RANGE_SECONDS}) <= 7 * {promql.DAY}"
+
+    def share(metric: Metric, part: str, whole: str) -> str:
+        return promql.per(within.grown(metric, where=(part,)), within.grown(metric, where=(whole,)))
+
+    return strip(
+        number("A prompt has", "Mean input tokens of an inference in the chosen range.", size, COUNT, decimals=0),
+        number(
+            "Week over week",
+            "Mean input tokens of an inference in the chosen range, as a multiple of those seven days earlier. For "
+            "ranges of a week at most.",
+            promql.where(f"({size}) / ({size_before})", f"({is_apart})"),
+            TIMES,
+            decimals=2,
+            missing=NOTHING_BEFORE,
+            limits=((1.3, "orange"), (2.0, "red")),
+        ),
+        number(
+            "Bloat factor",
+            "Input tokens for each token of the questions, in the chosen range.",
+            share(semconv.PART_TOKEN_COUNT, match.IS_INPUT, match.IS_QUESTION),
+            TIMES,
+            decimals=1,
+        ),
+        number(
+            "A long prompt has",
+            "Input tokens that 95 % of the inferences stay below, in the chosen range.",
+            promql.quantile_of(0.95, buckets),
+            COUNT,
+            decimals=0,
+        ),
+        number(
+            "Of it context",
+            "Share of the input tokens that is retrieved text, in the chosen range.",
+            share(semconv.PART_TOKEN_COUNT, match.IS_CONTEXT, match.IS_INPUT),
+            SHARE,
+            decimals=0,
+        ),
+        number(
+            "Of the context used",
+            "Share of the context's tokens that answers drew on, of those whose fate is known.",
+            share(semconv.CONTEXT_TOKENS, match.IS_USED, match.IS_KNOWN),
+            SHARE,
+            decimals=0,
+        ),
+    )
+
+
+def _prompt_size(within: Scope, offset: str) -> str:
+    """Mean input tokens of an inference in the chosen range, or in that which ended `offset` ago."""
+    tokens, prompts = (
+        within.grown(semconv.PROMPT_TOKENS, ending=ending, offset=offset) for ending in ("_sum", "_count")
+    )
+    return promql.per(tokens, prompts)
 
 
 def _use(within: Scope) -> tuple[Panel, ...]:
