@@ -270,7 +270,7 @@ FOLDERS, BOARDS = "GET /grafana/api/folders", "POST /grafana/api/dashboards/db"
         ({FOLDERS: (401, "application/json", b'{"message": "Invalid API key"}')}, "does not accept the token"),
         ({FOLDERS: (403, "application/json", b'{"message": "no"}')}, "may not list folders (403)"),
         ({BOARDS: (403, "application/json", b'{"message": "no"}')}, "role Editor"),
-        ({FOLDERS: (404, "text/html", b"<html>")}, "has no API of Grafana"),
+        ({FOLDERS: (404, "text/html", b"<html>")}, "has no Grafana API"),
         ({FOLDERS: (200, "text/html", b"<html>log in</html>")}, "not as Grafana does"),
         ({FOLDERS: (200, "application/json", b"<html>")}, "not as Grafana does"),
         ({FOLDERS: (200, "application/json", b'{"status": "ok"}')}, "not as Grafana does"),
@@ -302,7 +302,7 @@ def test_a_wrong_path(grafana: Grafana) -> None:
     """An address without Grafana's path is told as that."""
     result = run("push", "--url=" + grafana.url.removesuffix("/grafana"), GRAFANA_TOKEN=TOKEN)
     assert result.exit_code == 1
-    assert "has no API of Grafana (404)" in result.output
+    assert "has no Grafana API (404)" in result.output
 
 
 @pytest.mark.parametrize(

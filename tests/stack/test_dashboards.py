@@ -40,7 +40,7 @@ WANTS_A_FAULT = {"ragmeter-health: Without a price A"}
 WANTS_FULL_LABELS = {"ragmeter-health: What went wrong when C"}
 """Queries that an app in which no label is full rightly has nothing for, and so the demo's history."""
 WANTS_AN_HOUR = {"ragmeter-change: Traffic A"}
-WANTS_A_DAY = {"ragmeter-overview: Projected month A", "ragmeter-overview: Of the budget A"}
+WANTS_A_DAY = {"ragmeter-overview: Projected month A", "ragmeter-overview: Share of the budget A"}
 """Queries that an app of a minute rightly has nothing for."""
 
 

@@ -47,8 +47,8 @@ TO_COME = {
     "change: Change in percent": COMPARISON,
     "change: What the change comes from": COMPARISON,
     "change: Hour by hour": COMPARISON,
-    "change: Which tokens came or went": COMPARISON,
-    "change: Which money came or went": COMPARISON,
+    "change: Change in tokens per call": COMPARISON,
+    "change: Change in cost per 1,000 calls": COMPARISON,
     "context-bloat: Week over week": COMPARISON,
     "health: Without a price": "no call without a price",
 }
@@ -63,8 +63,8 @@ OF_WHOLE_HOURS = {
 TRUE_ZEROS = {
     "health: Waiting",
     "health: Without anatomy",
-    "health: Failures of ours",
-    "health: Values under other",
+    "health: Internal failures",
+    "health: Values counted as other",
     "health: Untested clients",
     "health: Queue",
     "health: What went wrong when",
@@ -79,7 +79,7 @@ ZEROS_OF_SOME = {
     "overview: Side by side": {"base", "rag", "fine_tuned", "fine_tuned_rag"},
     "overview: Failed queries": {"rag", "fine_tuned", "fine_tuned_rag"},
     "strategies: For 1,000 queries": {"rag", "fine_tuned", "fine_tuned_rag"},
-    "strategies: Context tokens a query": {"base", "fine_tuned"},
+    "strategies: Context tokens per query": {"base", "fine_tuned"},
     "strategies: Failed of 1,000 queries": {"rag", "fine_tuned", "fine_tuned_rag"},
     "context-bloat: Context share": {"base", "fine_tuned"},
     "context-bloat: Read from the provider's cache": {"fine_tuned", "fine_tuned_rag"},
@@ -156,13 +156,13 @@ def test_what_is_empty_says_why(pages: Mapping[int, Page], age: int) -> None:
 def test_what_needs_a_day_says_from_when_on(pages: Mapping[int, Page], age: int) -> None:
     """A projection of the month is there a day after the first hour, and until then the panel says when that is."""
     page = pages[age]
-    for name in ("Projected month", "Of the budget"):
+    for name in ("Projected month", "Share of the budget"):
         panel = page.panels[f"overview: {name}"]
         assert panel.values["A"] == ()
         hours = (panel.figure("B") / 1000 - page.young.clock.start) / 3600
         # As long as there is no recorded hour, one is counted on within an hour.
         assert 23 <= hours < 25.1
-    assert page.panels["overview: Of the budget"].values["C"] == ()
+    assert page.panels["overview: Share of the budget"].values["C"] == ()
 
 
 @pytest.mark.parametrize("age", AGES)
@@ -188,7 +188,7 @@ def test_an_app_without_prices_is_told_apart(run: tuple[Sample, ...], tmp_path: 
     counted = tuple(sample for sample in run if "cost" not in sample.name)
     with young_app(tmp_path, counted, next(iter(CLOCKS.values()))) as young:
         panels = {str(panel): panel for panel in shown(young.client, young.clock.start + 60 * AGES[1])}
-        for name in ("Month so far", "Projected month", "Of the budget"):
+        for name in ("Month so far", "Projected month", "Share of the budget"):
             values = panels[f"overview: {name}"].values
             assert sum(map(len, values.values())) == 1
             said = panels[f"overview: {name}"].texts
@@ -210,7 +210,7 @@ def test_paces_are_those_of_the_time_with_data(pages: Mapping[int, Page], age: i
     """What an hour, a day or thirty days cost is the pace since the app began, not that of the range."""
     page = pages[age]
     hourly = page.grown("ragmeter_cost_usd_total") * 3600 / page.seconds
-    assert page.panels["overview: Now, an hour"].figure() == pytest.approx(hourly, rel=0.2)
+    assert page.panels["overview: Current cost per hour"].figure() == pytest.approx(hourly, rel=0.2)
     for strategy in TEAMS:
         of_strategy = page.young.counted("ragmeter_cost_usd_total", ragmeter_strategy=strategy) * 3600 / SCRAPE
         points = page.panels["overview: Spend by strategy"].of("A", ragmeter_strategy=strategy)

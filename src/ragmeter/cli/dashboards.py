@@ -27,7 +27,7 @@ KEPT = ".before"
 
 Labels = Annotated[
     list[str] | None,
-    typer.Option("--label", metavar="NAME", help="A label of your app; once for each. Unless given: team, feature."),
+    typer.Option("--label", metavar="NAME", help="A label of your app; repeatable. Default: team, feature."),
 ]
 
 app = typer.Typer(no_args_is_help=True, help="Grafana dashboards and alerts of ragmeter's metrics.")
@@ -39,16 +39,16 @@ class DashboardsError(RuntimeError):
 
 @app.command()
 def export(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go; made if it is missing.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the files; created if missing.")],
     *,
     labels: Labels = None,
     budget: Annotated[float, typer.Option(metavar="USD", help="What a month may cost; 0 means no budget.")] = 0.0,
     datasource: Annotated[
-        str, typer.Option(metavar="UID", help="Prometheus in Grafana, for alerts that Grafana evaluates.")
+        str, typer.Option(metavar="UID", help="Uid of Prometheus in Grafana, for alerts that Grafana evaluates.")
     ] = "prometheus",
     runbooks: Annotated[
         str,
-        typer.Option(metavar="URL", help="The page that alerts link to, ragmeter's unless given.", show_default=False),
+        typer.Option(metavar="URL", help="The page that alerts link to. Default: ragmeter's own.", show_default=False),
     ] = RUNBOOKS,
     force: Annotated[bool, typer.Option("--force", help="Replace files that were changed.")] = False,
 ) -> None:
@@ -77,10 +77,10 @@ def push(
     token: Annotated[
         str | None,
         typer.Option(
-            envvar=TOKEN, metavar="TOKEN", help="Of a service account with the role Editor.", show_default=False
+            envvar=TOKEN, metavar="TOKEN", help="Token of a service account with the role Editor.", show_default=False
         ),
     ] = None,
-    folder: Annotated[str, typer.Option(metavar="NAME", help="Grafana's folder; made if it is missing.")] = "ragmeter",
+    folder: Annotated[str, typer.Option(metavar="NAME", help="Folder in Grafana; created if missing.")] = "ragmeter",
     labels: Labels = None,
 ) -> None:
     """Put the dashboards into a Grafana, in place of those of an earlier version.
@@ -97,7 +97,7 @@ def push(
         for title, link in _push(grafana, _shown(address), folder, boards(options)):
             screen.print(Text(f"{title}\n  {link}"))
     screen.print(
-        "\nAlerts and the series that dashboards over months read are Prometheus' part: ragmeter dashboards export"
+        "\nPrometheus evaluates alerts and records the series of monthly panels. Its files: ragmeter dashboards export"
     )
 
 
@@ -150,7 +150,7 @@ def _refuse_changed(folder: Path, states: Mapping[str, str]) -> None:
     if changed:
         listed = "\n".join(f"  {folder / path}" for path in changed)
         raise DashboardsError(
-            f"these files were changed, or are of another version or other options:\n{listed}\n"
+            f"these files were changed, or come from another version or other options:\n{listed}\n"
             "Nothing was written. --force replaces them; limits that you have set are then kept beside the new ones."
         )
 
@@ -227,7 +227,7 @@ def _token(token: str | None, address: SplitResult) -> str | None:
             f"no token. In Grafana, under Administration, make a service account with the role Editor and set {TOKEN}."
         )
     if not (given.isascii() and given.isprintable()) or " " in given:
-        raise DashboardsError("the token holds characters that no token has. Was something else copied?")
+        raise DashboardsError("the token contains characters that no token has. Did you copy something else?")
     return given or None
 
 
@@ -288,11 +288,11 @@ def _grafana_errors(address: str, what: str) -> Iterator[None]:
 
 def _refused(address: str, what: str, status: int, message: str) -> str:
     if status == 401:
-        return f"{address} does not accept the token (401). Is it of this Grafana, and has it expired?"
+        return f"{address} does not accept the token (401). Does it belong to this Grafana, and has it expired?"
     if status == 403:
         return f"the token may not {what} (403). Its service account needs the role Editor."
     if status == 404:
-        return f"{address} has no API of Grafana (404). Behind a proxy the address has a path, such as /grafana."
+        return f"{address} has no Grafana API (404). Behind a proxy its address has a path, such as /grafana."
     if status == 0:
         return f"{address} does not answer in {GRAFANA_SECONDS:g} s."
     return f"Grafana would not {what}: {message}"

@@ -129,7 +129,7 @@ def _burning(burn: _Burn) -> Alert:
         ),
         lasting=burn.lasting,
         severity=burn.severity,
-        summary=f"{PERCENT} of the month's budget went within {burn.window}",
+        summary=f"{PERCENT} of the month's budget was spent within {burn.window}",
         description=f"All services together spent {PERCENT} of the month's budget within {burn.window}, and the "
         f"money still goes. At this pace a whole budget is gone {burn.gone}.",
         runbook=f"budget-{burn.name.lower().replace('burn', 'burn-')}",

@@ -128,7 +128,7 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
         number("Cost now", "US dollars in the chosen range.", now, DOLLARS),
         number(
             "Cost before",
-            "US dollars in the same range a day or a week before: where that had data too, and is another time.",
+            "US dollars in the same range a day or a week before, if that time has data and does not overlap.",
             before,
             DOLLARS,
             missing=NOTHING_BEFORE,
@@ -148,7 +148,7 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
 def _split(within: Scope) -> Panel:
     return changes(
         "What the change comes from",
-        "US dollars of the change by driver, over the chosen range; they sum to it.",
+        "The change over the chosen range in US dollars, by driver. The drivers sum to the change.",
         promql.told_apart(_parts(within, RANGE), "driver"),
         "driver",
         DOLLARS,
@@ -161,7 +161,7 @@ def _split(within: Scope) -> Panel:
 def _split_over_time(within: Scope) -> Panel:
     return lines(
         "Hour by hour",
-        "US dollars of each hour's change against the same hour before, by driver.",
+        "Change of each hour against the same hour before, in US dollars, by driver.",
         [Query(expression, driver) for driver, expression in _parts(within, HOURLY).items()],
         DOLLARS,
         width=14,
@@ -191,7 +191,7 @@ def _factors(within: Scope) -> tuple[Panel, ...]:
         return lambda offset: f"{times}{promql.per(amount(offset), of(offset))}"
 
     factors: dict[str, tuple[str, Grown, str]] = {
-        "Traffic": ("Queries an hour, of hours with data throughout.", whole(queries), NUMBER),
+        "Traffic": ("Queries per hour, for hours with complete data.", whole(queries), NUMBER),
         "Calls for each query": ("Model calls.", ratio(calls, queries), NUMBER),
         "Tokens for each call": ("Input and output together.", ratio(tokens, calls), NUMBER),
         "Money for each million tokens": ("US dollars.", ratio(cost, tokens, "1e6 * "), DOLLARS),
@@ -227,13 +227,13 @@ def _by_part(within: Scope) -> tuple[Panel, ...]:
         return promql.where(f"({promql.change(now, before)})", _comparable(within))
 
     shown = (
-        ("Which tokens came or went", "Tokens for each call", semconv.PART_TOKEN_COUNT, "", NUMBER),
-        ("Which money came or went", "US dollars for 1,000 calls", semconv.COST, "1000 * ", DOLLARS),
+        ("Change in tokens per call", "tokens per call", semconv.PART_TOKEN_COUNT, "", NUMBER),
+        ("Change in cost per 1,000 calls", "US dollars per 1,000 calls", semconv.COST, "1000 * ", DOLLARS),
     )
     return tuple(
         changes(
             title,
-            f"{what} more or less than before, by the part of the prompt or answer.",
+            f"Change in {what} by part of the prompt or answer.",
             f"sort_desc(round({times}{changed(metric)}, {NANO}))",
             promql.PART,
             unit,

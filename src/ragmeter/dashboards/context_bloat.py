@@ -72,7 +72,7 @@ def _contents(within: Scope) -> tuple[Panel, ...]:
     return (
         lines(
             "Input tokens of a query, by origin",
-            "All prompts of a query together. `other` is what the provider counted and nobody can place.",
+            "All prompts of a query together. `other` is what the provider counted and ragmeter cannot place.",
             [Query(promql.share_of(tokens, queries), legend(promql.PART))],
             NUMBER,
             height=9,
@@ -108,7 +108,7 @@ def _by_origin(within: Scope, metric: Metric, title: str) -> Panel:
     by_part, whole = (within.grown(metric, *by, where=(match.IS_INPUT,)) for by in ((promql.PART,), ()))
     return ranking(
         title,
-        "Share of all input in the chosen range. Cached tokens are a prompt's front and cost less: the two differ.",
+        "Share of all input in the chosen range. Cached tokens cost less, so tokens and money differ.",
         [Query(f"sort_desc({promql.share_of(by_part, whole)})", legend(promql.PART))],
         SHARE,
         width=6,
@@ -155,7 +155,7 @@ def _growth_figures(within: Scope) -> tuple[Panel, ...]:
         return promql.per(within.grown(metric, where=(part,)), within.grown(metric, where=(whole,)))
 
     return strip(
-        number("A prompt has", "Mean input tokens of an inference in the chosen range.", size, COUNT, decimals=0),
+        number("Mean prompt", "Mean input tokens of an inference in the chosen range.", size, COUNT, decimals=0),
         number(
             "Week over week",
             "Mean input tokens of an inference in the chosen range, as a multiple of those seven days earlier. For "
@@ -174,21 +174,21 @@ def _growth_figures(within: Scope) -> tuple[Panel, ...]:
             decimals=1,
         ),
         number(
-            "A long prompt has",
+            "Long prompt, p95",
             "Input tokens that 95 % of the inferences stay below, in the chosen range.",
             promql.quantile_of(0.95, buckets),
             COUNT,
             decimals=0,
         ),
         number(
-            "Of it context",
+            "Context in prompts",
             "Share of the input tokens that is retrieved text, in the chosen range.",
             share(semconv.PART_TOKEN_COUNT, match.IS_CONTEXT, match.IS_INPUT),
             SHARE,
             decimals=0,
         ),
         number(
-            "Of the context used",
+            "Context used",
             "Share of the context's tokens that answers drew on, of those whose fate is known.",
             share(semconv.CONTEXT_TOKENS, match.IS_USED, match.IS_KNOWN),
             SHARE,
@@ -256,18 +256,18 @@ def _worst(within: Scope) -> Panel:
     queries = within.grown(semconv.QUERIES, *labels)
     context = within.grown(semconv.PART_TOKEN_COUNT, *labels, where=(match.IS_CONTEXT,))
     columns = (
-        Column("Waste a day", f"{waste} / {within.length_of_data()} * {promql.DAY}", DOLLARS),
+        Column("Waste per day", f"{waste} / {within.length_of_data()} * {promql.DAY}", DOLLARS),
         Column("Wasted", promql.per(wasted, known), SHARE, 0),
-        Column("Context tokens a query", promql.per(context, queries), COUNT, 0),
+        Column("Context tokens per query", promql.per(context, queries), COUNT, 0),
         Column("Queries", f"{queries} and {waste}", COUNT, 0),
     )
     return rows_of(
         "The most wasteful",
-        "US dollars a day for context that was unused or repeated: the chosen range's, by how long it has data.",
+        "US dollars per day for context that was unused or repeated, over the time with data in the chosen range.",
         {promql.STRATEGY: "Strategy", **headings},
         [replace(column, expression=promql.all_named(column.expression, within.labels)) for column in columns],
         colours=palette.STRATEGIES,
-        sorted_by="Waste a day",
+        sorted_by="Waste per day",
     )
 
 
@@ -304,7 +304,7 @@ def _cache(within: Scope) -> Panel:
     every = within.rate(semconv.PART_TOKEN_COUNT, by, where=(match.IS_INPUT,))
     return lines(
         "Read from the provider's cache",
-        "Share of the input tokens that were billed at the cheap rate.",
+        "Share of the input tokens that were billed at the lower rate for cached tokens.",
         [Query(promql.per(promql.or_zero(read, every), every), legend(promql.STRATEGY))],
         SHARE,
         colours=palette.STRATEGIES,
@@ -328,7 +328,7 @@ def _month(within: Scope) -> tuple[Panel, ...]:
     return tuple(
         lines(
             f"{title} by day",
-            f"Each day, {how}, from the recording rules; not by the app's own labels.",
+            f"Each day, {how}, from the recording rules; the app's own labels do not apply.",
             [Query(expression, legend(label))],
             unit,
             width=8,

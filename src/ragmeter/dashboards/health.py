@@ -75,14 +75,14 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
         ),
         number(
             "Without anatomy",
-            "Operations of the chosen range that found the queue full: their totals are right, their parts unknown.",
+            "Operations in the chosen range that met a full queue. Their totals are right, their parts unknown.",
             within.grown_or_zero(semconv.OVERFLOWED),
             COUNT,
             decimals=0,
             limits=TROUBLE,
         ),
         number(
-            "Failures of ours",
+            "Internal failures",
             "Failures inside ragmeter in the chosen range. No call of the app is affected; the log has the first ones.",
             within.grown_or_zero(semconv.INTERNAL_ERRORS),
             COUNT,
@@ -90,9 +90,9 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
             limits=TROUBLE,
         ),
         number(
-            "Values under other",
-            "Label values of the chosen range that were counted under `other`: their label was full, or a metric has "
-            "as many series as the app's meter provider keeps apart. No figure is lost, only its name.",
+            "Values counted as other",
+            "Label values in the chosen range that were counted as `other`: their label was full, or a metric reached "
+            "the app's meter provider's limit of series. No figure is lost, only its name.",
             within.grown_or_zero(semconv.LABELS_OVERFLOWED),
             COUNT,
             decimals=0,
@@ -100,7 +100,7 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
         ),
         number(
             "Untested clients",
-            "Clients in a version outside the range that was tested: wrapped all the same; see `ragmeter doctor`.",
+            "Clients whose version is outside the tested range. They are wrapped all the same: see `ragmeter doctor`.",
             f"count({untested}) or {promql.zero_where(within.series(semconv.CLIENTS))}",
             COUNT,
             decimals=0,
@@ -116,7 +116,7 @@ def _operations(within: Scope) -> tuple[Panel, ...]:
     return (
         lines(
             "Operations",
-            "Calls to models and databases a second, by kind.",
+            "Calls to models and databases per second, by kind.",
             [Query(by_kind, legend(promql.OPERATION))],
             PER_SECOND,
             width=8,
@@ -162,7 +162,7 @@ def _details(within: Scope) -> tuple[Panel, ...]:
         ),
         rows_of(
             "Without a price",
-            "Calls of the chosen range whose money is not known: give a price with `instrument(prices=...)`.",
+            "Calls in the chosen range without a known price. Set one with `instrument(prices=...)`.",
             {promql.PROVIDER: "Provider", promql.MODEL: "Model"},
             (Column("Calls", f"{unpriced} > 0", COUNT, 0),),
             width=8,
@@ -174,12 +174,12 @@ def _details(within: Scope) -> tuple[Panel, ...]:
 
 
 def _failures(within: Scope) -> Panel:
-    troubles = {"failures of ours": semconv.INTERNAL_ERRORS, "without anatomy": semconv.OVERFLOWED}
+    troubles = {"internal failures": semconv.INTERNAL_ERRORS, "without anatomy": semconv.OVERFLOWED}
     # By label; where none is full there is nothing, and no label to name.
     full = within.grown(semconv.LABELS_OVERFLOWED, LABEL, window="5m")
     return lines(
         "What went wrong when",
-        "How often in five minutes. The log names the place of a failure; a label that is full is named here.",
+        "Events per five minutes. The log names the place of a failure; the legend names a full label.",
         [
             *(Query(within.grown_or_zero(metric, window="5m"), name) for name, metric in troubles.items()),
             Query(f"{full} > 0", f"`other` in {legend(LABEL)}"),

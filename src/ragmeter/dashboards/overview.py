@@ -71,7 +71,7 @@ def _spend(within: Scope) -> tuple[Panel, ...]:
     unpriced = within.grown(semconv.OPERATIONS, where=(match.TO_BE_PRICED, match.IS_UNPRICED))
     estimated = within.grown(semconv.COST, where=(match.IS_ESTIMATED,))
     return strip(
-        number("Now, an hour", "US dollars an hour, at the pace of the last five minutes.", _now(within), DOLLARS),
+        number("Current cost per hour", "US dollars per hour over the last five minutes.", _now(within), DOLLARS),
         number("In this range", "US dollars in the chosen range.", cost, DOLLARS),
         number(
             "Last 24 hours",
@@ -82,7 +82,7 @@ def _spend(within: Scope) -> tuple[Panel, ...]:
         *_of_month(within),
         number(
             "Unpriced",
-            "Share of the models' calls whose price is not known: their money is missing in every figure here.",
+            "Share of model calls without a known price. Their cost is missing from every figure here.",
             promql.per(f"({unpriced} or vector(0))", calls),
             SHARE,
             limits=((0.01, "orange"), (0.05, "red")),
@@ -109,7 +109,7 @@ def _of_month(within: Scope) -> tuple[Panel, ...]:
     return (
         number(
             "Month so far",
-            "US dollars since the first of the month (UTC), or since the recording rules are there.",
+            "US dollars since the first of the month (UTC), or since the recording rules were loaded.",
             so_far,
             DOLLARS,
             instead=(Instead(month.so_far_from(within), FROM_THEN_ON), nothing),
@@ -117,16 +117,16 @@ def _of_month(within: Scope) -> tuple[Panel, ...]:
         ),
         number(
             "Projected month",
-            "US dollars of this month so far, and for each of its remaining hours the mean hour of the last seven "
-            "days. From an app's second day on.",
+            "US dollars spent this month so far, plus the mean hour of the last seven days for each remaining hour. "
+            "Shown from an app's second day on.",
             projected,
             DOLLARS,
             instead=(Instead(later, FROM_THEN_ON), nothing),
             missing=NEEDS_RULES,
         ),
         number(
-            "Of the budget",
-            f"The projected month of what you chose, as a share of the whole budget: {budget} (0: none).",
+            "Share of the budget",
+            f"The projected month for your selection as a share of the whole budget: {budget} (0: none).",
             f"({projected}) / ({budget} > 0)",
             SHARE,
             instead=(
@@ -143,7 +143,7 @@ def _of_month(within: Scope) -> tuple[Panel, ...]:
 def _spend_over_time(within: Scope) -> Panel:
     return lines(
         "Spend by strategy",
-        "US dollars an hour. `none` is money that no answer came for, such as the embedding of documents.",
+        "US dollars an hour. `none` is spending that led to no answer, such as embedding documents.",
         [Query(f"{within.pace(semconv.COST, promql.STRATEGY)} * {promql.HOUR}", legend(promql.STRATEGY))],
         DOLLARS,
         stacked=True,
@@ -232,7 +232,7 @@ def _spenders(within: Scope) -> tuple[Panel, ...]:
     rankings = [
         ranking(
             f"By {'model' if label == promql.MODEL else label.replace('_', ' ')}",
-            f"US dollars in the chosen range; the {MOST} dearest.",
+            f"US dollars in the chosen range; the {MOST} most expensive.",
             [
                 Query(
                     f"sort_desc(topk({MOST}, {promql.named(within.grown(semconv.COST, label), label)} > 0))",
@@ -253,7 +253,7 @@ def _traffic(within: Scope) -> tuple[Panel, ...]:
     return (
         lines(
             "Queries",
-            "Answered user queries a second, also those that failed for good.",
+            "User queries answered per second, including those that failed for good.",
             [Query(within.pace(semconv.QUERIES, by), legend(promql.STRATEGY))],
             PER_SECOND,
             stacked=True,

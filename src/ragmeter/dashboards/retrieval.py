@@ -70,7 +70,7 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
             for share in (0.5, 0.95, 0.99)
         ),
         number(
-            "Of the answer's time",
+            "Share of answers' time",
             "Mean share of a query's duration that was spent searching, for queries that searched.",
             promql.per(
                 within.grown(semconv.SEARCH_SHARE, ending="_sum"), within.grown(semconv.SEARCH_SHARE, ending="_count")
@@ -116,7 +116,7 @@ def _places(within: Scope) -> Panel:
                 )
                 for share in (0.5, 0.95, 0.99)
             ),
-            Column("Chunks a search", promql.per(found, answered), NUMBER, 1),
+            Column("Chunks per search", promql.per(found, answered), NUMBER, 1),
             Column("Empty", promql.per(promql.or_zero(empty, answered), answered), SHARE, 1),
             Column("Failed", promql.per(promql.or_zero(failed, every), every), SHARE, 1),
         ),
@@ -181,7 +181,7 @@ def _results(within: Scope) -> tuple[Panel, ...]:
         ),
         lines(
             "Failed searches",
-            "Searches a second that failed, by error.",
+            "Failed searches per second, by error.",
             [
                 Query(promql.by_last_part(failed, promql.ERROR, PLACE), legend(*PLACE, promql.LAST_PART)),
                 Query(f"0 * {promql.total(every)}", "none"),
@@ -192,15 +192,15 @@ def _results(within: Scope) -> tuple[Panel, ...]:
         ),
         bands(
             "Scores of the best chunk",
-            "How many searches had their best chunk in which band. Where a database gives distances only, it is those: "
-            "less is nearer then. The lowest band holds what is below zero as well.",
+            "Searches by the score of their best chunk. Databases that give only distances show those: lower is "
+            "nearer. The lowest band also holds everything below zero.",
             _bands_of_scores(within),
             NUMBER,
         ),
         lines(
             "Mean score of the best chunk",
-            "Where higher is nearer, a fall tells of questions that the documents do not answer, or of a changed "
-            "embedding model; where lower is nearer, such as with distances, a rise does.",
+            "A fall means questions that the documents do not answer, or a changed embedding model. For distances, "
+            "where lower is nearer, a rise means the same.",
             [Query(_mean_score(within), legend(*PLACE, promql.SCORE_ORDER))],
             NUMBER,
         ),
@@ -229,16 +229,16 @@ def _money(within: Scope) -> tuple[Panel, ...]:
     return (
         lines(
             "Embedding, read units, reranking",
-            "US dollars a day for the retrieval of queries, without the embedding of documents. Databases that bill "
-            "nothing by the search have no part here.",
+            "US dollars per day for the retrieval of queries; embedding documents is not included. Databases that do "
+            "not bill by search do not appear.",
             [Query(f"{money} * {promql.DAY}", legend(promql.PART))],
             DOLLARS,
             stacked=True,
             colours=palette.PARTS,
         ),
         lines(
-            "And the prompt it fills",
-            "US dollars a day for retrieved text in prompts: as a rule many times what finding it costs.",
+            "Retrieval and the prompts it fills",
+            "US dollars per day for retrieved text in prompts. It usually costs many times as much as finding it.",
             [
                 Query(f"{context} * {promql.DAY}", "context in prompts"),
                 Query(f"sum({money}) * {promql.DAY}", "retrieval itself"),

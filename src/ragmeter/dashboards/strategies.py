@@ -66,10 +66,8 @@ def _table(within: Scope) -> Panel:
         {BY: "Strategy"},
         (
             Column("Cost", _for_1000(within.grown(semconv.COST, BY), within), DOLLARS),
-            Column("of it input", _for_1000(within.grown(semconv.COST, BY, where=(match.IS_INPUT,)), within), DOLLARS),
-            Column(
-                "of it output", _for_1000(within.grown(semconv.COST, BY, where=(match.IS_OUTPUT,)), within), DOLLARS
-            ),
+            Column("Input cost", _for_1000(within.grown(semconv.COST, BY, where=(match.IS_INPUT,)), within), DOLLARS),
+            Column("Output cost", _for_1000(within.grown(semconv.COST, BY, where=(match.IS_OUTPUT,)), within), DOLLARS),
             Column("Model calls", _for_1000(calls, within), COUNT, 0),
             Column("Input tokens", _for_1000(_tokens(within, match.IS_INPUT), within), COUNT, 0),
             Column("Output tokens", _for_1000(_tokens(within, match.IS_OUTPUT), within), COUNT, 0),
@@ -90,9 +88,9 @@ def _bars(within: Scope) -> tuple[Panel, ...]:
     dearest = f"1000 * {promql.quantile_of(0.95, within.grown(semconv.QUERY_COST, 'le', BY, ending='_bucket'))}"
     of_each = {
         "Cost of 1,000 queries": ("US dollars.", f"1000 * {promql.per(cost, queries)}", DOLLARS),
-        "1,000 queries at p95": ("US dollars for 1,000 queries as dear as the dearest 5 %.", dearest, DOLLARS),
-        "Context tokens a query": ("Input tokens of retrieved text.", context, NUMBER),
-        "Output tokens a query": ("The length of answers, reasoning included.", output, NUMBER),
+        "Cost of 1,000 queries, p95": ("US dollars, at the cost that 5 % of the queries exceed.", dearest, DOLLARS),
+        "Context tokens per query": ("Input tokens of retrieved text.", context, NUMBER),
+        "Output tokens per query": ("The length of answers, reasoning included.", output, NUMBER),
     }
     return tuple(
         ranking(
@@ -147,7 +145,7 @@ def _savings(within: Scope) -> Panel:
         {BY: "Strategy"},
         (
             Column("Cost of 1,000", f"1000 * {promql.per(cost, queries)} and {waste}", DOLLARS),
-            Column("trimmed", f"1000 * {promql.per(f'({cost} - {waste})', queries)}", DOLLARS),
+            Column("Cost when trimmed", f"1000 * {promql.per(f'({cost} - {waste})', queries)}", DOLLARS),
             Column("Saved", promql.per(waste, cost), SHARE, 1),
             Column("In 30 days", f"{waste} / {within.length_of_data()} * 30 * {promql.DAY}", DOLLARS),
             Column("Not used", promql.per(wasted, known), SHARE, 0),
