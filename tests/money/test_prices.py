@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -12,9 +12,10 @@ from genai_prices import calc_price
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragmeter.domain.model import Operation, OperationKind, PriceState, Prompt, Request, Response, Usage
+from ragmeter.domain.model import COUNTS, Operation, OperationKind, PriceState, Prompt, Request, Response, Usage
 from ragmeter.money.pricebook import PriceBook, PriceTableError, read_price_table
 from ragmeter.money.pricing import price
+from ragmeter.naming import semconv
 
 STARTED = int(datetime(2026, 11, 20, 12, 0, tzinfo=UTC).timestamp() * 1e9)
 
@@ -311,3 +312,13 @@ def test_fees_alone_are_no_price_of_a_models_tokens():
     assert cost_of("our-own", used, "gateway", book=fees).state is PriceState.UNPRICED
     tokens = PriceBook({"gateway": {"input": 1.0, "output": 2.0, "units": {"web_searches": 0.5}}})
     assert cost_of("our-own", used, "gateway", book=tokens).amount == pytest.approx(0.5012)
+
+
+def test_a_count_of_usage_has_one_name_in_every_table():
+    """Each count is a field of `Usage`, stands after what it is a part of, and has an attribute on spans."""
+    counts = [count.field for count in COUNTS]
+    assert set(counts) <= {each.name for each in fields(Usage)}
+    assert all(count.part_of is None or count.part_of in counts[:at] for at, count in enumerate(COUNTS))
+    # The conventions have no name for what was written for an hour; it is in what was written.
+    assert set(semconv.USAGE) == set(counts) - {"cache_write_1h_tokens"}
+    assert set(semconv.LATEST_USAGE) <= set(semconv.USAGE)

@@ -227,7 +227,7 @@ def test_embedding_documents_makes_no_call_longer(past):
     tokens = f"sum(increase({usage}_sum{{{chat}}}[1h]))"
     calls = f'sum(increase({usage}_count{{{chat},gen_ai_token_type="input"}}[1h]))'
     night = past.period.end.replace(hour=3, minute=0).timestamp() - 86_400
-    embedded = past.client.query('sum(increase(ragmeter_tokens_total{ragmeter_part="embedding"}[1h]))', at=night)
+    embedded = past.client.query('sum(increase(ragmeter_tokens_total{ragmeter_part="ingestion"}[1h]))', at=night)
     reported = past.client.query(f"{tokens} / {calls}", at=night)
     (value,) = past.client.query(shown, at=night)
     assert embedded[0].value > 10_000

@@ -63,6 +63,11 @@ class OpenQuery:
     is_over: bool = False
     written: int | None = None
 
+    @property
+    def claimable(self) -> list[Entry]:
+        """Its operations that may belong to another answer: documents on their way into an index belong to none."""
+        return [each for each in self.operations if not each.ingests]
+
 
 class Ledger:
     """All open queries and the retrieval that still waits for its answer."""
@@ -237,8 +242,7 @@ class Ledger:
             if not other.is_over:
                 continue
             searched = not missing.isdisjoint(other.chunks)
-            claimable = [each for each in other.operations if not each.ingests]
-            taken = [each for each in claimable if searched or _is_asked(each, asked, query.written)]
+            taken = [each for each in other.claimable if searched or _is_asked(each, asked, query.written)]
             if searched:
                 missing.difference_update(other.chunks)
                 query.chunks = {**other.chunks, **query.chunks}

@@ -9,7 +9,7 @@ from typing import Any
 from opentelemetry._logs import Logger, SeverityNumber, get_logger
 from opentelemetry.context import Context
 
-from ragmeter.domain.model import Operation, OperationKind
+from ragmeter.domain.model import Operation
 from ragmeter.naming import semconv
 from ragmeter.version import VERSION
 
@@ -37,14 +37,13 @@ def _takes_events(kind: type[Logger]) -> bool:
 
 
 def _event_of(operation: Operation) -> str:
-    is_search = operation.request.kind is OperationKind.SEARCH
-    return semconv.DB_EXCEPTION if is_search else semconv.CALL_EXCEPTION
+    return semconv.DB_EXCEPTION if operation.request.kind.means.of_database else semconv.CALL_EXCEPTION
 
 
 def _attributes(operation: Operation) -> dict[str, Any]:
     request = operation.request
     found = {semconv.EXCEPTION_TYPE: operation.error_type}
-    if request.kind is OperationKind.SEARCH:
+    if request.kind.means.of_database:
         found |= {semconv.DB_SYSTEM: request.system, semconv.DB_OPERATION: request.method}
     else:
         found |= {

@@ -20,7 +20,7 @@ from ragmeter.naming.semconv import ScoreOrder
 MILLION = 1e6
 UNKNOWN = "unknown"
 OUTPUT = "output"
-EMBEDDED = "embedding"
+EMBEDDED, INGESTED = "embedding", "ingestion"
 
 Labels = tuple[tuple[str, str], ...]
 """Attributes of a series, by their names in OpenTelemetry."""
@@ -74,7 +74,7 @@ def postings(batch: Batch) -> Iterator[Posting]:
 def ingestion(at: Ints, tokens: Ints, seconds: Floats) -> Iterator[Posting]:
     """Embeddings of documents: money that belongs to no query, and to no label of the app."""
     app: Labels = tuple((name, "unset") for name in shop.LABELS)
-    yield from _of_embeddings(((semconv.STRATEGY, strategy.NONE), *app), at, tokens)
+    yield from _of_embeddings(((semconv.STRATEGY, strategy.NONE), *app), INGESTED, at, tokens)
     yield from _of_embedding_calls(at, tokens, seconds)
 
 
@@ -230,12 +230,12 @@ def _of_retrieval(stream: Stream, searches: Searches) -> Iterator[Posting]:
     for name, which in ((stream.strategy, searches.answered), (strategy.NONE, ~searches.answered)):
         common: Labels = ((semconv.STRATEGY, name), *app)
         yield _one(semconv.OPERATIONS, (*common, *searched), searches.at[which])
-        yield from _of_embeddings(common, searches.at[which], searches.embedded[which])
+        yield from _of_embeddings(common, EMBEDDED, searches.at[which], searches.embedded[which])
 
 
-def _of_embeddings(common: Labels, at: Ints, tokens: Ints) -> Iterator[Posting]:
+def _of_embeddings(common: Labels, part_name: str, at: Ints, tokens: Ints) -> Iterator[Posting]:
     served: Labels = ((semconv.PROVIDER_NAME, EMBEDDING.provider), (semconv.RESPONSE_MODEL, EMBEDDING.name))
-    part, state = (semconv.PART, EMBEDDED), (semconv.PRICE_STATE, PriceState.PRICED.value)
+    part, state = (semconv.PART, part_name), (semconv.PRICE_STATE, PriceState.PRICED.value)
     cost = dollars(tokens, shop.EMBEDDING_PRICE)
     yield _one(semconv.OPERATIONS, _operation(common, OperationKind.EMBEDDINGS, PriceState.PRICED, EMBEDDING), at)
     yield Added(semconv.PART_TOKEN_COUNT, (*common, part, (semconv.TOKEN_RATE, "full"), *served), at, tokens)
