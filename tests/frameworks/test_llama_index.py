@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from llama_index.core import MockEmbedding, VectorStoreIndex
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.llms import ChatMessage, MockLLM
+from llama_index.core.postprocessor import LongContextReorder
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.response_synthesizers import get_response_synthesizer
 from llama_index.core.schema import IndexNode, MetadataMode, NodeWithScore, TextNode
@@ -62,7 +66,8 @@ class TestLlamaIndex(FrameworkContract):
         return Giving([]), ("retrieve", "aretrieve")
 
     def functions(self):
-        return (vars(BaseRetriever)[name] for name in ("retrieve", "aretrieve"))
+        names = ((BaseRetriever, "retrieve"), (BaseNodePostprocessor, "postprocess_nodes"))
+        return (vars(owner)[prefix + name] for owner, name in names for prefix in ("", "a"))
 
 
 def test_a_vector_index_with_metadata_in_its_prompt(watch):
@@ -113,3 +118,31 @@ def test_its_own_chat_model_is_counted_once(watch):
         assert model.chat([ChatMessage(role="user", content=QUESTION)]).message.content == ANSWER
     assert seen.operations() == 1
     assert seen.total("ragmeter.tokens", ragmeter_part="output") == 20
+
+
+class Reversing(BaseNodePostprocessor):
+    """A reranker as an app writes one: it puts the last first, and scores anew."""
+
+    def _postprocess_nodes(self, nodes, query_bundle=None):
+        return [NodeWithScore(node=each.node, score=1 - at / 10) for at, each in enumerate(reversed(nodes))]
+
+
+@pytest.mark.parametrize("scope", [ragmeter.query, contextlib.nullcontext], ids=["in a scope", "without"])
+def test_a_postprocessor_is_the_last_ranking(watch, scope):
+    """The rank of a passage is the postprocessor's, not its retriever's, in a query engine as well."""
+    seen = watch(providers={"127.0.0.1": "openai"}, capture_chunks=True)
+    with scope():
+        found = Reversing().postprocess_nodes(Searching(lambda _: HITS).retrieve(QUESTION), query_str=QUESTION)
+        ask(*(each.node.get_content() for each in found))
+    assert chat_span(seen)["ragmeter.chunk.ids"] == ("passage-2", "passage-1", "passage-0")
+    assert chat_span(seen)["ragmeter.chunk.ranks"] == (1, 2, 3)
+    assert fates(seen) == {"used": 1, "unused": 2}
+
+
+async def test_an_awaited_postprocessor_that_puts_the_best_at_both_ends_keeps_the_ranks(watch):
+    """A passage that was only moved within the prompt has the rank of its score."""
+    seen = watch(providers={"127.0.0.1": "openai"}, capture_chunks=True)
+    found = await LongContextReorder().apostprocess_nodes(Searching(lambda _: HITS).retrieve(QUESTION))
+    ask(*(each.node.get_content() for each in found))
+    ranks = dict(zip(chat_span(seen)["ragmeter.chunk.ids"], chat_span(seen)["ragmeter.chunk.ranks"], strict=True))
+    assert ranks == {"passage-0": 1, "passage-1": 2, "passage-2": 3}

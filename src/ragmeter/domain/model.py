@@ -36,7 +36,8 @@ class Meaning:
     """What a kind of operation means to everything that asks for it.
 
     `part` is what all its tokens and money are posted under, `None` for an inference, which has those of its prompt and
-    answer. `is_retrieval` says that it is done to find what a prompt is filled with. A call `of_database` has the
+    answer. `is_retrieval` says that it is done to find what a prompt is filled with, `ranks` that it puts in order what
+    was found before. A call `of_database` has the
     attributes of one, and costs nothing where it counts nothing: a database is paid by the month. `has_texts` says that
     tokens can be told from the texts of an operation, `family` in which others it may be the same request again.
     """
@@ -46,6 +47,7 @@ class Meaning:
     is_retrieval: bool = False
     of_database: bool = False
     has_texts: bool = True
+    ranks: bool = False
 
 
 KINDS = {
@@ -53,7 +55,7 @@ KINDS = {
     OperationKind.TEXT_COMPLETION: Meaning("inference"),
     OperationKind.EMBEDDINGS: Meaning("embeddings", "embedding", is_retrieval=True),
     OperationKind.SEARCH: Meaning("search", "search", is_retrieval=True, of_database=True, has_texts=False),
-    OperationKind.RERANK: Meaning("rerank", "rerank", is_retrieval=True, has_texts=False),
+    OperationKind.RERANK: Meaning("rerank", "rerank", is_retrieval=True, has_texts=False, ranks=True),
     OperationKind.INGESTION: Meaning("ingestion", "ingestion", of_database=True, has_texts=False),
 }
 """What each kind of operation means. Ingestion brings documents into an index: it is no retrieval, and makes no query.
@@ -167,13 +169,14 @@ COUNTS = (
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One retrieved passage."""
+    """One retrieved passage; `document` is its number among the request's documents, where a reranking names it so."""
 
     text: str
     id: str | None = None
     score: float | None = None
     rank: int = 0
     collection: str | None = None
+    document: int | None = None
 
 
 TextKey = tuple[int, int]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from itertools import islice
 
@@ -99,6 +99,7 @@ class Ledger:
         if chunks:
             query = self._open.get(handle) or self._start(handle)
             query.labels.update(labels)
+            _rank(query, chunks)
             _keep(query, chunks)
         if handle.ended is not None:
             self.end(handle)
@@ -108,8 +109,10 @@ class Ledger:
     ) -> None:
         """Enter a finished operation and what it retrieved; post its query if it waited for no more."""
         handle.finished += 1
-        query = self._query_of(handle, metered, labels)
+        query = self._query_of(handle, metered, labels, chunks)
         query.labels.update(labels)
+        if metered.operation.request.kind.means.ranks:
+            _rank(query, chunks)
         _keep(query, chunks)
         query.sent.update([use.place.chunk.key for use in paused(metered.context, self._pause)])
         query.operations.append(entry_of(metered, self._pause))
@@ -121,16 +124,35 @@ class Ledger:
         if handle.ended is not None:
             self.end(handle)
 
-    def _query_of(self, handle: QueryHandle, metered: Metered, labels: Mapping[str, str]) -> OpenQuery:
+    def _query_of(
+        self, handle: QueryHandle, metered: Metered, labels: Mapping[str, str], chunks: Sequence[KnownChunk]
+    ) -> OpenQuery:
         """The query of a call: that of its scope or span, of the call that it goes on with, or else its own."""
         query = self._open.get(handle)
-        if query is None and handle.ending is Ending.OPERATION and metered.operation.request.kind.is_inference:
-            step = self._continuations.find(metered.operation, labels)
-            if step is not None:
-                query = step.query
-                query.written = step.written or query.written
-                self._wait_on(query)
+        kind = metered.operation.request.kind
+        if query is None and handle.ending is Ending.OPERATION:
+            if kind.is_inference:
+                query = self._gone_on_with(metered, labels)
+            elif kind.means.ranks:
+                query = self._reranked(chunks)
         return query or self._start(handle)
+
+    def _gone_on_with(self, metered: Metered, labels: Mapping[str, str]) -> OpenQuery | None:
+        step = self._continuations.find(metered.operation, labels)
+        if step is None:
+            return None
+        query = step.query
+        query.written = step.written or query.written
+        self._wait_on(query)
+        return query
+
+    def _reranked(self, chunks: Sequence[KnownChunk]) -> OpenQuery | None:
+        """The latest search whose passages these are: they have their new ranks in every search that gave them."""
+        keys = {chunk.key for chunk in chunks}
+        searches = [query for query in self._latest_searches() if not keys.isdisjoint(query.chunks)]
+        for query in searches:
+            _rank(query, chunks)
+        return searches[0] if searches else None
 
     def _answer(self, query: OpenQuery, metered: Metered, labels: Mapping[str, str]) -> None:
         """Enter that a model has answered, or has failed to: a query of its own is then over, unless it goes on."""
@@ -193,10 +215,19 @@ class Ledger:
                 self._give_up(query)
 
     def _not_yet_searched(self, chunks: Sequence[KnownChunk]) -> Sequence[KnownChunk]:
-        """Chunks without those a search has just given: outside of any scope nothing else joins it to its retriever."""
-        latest = islice(reversed(self._unanswered.values()), LATEST_SEARCHES)
-        searched = {key for query in latest if query.is_over for key in query.chunks}
+        """Chunks without those a search has just given, which only get their new ranks.
+
+        Outside of any scope nothing else joins a search to its retriever.
+        """
+        searches = self._latest_searches()
+        for query in searches:
+            _rank(query, chunks)
+        searched = {key for query in searches for key in query.chunks}
         return [chunk for chunk in chunks if chunk.key not in searched]
+
+    def _latest_searches(self) -> list[OpenQuery]:
+        latest = islice(reversed(self._unanswered.values()), LATEST_SEARCHES)
+        return [query for query in latest if query.is_over]
 
     def _start(self, handle: QueryHandle) -> OpenQuery:
         if len(self._open) >= MOST_OPEN:
@@ -278,3 +309,11 @@ def _keep(query: OpenQuery, chunks: Sequence[KnownChunk]) -> None:
         query.chunks.setdefault(chunk.key, chunk)
     while len(query.chunks) > MOST_CHUNKS:
         del query.chunks[next(iter(query.chunks))]
+
+
+def _rank(query: OpenQuery, chunks: Sequence[KnownChunk]) -> None:
+    """Give a query's chunks the rank they have in a later ranking; what that leaves out keeps the one it had."""
+    for chunk in reversed(chunks):
+        known = query.chunks.get(chunk.key)
+        if known is not None:
+            query.chunks[chunk.key] = replace(known, rank=chunk.rank)

@@ -248,7 +248,7 @@ CONTEXT_SHARE = Metric(
 USED_RANK = Metric(
     "ragmeter.chunk.used.rank",
     "{rank}",
-    "Rank in its retrieval, from 1, of a chunk that the answer used",
+    "Rank in its last ranking, from 1, of a chunk that the answer used",
     (STRATEGY, DB_COLLECTION),
     RANKS,
 )

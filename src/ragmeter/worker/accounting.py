@@ -14,6 +14,7 @@ from opentelemetry.context import Context
 
 from ragmeter.anatomy.dissecting import Dissector
 from ragmeter.anatomy.parts import Dissection
+from ragmeter.anatomy.ranking import named_chunks
 from ragmeter.anatomy.wire_order import on_the_wire
 from ragmeter.domain import gate, strategy
 from ragmeter.domain.model import KnownChunk, Operation, Parameter, PriceState, Prompt, Response
@@ -146,7 +147,7 @@ class Accounting:
             return otherwise
 
     def _remember(self, operation: Operation, tenant: str) -> tuple[KnownChunk, ...]:
-        return self.dissector.remember(operation.response.chunks, tenant, operation.request.collection)
+        return self.dissector.remember(named_chunks(operation), tenant, operation.request.collection)
 
     def _take_in(self, item: Retrieved, *, complete: bool) -> None:
         chunks: tuple[KnownChunk, ...] = ()

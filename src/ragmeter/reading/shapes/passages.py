@@ -87,6 +87,13 @@ def read_passages(passages: Sequence[Passage], collection: str | None = None) ->
     )
 
 
+def read_scored(passages: Sequence[Passage]) -> tuple[Chunk, ...]:
+    """The same, ranked by their scores where all have one: some put the best at both ends of a prompt."""
+    if all(passage.score is not None for passage in passages):
+        passages = sorted(passages, key=lambda passage: passage.score or 0.0, reverse=True)
+    return read_passages(passages)
+
+
 def score_of(value: Any) -> float | None:
     """A score as a number, also from the numeric types of array libraries.
 
