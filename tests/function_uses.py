@@ -17,6 +17,8 @@ QUESTIONS = (
     inspect.signature,
     inspect.getfullargspec,
     inspect.iscoroutinefunction,
+    inspect.isgeneratorfunction,
+    inspect.isasyncgenfunction,
     inspect.isfunction,
     inspect.ismethod,
     inspect.isroutine,

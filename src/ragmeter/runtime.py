@@ -48,6 +48,7 @@ from ragmeter.wrapping.observing import Observer
 from ragmeter.wrapping.patching import Patching
 from ragmeter.wrapping.records import Item, Record, Retrieved, slim
 from ragmeter.wrapping.scopes import QueryScope, Scopes
+from ragmeter.wrapping.wrappers import Wrappers
 
 logger = logging.getLogger("ragmeter")
 
@@ -90,6 +91,7 @@ class Runtime:
             providers=settings.providers,
             stream_usage=settings.stream_usage,
         )
+        self.wrappers = Wrappers(self.observer)
         self.patching = Patching(self.guard)
         self._handing_in = HandingIn(
             self.worker, self.accounting, self.providers, self.observer.under_way, guard=self.guard
@@ -256,8 +258,9 @@ class Runtime:
                     # With the app's own import: on the worker it would keep the interpreter from the app meanwhile.
                     self.accounting.dissector.weigher.load()
 
+        self.patching.declare(target.path for target in integration.targets)
         for target in integration.targets:
-            self.patching.wrap(target.path, partial(self.observer.wrapper, target), imported)
+            self.patching.wrap(target.path, partial(self.wrappers.wrapper, target), imported)
 
     def _take_version(self, integration: Integration) -> None:
         """Remember which version of a client is wrapped, and warn once when that version was not tested."""

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 
 from clients.blanks import ClientBlanks, both_kinds, chunks_of, finished, our_lines, plain
 from ragmeter.reading.declaration import Call, Integration, Reading, Receiving, Sending, Target
-from ragmeter.wrapping import observation, observing
+from ragmeter.wrapping import observation, observing, wrappers
 from wire import Wire
 
 
@@ -85,7 +85,8 @@ def interrupted(call: Callable[[], Any], moment: int) -> bool:
         return at_line
 
     def at_call(frame: FrameType, *_: Any) -> Any:
-        return at_line if frame.f_code.co_filename in (observing.__file__, observation.__file__) else None
+        ours = (wrappers.__file__, observing.__file__, observation.__file__)
+        return at_line if frame.f_code.co_filename in ours else None
 
     tracer = sys.gettrace()
     sys.settrace(at_call)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import AsyncGeneratorType, GeneratorType
+from typing import Any, Protocol
 
 from ragmeter.domain.model import Chunk, Parameter, Prompt, Request, Response
 from ragmeter.reading.leaves import leaves_of
@@ -29,11 +30,32 @@ class Call:
         return self.keywords.get(name, default)
 
 
+class Follower(Protocol):
+    """What follows the outcome of one call."""
+
+    def complete(self, outcome: Complete) -> None:
+        """The whole answer is there."""
+
+    def follow(self, outcome: Streamed) -> None:
+        """The answer is a stream object, which stays what the app gets."""
+
+    def carry(self, outcome: Unread) -> None:
+        """The answer is in a body that nobody has read yet."""
+
+    def generate(self, outcome: Generated) -> Any:
+        """The answer comes out of a generator, in the place of which another one goes to the app."""
+
+
 @dataclass(frozen=True, slots=True)
 class Complete:
     """The call has returned its whole answer."""
 
     value: object
+
+    def passed_on(self, to: Follower, result: Any) -> Any:
+        """What the app gets, once the outcome is in the hands of who follows it."""
+        to.complete(self)
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +72,11 @@ class Streamed:
     events: str | None = None
     of_event: Callable[[Any], object] = leaves_of
 
+    def passed_on(self, to: Follower, result: Any) -> Any:
+        """The stream is the app's, as it is."""
+        to.follow(self)
+        return result
+
 
 @dataclass(frozen=True, slots=True)
 class Unread:
@@ -62,8 +89,29 @@ class Unread:
     carrier: Any
     body: Callable[[], object]
 
+    def passed_on(self, to: Follower, result: Any) -> Any:
+        """The response is the app's, as it is."""
+        to.carry(self)
+        return result
 
-Outcome = Complete | Streamed | Unread
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """The call has returned a generator of either kind: the app gets one of the same kind, which is read on the way."""
+
+    generator: Any
+
+    def passed_on(self, to: Follower, result: Any) -> Any:  # noqa: ARG002 - as every kind of outcome
+        """A generator in the place of the client's own."""
+        return to.generate(self)
+
+
+Outcome = Complete | Streamed | Unread | Generated
+
+
+def outcome_of(result: Any) -> Outcome:
+    """What a result is when nobody says more of it: a generator, or a whole answer."""
+    return Generated(result) if isinstance(result, GeneratorType | AsyncGeneratorType) else Complete(result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +139,53 @@ class Reader:
 class Reading:
     """What reading a call before it is made gave: `sent` are the immutable leaves of what its prompt is read from.
 
-    `with_usage` is the same call, asking for usage in its stream.
+    `with_usage` is the same call, asking for usage in its stream. `is_lazy` says that the call only makes a generator,
+    with whose first step the request is made: its time begins there, and one that is never asked is no operation. That
+    goes without saying of a function that is a generator function itself.
     """
 
     request: Request
     reader: Reader
     with_usage: Callable[[Call], Call] | None = None
     sent: object = None
+    is_lazy: bool = False
+
+
+Wrapper = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
+"""What is called in a function's stead: `(wrapped, instance, arguments, keywords)`."""
+
+
+class Wrappers(Protocol):
+    """What makes the wrapper of each kind of target; `function` is what it is to stand around."""
+
+    def observing(self, target: Target, function: Any) -> Wrapper:
+        """Records each call."""
+
+    def sending(self, target: Sending) -> Wrapper:
+        """Takes what is sent."""
+
+    def receiving(self, target: Receiving) -> Wrapper:
+        """Takes what is received."""
+
+    def resuming(self, target: Resumption) -> Wrapper:
+        """Goes on with a body that was not read."""
+
+    def noting(self, target: Retrieval, function: Any) -> Wrapper:
+        """Takes passages."""
+
+    def silencing(self) -> Wrapper:
+        """Answers in the function's place."""
+
+
+class Declared(Protocol):
+    """All that can be declared of a function of a client, which `path` names as `module:Class.attribute`."""
+
+    @property
+    def path(self) -> str:
+        """Where it stands."""
+
+    def wrapper(self, wrappers: Wrappers, function: Any) -> Wrapper:
+        """The wrapper for this kind of target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +199,13 @@ class Target:
 
     path: str
     read: Callable[[Call], Reading | None]
-    outcome: Callable[[Any], Outcome] = Complete
+    outcome: Callable[[Any], Outcome] = outcome_of
     is_wired: bool = False
     asked: Callable[[Call], object] = lambda _: None
+
+    def wrapper(self, wrappers: Wrappers, function: Any) -> Wrapper:
+        """Records each call."""
+        return wrappers.observing(self, function)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +217,10 @@ class Sending:
 
     path: str
     take: Callable[[Call, Any], object]
+
+    def wrapper(self, wrappers: Wrappers, function: Any) -> Wrapper:  # noqa: ARG002 - as every kind of target
+        """Takes what is sent."""
+        return wrappers.sending(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +234,10 @@ class Receiving:
     path: str
     take: Callable[[Call], object]
 
+    def wrapper(self, wrappers: Wrappers, function: Any) -> Wrapper:  # noqa: ARG002 - as every kind of target
+        """Takes what is received."""
+        return wrappers.receiving(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
@@ -146,6 +246,10 @@ class Resumption:
     path: str
     carrier: Callable[[Any], Any]
     outcome: Callable[[Any], Outcome]
+
+    def wrapper(self, wrappers: Wrappers, function: Any) -> Wrapper:  # noqa: ARG002 - as every kind of target
+        """Goes on with a body that was not read."""
+        return wrappers.resuming(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +264,10 @@ class Retrieval:
     hold: Callable[[Any], Sequence[Any] | None]
     chunks: Callable[[Sequence[Any]], Sequence[Chunk]]
 
+    def wrapper(self, wrappers: Wrappers, function: Any) -> Wrapper:
+        """Takes passages."""
+        return wrappers.noting(self, function)
+
 
 @dataclass(frozen=True, slots=True)
 class Silence:
@@ -167,9 +275,9 @@ class Silence:
 
     path: str
 
-
-AnyTarget = Target | Sending | Receiving | Resumption | Retrieval | Silence
-"""All that can be declared of a function of a client."""
+    def wrapper(self, wrappers: Wrappers, function: Any) -> Wrapper:  # noqa: ARG002 - as every kind of target
+        """Answers in the function's place."""
+        return wrappers.silencing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +287,7 @@ class Integration:
     name: str
     distribution: str
     tested: tuple[str, str]
-    targets: tuple[AnyTarget, ...]
+    targets: tuple[Declared, ...]
 
     @property
     def package(self) -> str:

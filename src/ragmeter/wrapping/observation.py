@@ -15,10 +15,11 @@ from opentelemetry.trace import Span
 
 from ragmeter.domain.model import Request, Response
 from ragmeter.guard import Guard
-from ragmeter.reading.declaration import Call, Complete, Reading, Streamed, Target, Unread
+from ragmeter.reading.declaration import Call, Complete, Generated, Reading, Streamed, Target, Unread
 from ragmeter.reading.errors import error_type_of, is_refusal
 from ragmeter.reading.leaves import leaves_of
 from ragmeter.reading.shapes.fields import size_of
+from ragmeter.wrapping.generators import Steps, handed_on
 from ragmeter.wrapping.records import Answer, Pause, Record, no_answer
 from ragmeter.wrapping.scopes import Scopes
 from ragmeter.wrapping.streams import Overheard, StreamReading, hear, hear_close, hear_pieces, read_on_the_way, unhear
@@ -47,6 +48,15 @@ its call has seen it.
 def family_of(request: Request) -> str:
     """Operations of one family inside each other may be one request: `parse` calls `create`."""
     return request.kind.means.family
+
+
+Moment = tuple[int, float]
+"""A time in nanoseconds since the epoch, and what the clock for durations showed then."""
+
+
+def now() -> Moment:
+    """The time."""
+    return time.time_ns(), time.perf_counter()
 
 
 class Exchange:
@@ -141,7 +151,15 @@ class Observation:
     """One call from its start to its end, however that comes: `enter`, then `leave` and `returned`, or `raised`."""
 
     def __init__(
-        self, observer: Host, target: Target, call: Call, *, reading: Reading, request: Request, parent: Context
+        self,
+        observer: Host,
+        target: Target,
+        call: Call,
+        *,
+        reading: Reading,
+        request: Request,
+        parent: Context,
+        began: Moment | None = None,
     ) -> None:
         self._observer = observer
         self._target = target
@@ -149,8 +167,7 @@ class Observation:
         self._request = request
         self._asked_usage = observer.asks_for_usage(reading)
         self.call = reading.with_usage(call) if self._asked_usage and reading.with_usage is not None else call
-        self._started = time.time_ns()
-        self._clock = time.perf_counter()
+        self._started, self._clock = began or now()
         self._span, context = observer.start_span(request, self._started, parent)
         self._query, self._labels = observer.scopes.enter(parent)
         self._current = trace.get_current_span(parent) if self._span is None else self._span
@@ -160,6 +177,7 @@ class Observation:
         )
         self._parent = parent
         self._context = otel_context.set_value(IN_PROGRESS, self._exchange, context)
+        self._marks = NO_CONTEXT
         # A list with one element: `pop` is atomic, so whoever comes first finishes the call.
         self._unfinished = [True]
         self._unread = False
@@ -177,6 +195,18 @@ class Observation:
         if otel_context.get_current() is self._context:
             otel_context.attach(self._parent)
 
+    def enter_step(self) -> None:
+        """One step of a generator begins, in whatever context the app asks for it: ours is around it until `leave`."""
+        self._parent = around = otel_context.get_current()
+        self._context = Context({**around, **self._marks}) if around else self._marks
+        otel_context.attach(self._context)
+
+    def leave_step(self) -> None:
+        """The step has ended: between two of them nothing of ours is in the app's context, nor its context kept."""
+        if otel_context.get_current() is self._context:
+            otel_context.attach(self._parent)
+        self._context = self._parent = NO_CONTEXT
+
     def _let_go(self) -> None:
         self.call, self._context, self._parent = NO_CALL, NO_CONTEXT, NO_CONTEXT
 
@@ -192,45 +222,64 @@ class Observation:
         self._answer_size = size_of(taken)
         return partial(_read, self._reading, taken)
 
-    def returned(self, result: Any) -> None:
-        """The client's call has returned `result`, which goes on to the app unchanged."""
+    def returned(self, result: Any) -> Any:
+        """The client's call has returned `result`: what goes on to the app, the same but for a generator."""
         self._let_go()
         try:
-            outcome = self._target.outcome(result)
-            if isinstance(outcome, Streamed):
-                self._follow(outcome)
-            elif isinstance(outcome, Unread):
-                self._carry(outcome)
-            else:
-                self._complete(outcome)
+            return self._target.outcome(result).passed_on(self, result)
         except Exception as error:
             self.finish(no_answer, None)
             self._observer.guard.caught("reading an answer", error)
+            return result
+
+    def steps(self, generator: Any = None) -> Steps:
+        """The call is a generator whose first step begins: each step is made in a context of ours."""
+        around = self._parent
+        self._marks = Context({name: value for name, value in self._context.items() if around.get(name) is not value})
+        self._let_go()
+        self._exchange.mark = self._observer.under_way.add(self)
+        steps = self._read_steps()
+        steps.enter, steps.leave, steps.generator = self.enter_step, self.leave_step, generator
+        return steps
 
     def resumed(self, outcome: Any) -> None:
         """The raw response on which this observation travelled is now read as a stream."""
         unhear(outcome.connection)
-        self._follow(outcome)
+        self.follow(outcome)
         self._unread = False
 
-    def _complete(self, outcome: Complete) -> None:
+    def complete(self, outcome: Complete) -> None:
+        """The whole answer is there."""
         hold, received = self._reading.reader.hold, self._exchange.received
         taken = received if hold is leaves_of and received is not None else hold(outcome.value)
         self.finish(self._answer(taken), None)
 
-    def _follow(self, outcome: Streamed) -> None:
-        reader = self._reading.reader
+    def follow(self, outcome: Streamed) -> None:
+        """The answer is a stream object, which stays what the app gets."""
+        read_on_the_way(outcome, self._new_stream())
+
+    def generate(self, outcome: Generated) -> Any:
+        """The answer comes out of a generator, in the place of which another one goes to the app."""
+        steps = self._read_steps()
+        return handed_on(outcome.generator, lambda: steps)
+
+    def _read_steps(self) -> Steps:
+        stream = self._new_stream()
+        return Steps(stream.took, stream.end)
+
+    def _new_stream(self) -> StreamReading:
         stream: StreamReading
 
         def finish(error: BaseException | None) -> None:
             self._answer_size = stream.kept
             self.finish(stream.fold, error, stream.first, stream.last)
 
-        stream = StreamReading(reader, self._observer.guard, finish, hides_extra=self._asked_usage)
+        stream = StreamReading(self._reading.reader, self._observer.guard, finish, hides_extra=self._asked_usage)
         self._stream = stream
-        read_on_the_way(outcome, stream)
+        return stream
 
-    def _carry(self, outcome: Unread) -> None:
+    def carry(self, outcome: Unread) -> None:
+        """The answer is in a body that nobody has read yet."""
         self._unread = True
         carrier = outcome.carrier
         being_read: list[bool] = []

@@ -1,15 +1,13 @@
-"""The one wrapper: for sync and async calls, whole answers, streams and raw responses; it decides by the result.
+"""Which calls are recorded, and under what names: decided on the caller's thread before a call is made.
 
-The caller's thread starts a span, makes the call, takes immutable leaves and hands over. Nothing here is between the
-app and its client but attribute reads: every step of ours is guarded, the call itself never is.
+Every step of ours is guarded: a call that cannot be read is made as without us.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from types import CoroutineType
+from functools import partial
 from typing import Any, Protocol
 
 from opentelemetry import context as otel_context
@@ -19,21 +17,11 @@ from opentelemetry.trace import INVALID_SPAN, Span
 from ragmeter.domain import gate
 from ragmeter.domain.model import Chunk, Request
 from ragmeter.guard import Guard
-from ragmeter.reading.declaration import (
-    AnyTarget,
-    Call,
-    Reading,
-    Receiving,
-    Resumption,
-    Retrieval,
-    Sending,
-    Silence,
-    Target,
-)
+from ragmeter.reading.declaration import Call, Reading, Target
 from ragmeter.reading.providers import declared_provider
 from ragmeter.reading.shapes.fields import size_of
-from ragmeter.wrapping.observation import CARRIED, IN_PROGRESS, Exchange, Observation
-from ragmeter.wrapping.patching import Wrapper
+from ragmeter.wrapping.late_start import LateStart
+from ragmeter.wrapping.observation import IN_PROGRESS, Exchange, Moment, Observation
 from ragmeter.wrapping.records import Record, Retrieved
 from ragmeter.wrapping.scopes import Scopes
 from ragmeter.wrapping.under_way import UnderWay
@@ -59,7 +47,7 @@ class SpanStarter(Protocol):
 
 
 class Observer:
-    """Makes the wrappers of all targets and hands finished records to `sink`."""
+    """Begins the observation of each call that is to be recorded; finished records go to `sink`."""
 
     def __init__(
         self,
@@ -80,135 +68,6 @@ class Observer:
         self._providers = providers
         self._stream_usage = stream_usage
 
-    def wrapper(self, target: AnyTarget, original: Any) -> Wrapper:
-        """The wrapper for one declared target."""
-        function = getattr(original, "__func__", original)
-        is_async = inspect.iscoroutinefunction(function)
-        match target:
-            case Resumption():
-                return self._resuming(target)
-            case Silence():
-                return self._silencing()
-            case Sending():
-                return self._sending(target)
-            case Receiving():
-                return self._receiving(target)
-            case Retrieval():
-                return self._noting_async(target) if is_async else self._noting(target)
-        return self._observing_async(target) if is_async else self._observing(target)
-
-    def _observing(self, target: Target) -> Wrapper:
-        def observe(wrapped: Any, instance: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-            observation = self._begin(target, Call(instance, arguments, keywords))
-            if observation is None:
-                return wrapped(*arguments, **keywords)
-            try:
-                observation.enter()
-                result = wrapped(*observation.call.arguments, **observation.call.keywords)
-                observation.leave()
-                if isinstance(result, CoroutineType):
-                    # Another tool's plain function stands around a coroutine function.
-                    return _observed_later(observation, result)
-                observation.returned(result)
-            except BaseException as error:
-                # Also what a signal raises between any two of our steps.
-                observation.raised(error)
-                raise
-            return result
-
-        return observe
-
-    def _observing_async(self, target: Target) -> Wrapper:
-        # A coroutine, so that nothing starts before the app awaits it.
-        async def observe(wrapped: Any, instance: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-            observation = self._begin(target, Call(instance, arguments, keywords))
-            if observation is None:
-                return await wrapped(*arguments, **keywords)
-            try:
-                observation.enter()
-                result = await wrapped(*observation.call.arguments, **observation.call.keywords)
-                observation.leave()
-                observation.returned(result)
-            except BaseException as error:
-                observation.raised(error)
-                raise
-            return result
-
-        return observe
-
-    def _sending(self, target: Sending) -> Wrapper:
-        def send(wrapped: Any, instance: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-            result = wrapped(*arguments, **keywords)
-            try:
-                exchange = Exchange.of(instance)
-                if exchange is not None and not exchange.was_sent:
-                    is_ours = exchange.sends(target.take(Call(instance, arguments, keywords), result))
-                    if is_ours:
-                        self.under_way.sent(exchange.mark)
-            except Exception as error:
-                self.guard.caught("taking a request", error)
-            return result
-
-        return send
-
-    def _receiving(self, target: Receiving) -> Wrapper:
-        # Also around a coroutine function: what is taken is there before it is called.
-        def receive(wrapped: Any, instance: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-            try:
-                exchange = Exchange.of(instance)
-                if exchange is not None:
-                    exchange.received = target.take(Call(instance, arguments, keywords))
-            except Exception as error:
-                self.guard.caught("taking an answer", error)
-            return wrapped(*arguments, **keywords)
-
-        return receive
-
-    def _resuming(self, target: Resumption) -> Wrapper:
-        def resume(wrapped: Any, instance: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-            result = wrapped(*arguments, **keywords)
-            try:
-                extensions = getattr(target.carrier(instance), "extensions", None)
-                observation = extensions.pop(CARRIED, None) if isinstance(extensions, dict) else None
-                if observation is not None:
-                    observation.resumed(target.outcome(instance))
-            except Exception as error:
-                self.guard.caught("reading a raw response", error)
-            return result
-
-        return resume
-
-    def _noting(self, target: Retrieval) -> Wrapper:
-        def note(wrapped: Any, _: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-            result = wrapped(*arguments, **keywords)
-            if isinstance(result, CoroutineType):
-                return self._noted_later(target, result)
-            self._note(target, result)
-            return result
-
-        return note
-
-    async def _noted_later(self, target: Retrieval, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        result = await coroutine
-        self._note(target, result)
-        return result
-
-    def _noting_async(self, target: Retrieval) -> Wrapper:
-        async def note(wrapped: Any, _: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-            result = await wrapped(*arguments, **keywords)
-            self._note(target, result)
-            return result
-
-        return note
-
-    def _note(self, target: Retrieval, result: Any) -> None:
-        try:
-            held = target.hold(result) if self.active else None
-            if held:
-                self.retrieved(held, target.chunks)
-        except Exception as error:
-            self.guard.caught("reading a retriever", error)
-
     def retrieved(self, held: Sequence[Any], read: Callable[[Sequence[Any]], Sequence[Chunk]]) -> None:
         """Hand over passages that were retrieved for the current query."""
         context = otel_context.get_current()
@@ -216,33 +75,56 @@ class Observer:
             query, labels = self.scopes.enter(context)
             self.sink(Retrieved(query, labels, held, read, size_of(held)))
 
-    def _silencing(self) -> Wrapper:
-        def silence(wrapped: Any, _: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-            if self.active and otel_context.get_value(IN_PROGRESS) is not None:
-                return None
-            return wrapped(*arguments, **keywords)
-
-        return silence
-
-    def _begin(self, target: Target, call: Call) -> Observation | None:
-        if not self.active:
-            return None
+    def begin(self, target: Target, call: Call) -> Observation | LateStart | None:
+        """The observation of a call that is about to be made, `None` where it is not ours to record."""
         try:
-            parent = otel_context.get_current()
-            if parent and _is_suppressed(parent):
+            parent = self._recorded_context()
+            reading = None if parent is None else target.read(call)
+            if parent is None or reading is None:
                 return None
-            reading = target.read(call)
-            if reading is None:
-                return None
-            around = parent.get(IN_PROGRESS)
-            if isinstance(around, Exchange):
-                if around.covers(call.instance, reading.request, target.asked(call)):
-                    return None
-                around.surrounds(reading.request)
-            return Observation(self, target, call, reading=reading, request=self._known(reading.request), parent=parent)
+            if reading.is_lazy:
+                asked = reading.with_usage(call) if reading.with_usage and self._stream_usage else call
+                return LateStart(target, asked, partial(self._begin_late, target, call, reading), self.guard)
+            return self._observation(target, call, reading, parent)
         except Exception as error:
             self.guard.caught("reading a call", error)
             return None
+
+    def begin_step(self, target: Target, call: Call) -> Observation | None:
+        """The same for a call that is a generator whose first step is about to be made."""
+        try:
+            parent = self._recorded_context()
+            reading = None if parent is None else target.read(call)
+            return None if parent is None or reading is None else self._observation(target, call, reading, parent)
+        except Exception as error:
+            self.guard.caught("reading a call", error)
+            return None
+
+    def _begin_late(self, target: Target, call: Call, reading: Reading, began: Moment | None) -> Observation | None:
+        try:
+            parent = self._recorded_context()
+            return None if parent is None else self._observation(target, call, reading, parent, began)
+        except Exception as error:
+            self.guard.caught("reading a call", error)
+            return None
+
+    def _recorded_context(self) -> Context | None:
+        """The current context, `None` where nothing is to be recorded in it."""
+        if not self.active:
+            return None
+        context = otel_context.get_current()
+        return None if context and _is_suppressed(context) else context
+
+    def _observation(
+        self, target: Target, call: Call, reading: Reading, parent: Context, began: Moment | None = None
+    ) -> Observation | None:
+        around = parent.get(IN_PROGRESS)
+        if isinstance(around, Exchange):
+            if around.covers(call.instance, reading.request, target.asked(call)):
+                return None
+            around.surrounds(reading.request)
+        request = self._known(reading.request)
+        return Observation(self, target, call, reading=reading, request=request, parent=parent, began=began)
 
     def _known(self, request: Request) -> Request:
         """The request with names that can be written, under the provider that the app says is behind its host."""
@@ -268,18 +150,6 @@ class Observer:
             # A sampler or a processor of the app's own: the call is counted all the same.
             self.guard.caught("starting a span", error)
             return INVALID_SPAN, parent
-
-
-async def _observed_later(observation: Observation, coroutine: Coroutine[Any, Any, Any]) -> Any:
-    try:
-        observation.enter()
-        result = await coroutine
-        observation.leave()
-        observation.returned(result)
-    except BaseException as error:
-        observation.raised(error)
-        raise
-    return result
 
 
 def _is_suppressed(context: Context) -> bool:

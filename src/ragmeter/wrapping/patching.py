@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partialmethod
@@ -13,10 +13,9 @@ from typing import Any
 import wrapt
 
 from ragmeter.guard import Guard
+from ragmeter.reading.declaration import Wrapper
 from ragmeter.wrapping.bypasses import Place, asks_above, attribute_of, heirs, leads_to, maker_of, references
-from ragmeter.wrapping.wrapped_function import WrappedFunction, Wrapper, is_method, wrapped
-
-__all__ = ["Front", "Patch", "PatchState", "Patching", "Wrapper"]
+from ragmeter.wrapping.wrapped_function import WrappedFunction, is_method, wrapped
 
 
 class PatchState(StrEnum):
@@ -141,8 +140,13 @@ class Patching:
 
     def __init__(self, guard: Guard) -> None:
         self.patches: dict[str, Patch] = {}
+        self._declared: set[str] = set()
         self._guard = guard
         self._active = True
+
+    def declare(self, paths: Iterable[str]) -> None:
+        """Say what is going to be wrapped: what a class below one of these has of its own may be another of them."""
+        self._declared.update(paths)
 
     def wrap(self, path: str, make_wrapper: Callable[[Any], Wrapper], imported: Callable[[], None]) -> None:
         """Wrap the function at `path`; `make_wrapper` gets the original, `imported` is called once it is there.
@@ -178,14 +182,15 @@ class Patching:
     def _reach(self, patch: Patch) -> None:
         for heir in heirs(patch.parent, patch.attribute):
             try:
-                patch.reach(heir)
+                if f"{heir.__module__}:{heir.__qualname__}.{patch.attribute}" not in self._declared:
+                    patch.reach(heir)
             except Exception as error:
                 self._guard.caught("looking for bypasses", error)
 
     def undo(self) -> None:
         """Put the originals back; from now on nothing more is wrapped."""
         self._active = False
-        for patch in self.patches.values():
+        for patch in reversed(self.patches.values()):
             patch.undo()
 
 

@@ -15,9 +15,7 @@ from typing import Any
 
 import wrapt
 
-Wrapper = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
-"""What is called in the function's stead: `(wrapped, instance, arguments, keywords)`."""
-
+from ragmeter.reading.declaration import Wrapper
 
 MISSING = object()
 
