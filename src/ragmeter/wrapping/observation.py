@@ -6,7 +6,7 @@ import time
 import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -19,14 +19,12 @@ from ragmeter.reading.declaration import Call, Complete, Generated, Reading, Str
 from ragmeter.reading.errors import error_type_of, is_refusal
 from ragmeter.reading.leaves import leaves_of
 from ragmeter.reading.shapes.fields import size_of
+from ragmeter.wrapping.exchange import IN_PROGRESS, Exchange
 from ragmeter.wrapping.generators import Steps, handed_on
 from ragmeter.wrapping.records import Answer, Pause, Record, no_answer
 from ragmeter.wrapping.scopes import Scopes
 from ragmeter.wrapping.streams import Overheard, StreamReading, hear, hear_close, hear_pieces, read_on_the_way, unhear
-from ragmeter.wrapping.under_way import Mark, UnderWay
-
-IN_PROGRESS = otel_context.create_key("ragmeter-in-progress")
-"""Context key for the exchange of the call that is under way."""
+from ragmeter.wrapping.under_way import UnderWay
 
 CARRIED = "ragmeter.observation"
 """Key in a raw response's extensions under which its observation travels to where the body is read."""
@@ -45,11 +43,6 @@ its call has seen it.
 """
 
 
-def family_of(request: Request) -> str:
-    """Operations of one family inside each other may be one request: `parse` calls `create`."""
-    return request.kind.means.family
-
-
 Moment = tuple[int, float]
 """A time in nanoseconds since the epoch, and what the clock for durations showed then."""
 
@@ -57,76 +50,6 @@ Moment = tuple[int, float]
 def now() -> Moment:
     """The time."""
     return time.time_ns(), time.perf_counter()
-
-
-class Exchange:
-    """What goes over the wire for the call that is under way in a context; emptied when the call is over.
-
-    A context lives on in tasks that were started meanwhile: nothing of the app may be held by it.
-    """
-
-    __slots__ = (
-        "asked",
-        "family",
-        "instance",
-        "is_wired",
-        "mark",
-        "place",
-        "received",
-        "sent",
-        "size",
-        "surrounded",
-        "was_sent",
-    )
-
-    def __init__(self, instance: Any, request: Request, sent: object, *, asked: object, is_wired: bool) -> None:
-        self.instance = instance
-        self.asked = asked
-        self.family = family_of(request)
-        self.place = request.system, request.collection
-        self.is_wired = is_wired
-        self.mark: Mark | None = None
-        self.sent = sent
-        self.received: object = None
-        self.size = size_of(sent)
-        self.was_sent = False
-        self.surrounded = False
-
-    @classmethod
-    def of(cls, instance: Any) -> Self | None:
-        """The exchange under way in the current context, if it is one of `instance`."""
-        exchange = otel_context.get_value(IN_PROGRESS)
-        return exchange if isinstance(exchange, cls) and exchange.instance is instance else None
-
-    def sends(self, taken: object) -> bool:
-        """The call makes its request: `taken` is what goes over the wire, `None` if that is of something else."""
-        if taken is not None:
-            self.sent, self.size, self.was_sent = taken, size_of(taken), True
-        return self.was_sent
-
-    def covers(self, instance: Any, request: Request, asked: object) -> bool:
-        """Whether a call inside this one is the same request once more, and no call of its own.
-
-        Of what is not wired, a search elsewhere is one of its own: of a cache that an embedding function asks.
-        """
-        if family_of(request) != self.family or self.instance is None:
-            return False
-        if instance is self.instance:
-            return asked is self.asked and not self.was_sent
-        return not self.is_wired and (request.system, request.collection) == self.place
-
-    def surrounds(self, request: Request) -> None:
-        """A call of its own is made inside this one."""
-        self.surrounded = self.surrounded or family_of(request) == self.family
-
-    @property
-    def only_passed_on(self) -> bool:
-        """Whether another call made the request in its place: a client that hands on to another client."""
-        return self.is_wired and self.surrounded and not self.was_sent
-
-    def empty(self) -> None:
-        """The call is over."""
-        self.instance = self.asked = self.sent = self.received = None
 
 
 class Host(Protocol):
@@ -172,9 +95,7 @@ class Observation:
         self._query, self._labels = observer.scopes.enter(parent)
         self._current = trace.get_current_span(parent) if self._span is None else self._span
         self._answer_size = 0
-        self._exchange = Exchange(
-            call.instance, reading.request, reading.sent, asked=target.asked(self.call), is_wired=target.is_wired
-        )
+        self._exchange = Exchange(target, self.call, reading)
         self._parent = parent
         self._context = otel_context.set_value(IN_PROGRESS, self._exchange, context)
         self._marks = NO_CONTEXT

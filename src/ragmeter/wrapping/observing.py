@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from opentelemetry import context as otel_context
+from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Span
 
@@ -20,8 +21,10 @@ from ragmeter.guard import Guard
 from ragmeter.reading.declaration import Call, Reading, Target
 from ragmeter.reading.providers import declared_provider
 from ragmeter.reading.shapes.fields import size_of
+from ragmeter.wrapping.exchange import IN_PROGRESS, Exchange
 from ragmeter.wrapping.late_start import LateStart
-from ragmeter.wrapping.observation import IN_PROGRESS, Exchange, Moment, Observation
+from ragmeter.wrapping.observation import Moment, Observation
+from ragmeter.wrapping.others_spans import is_recorded_by
 from ragmeter.wrapping.records import Record, Retrieved
 from ragmeter.wrapping.scopes import Scopes
 from ragmeter.wrapping.under_way import UnderWay
@@ -120,7 +123,7 @@ class Observer:
     ) -> Observation | None:
         around = parent.get(IN_PROGRESS)
         if isinstance(around, Exchange):
-            if around.covers(call.instance, reading.request, target.asked(call)):
+            if around.covers(target, call, reading):
                 return None
             around.surrounds(reading.request)
         request = self._known(reading.request)
@@ -141,10 +144,12 @@ class Observer:
         return self._stream_usage and reading.with_usage is not None
 
     def start_span(self, request: Request, started: int, parent: Context) -> tuple[Span | None, Context]:
-        """A span for `request`, or none where an official instrumentation around us has already started one."""
+        """A span for `request`, or none where an instrumentation or a framework around us has already started one."""
         if parent.get(OTHER_INFERENCE if request.kind.is_inference else OTHER_EMBEDDING) is not None:
             return None, parent
         try:
+            if parent and is_recorded_by(trace.get_current_span(parent), request):
+                return None, parent
             return self._spans.start_span(request, started, parent)
         except Exception as error:
             # A sampler or a processor of the app's own: the call is counted all the same.

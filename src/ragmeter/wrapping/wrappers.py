@@ -24,9 +24,10 @@ from ragmeter.reading.declaration import (
     Target,
     Wrapper,
 )
+from ragmeter.wrapping.exchange import IN_PROGRESS, Exchange
 from ragmeter.wrapping.generators import Steps, handed_on
 from ragmeter.wrapping.late_start import LateStart
-from ragmeter.wrapping.observation import CARRIED, IN_PROGRESS, Exchange, Observation
+from ragmeter.wrapping.observation import CARRIED, Observation
 from ragmeter.wrapping.observing import Observer
 
 

@@ -1,0 +1,116 @@
+"""What goes over the wire for a call under way, and whether a call inside it is one of its own."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from opentelemetry import context as otel_context
+
+from ragmeter.domain.model import Request
+from ragmeter.reading.declaration import Call, Reading, Target
+from ragmeter.reading.shapes.fields import size_of
+from ragmeter.wrapping.under_way import Mark
+
+IN_PROGRESS = otel_context.create_key("ragmeter-in-progress")
+"""Context key for the exchange of the call that is under way."""
+
+Place = tuple[str, str | None, str | None]
+"""Where a request goes: the provider or database, the model, the collection."""
+
+
+def family_of(request: Request) -> str:
+    """Operations of one family inside each other may be one request: `parse` calls `create`."""
+    return request.kind.means.family
+
+
+def place_of(request: Request) -> Place:
+    """Where a request goes."""
+    return request.system, request.model, request.collection
+
+
+class Exchange:
+    """What goes over the wire for the call that is under way in a context; emptied when the call is over.
+
+    A context lives on in tasks that were started meanwhile: nothing of the app may be held by it.
+    """
+
+    __slots__ = (
+        "asked",
+        "family",
+        "instance",
+        "is_over",
+        "is_wired",
+        "mark",
+        "path",
+        "place",
+        "question",
+        "received",
+        "sent",
+        "size",
+        "surrounded",
+        "was_sent",
+    )
+
+    def __init__(self, target: Target, call: Call, reading: Reading) -> None:
+        self.instance = call.instance
+        self.asked = target.asked(call)
+        self.family = family_of(reading.request)
+        self.place = place_of(reading.request)
+        self.path = target.path
+        self.is_wired = target.is_wired
+        self.is_over = False
+        self.mark: Mark | None = None
+        self.sent = self.question = reading.sent
+        self.received: object = None
+        self.size = size_of(reading.sent)
+        self.was_sent = False
+        self.surrounded = False
+
+    @classmethod
+    def of(cls, instance: Any) -> Self | None:
+        """The exchange under way in the current context, if it is one of `instance`."""
+        exchange = otel_context.get_value(IN_PROGRESS)
+        is_its = isinstance(exchange, cls) and exchange.instance is instance and not exchange.is_over
+        return exchange if is_its else None  # type: ignore[return-value]
+
+    def sends(self, taken: object) -> bool:
+        """The call makes its request: `taken` is what goes over the wire, `None` if that is of something else."""
+        if taken is not None:
+            self.sent, self.size, self.was_sent = taken, size_of(taken), True
+        return self.was_sent
+
+    def covers(self, target: Target, call: Call, reading: Reading) -> bool:
+        """Whether a call inside this one is the same request once more, and no call of its own.
+
+        The instance and the request tell, not the family: a guardrail that asks another model, a cache that searches
+        elsewhere, a client that asks itself something else are calls of their own.
+        """
+        if self.is_over or family_of(reading.request) != self.family:
+            return False
+        if self.is_wired:
+            return call.instance is self.instance and target.asked(call) is self.asked and not self.was_sent
+        return place_of(reading.request) == self.place and self._is_same_question(target, call, reading)
+
+    def _is_same_question(self, target: Target, call: Call, reading: Reading) -> bool:
+        """Whether a call to the same place asks the same, of what shows no request on the wire."""
+        if call.instance is self.instance and target.path != self.path:
+            # Another function of the same client may hand it on in another form.
+            return True
+        if call.instance is self.instance and self.asked is not None:
+            return target.asked(call) is self.asked
+        # What is wired shows later what it asks.
+        return target.is_wired or bool(reading.sent == self.question)
+
+    def surrounds(self, request: Request) -> None:
+        """A call of its own is made inside this one."""
+        self.surrounded = self.surrounded or family_of(request) == self.family
+
+    @property
+    def only_passed_on(self) -> bool:
+        """Whether another call made the request in its place: a client that hands on to another client."""
+        return self.is_wired and self.surrounded and not self.was_sent
+
+    def empty(self) -> None:
+        """The call is over."""
+        self.is_over = True
+        self.instance = self.asked = self.question = self.sent = self.received = None
