@@ -215,3 +215,36 @@ def test_a_question_in_a_scope_is_the_scopes(seen, client):
         Agent(client).ask(QUESTION)
         Agent(client).ask(QUESTION)
     assert queries(seen) == {"mine": 1}
+
+
+def test_a_question_to_anthropics_model_is_one_query(seen, server):
+    """Messages give the ids of their tool calls as well, whole and in a stream; a turn's results may be several."""
+    anthropic = pytest.importorskip("anthropic")
+    claude = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-sonnet-4-5",
+        "stop_sequence": None,
+    }
+    counts = {"input_tokens": 30, "output_tokens": 5}
+    calls = [{"type": "tool_use", "id": f"toolu_{at}", "name": "look_up", "input": {}} for at in (1, 2)]
+    asking = claude | {"content": calls, "stop_reason": "tool_use", "usage": counts}
+    answering = claude | {"content": [{"type": "text", "text": ANSWER}], "stop_reason": "end_turn", "usage": counts}
+    begun = {"type": "message_start", "message": claude | {"content": [], "stop_reason": None, "usage": counts}}
+    told = [{"type": "content_block_start", "index": at, "content_block": call} for at, call in enumerate(calls)]
+    ended = {"type": "message_delta", "delta": {"stop_reason": "tool_use", "stop_sequence": None}, "usage": counts}
+    stream = events([begun, *told, ended, {"type": "message_stop"}], named=True, done=False)
+    server.gives(whole(asking), whole(answering), stream, whole(answering))
+    client = anthropic.Anthropic(base_url=server.url, api_key="k", max_retries=0)
+    results = [{"type": "tool_result", "tool_use_id": call["id"], "content": "Two years."} for call in calls]
+    messages = []
+    for streams in (False, True):
+        messages.append({"role": "user", "content": QUESTION})
+        said = client.messages.create(model="claude-sonnet-4-5", max_tokens=64, messages=messages, stream=streams)
+        _ = list(said) if streams else said
+        messages += [{"role": "assistant", "content": calls}, {"role": "user", "content": results}]
+        client.messages.create(model="claude-sonnet-4-5", max_tokens=64, messages=messages)
+        messages.append({"role": "assistant", "content": ANSWER})
+    assert queries(seen) == {"base": 2}
+    assert seen.operations() == 4

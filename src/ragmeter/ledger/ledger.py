@@ -269,16 +269,14 @@ class Ledger:
         """
         missing = {use.place.chunk.key for use in metered.context}.difference(query.chunks)
         asked = _asked(metered.operation.prompt, self._pause)
-        for other in list(islice(reversed(self._unanswered.values()), MOST_UNANSWERED)):
-            if not other.is_over:
-                continue
-            searched = not missing.isdisjoint(other.chunks)
-            taken = [each for each in other.claimable if searched or _is_asked(each, asked, query.written)]
-            if searched:
+        latest = list(islice(reversed(self._unanswered.values()), MOST_UNANSWERED))
+        for other in [each for each in latest if each.is_over]:
+            if not missing.isdisjoint(other.chunks):
                 missing.difference_update(other.chunks)
                 query.chunks = {**other.chunks, **query.chunks}
                 other.chunks = {}
-            if taken or searched:
+                self._take(query, other, other.claimable)
+            elif taken := [each for each in other.claimable if _is_asked(each, asked, query.written)]:
                 self._take(query, other, taken)
 
     def _take(self, query: OpenQuery, other: OpenQuery, taken: Sequence[Entry]) -> None:
