@@ -355,7 +355,7 @@ def test_the_doctor_names_what_a_frozen_app_lacks(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_doctor_reads_from_a_page_what_has_no_price() -> None:
-    """The page of a running app names what it could not price, our own failures, and labels that are full."""
+    """The page of a running app names what it could not price, our failures, full labels, and queries in no request."""
     page = """# TYPE ragmeter_operations_total counter
 ragmeter_operations_total{gen_ai_response_model="gpt-4o",gen_ai_provider_name="a",ragmeter_price_state="priced"} 7.0
 ragmeter_operations_total{gen_ai_response_model="m",gen_ai_provider_name="b",ragmeter_price_state="unpriced",x="1"} 2.0
@@ -364,6 +364,10 @@ ragmeter_operations_total{gen_ai_response_model="m",gen_ai_provider_name="b",rag
 ragmeter_internal_errors_total{ragmeter_place="reading a response"} 4.0
 # TYPE ragmeter_labels_overflowed_total counter
 ragmeter_labels_overflowed_total{ragmeter_label="team"} 6.0
+# TYPE ragmeter_queries_total counter
+ragmeter_queries_total{ragmeter_strategy="base"} 8.0
+# TYPE ragmeter_queries_unscoped_total counter
+ragmeter_queries_unscoped_total 8.0
 """
 
     class Page(BaseHTTPRequestHandler):
@@ -384,6 +388,8 @@ ragmeter_labels_overflowed_total{ragmeter_label="team"} 6.0
     assert "gpt-4o" not in result.stdout
     assert "reading a response (4)" in result.stdout
     assert "under `other`: team (6 times)" in result.stdout
+    assert "outside of any scope or request span: 8 of 8" in result.stdout
+    assert "with ragmeter.query():" in result.stdout
 
 
 @pytest.mark.parametrize("url", ["file:///etc/hostname", "http://127.0.0.1:9/metrics"])

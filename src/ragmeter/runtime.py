@@ -16,7 +16,7 @@ from typing import Any
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
-from ragmeter.domain.query import QueryHandle
+from ragmeter.domain.query import Ending, QueryHandle
 from ragmeter.guard import Guard
 from ragmeter.ledger.ledger import Until
 from ragmeter.naming import semconv
@@ -190,6 +190,8 @@ class Runtime:
             full_labels=self.telemetry.caps.full,
             crowded_metrics=self.telemetry.crowded,
             missing=clients.missing(),
+            queries=self.accounting.ledger.counted.total(),
+            unscoped=self.accounting.ledger.counted[Ending.OPERATION],
         )
 
     def forked(self) -> None:

@@ -78,7 +78,8 @@ class Status:
 
     New values of `full_labels` are counted under `other`: the label has as many values as it may have, or one of
     `crowded_metrics` has nearly as many series as the meter provider keeps apart. `missing` names the integrations that
-    were left out when the app was frozen into one file.
+    were left out when the app was frozen into one file. `queries` says how many queries were counted, `unscoped` how
+    many of them neither a scope nor the span of a request enclosed.
     """
 
     version: str
@@ -93,6 +94,8 @@ class Status:
     full_labels: tuple[str, ...] = ()
     crowded_metrics: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    queries: int = 0
+    unscoped: int = 0
 
 
 def installed_version(distribution: str) -> str | None:

@@ -209,6 +209,15 @@ def test_a_question_that_never_goes_on_is_posted_after_its_time(watch, server, c
     assert seen.total("ragmeter.operations") == 2
 
 
+def test_queries_without_a_request_span_are_told(seen, client):
+    """The state says how many queries neither a scope nor a span encloses, as the metric does."""
+    Agent(client).ask(QUESTION)
+    with ragmeter.query():
+        Agent(client).ask(QUESTION)
+    assert seen.total("ragmeter.queries.unscoped") == 1
+    assert (ragmeter.status().queries, ragmeter.status().unscoped) == (2, 1)
+
+
 def test_a_question_in_a_scope_is_the_scopes(seen, client):
     """With a scope around it an agent's question is its query, whatever would join it."""
     with ragmeter.query("mine"):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ragmeter.naming.metric import Metric
 from ragmeter.naming.prometheus_names import metric_name
-from ragmeter.naming.semconv import INTERNAL_ERRORS, LABELS_OVERFLOWED, METRICS, OVERFLOWED
+from ragmeter.naming.semconv import INTERNAL_ERRORS, LABELS_OVERFLOWED, METRICS, OVERFLOWED, UNSCOPED
 
 __all__ = ["METRICS", "NEEDS_A_FAULT", "series_names"]
 
-NEEDS_A_FAULT = (INTERNAL_ERRORS, LABELS_OVERFLOWED, OVERFLOWED)
+NEEDS_A_FAULT = (INTERNAL_ERRORS, LABELS_OVERFLOWED, OVERFLOWED, UNSCOPED)
 """Metrics that an app in good health never has."""
 
 

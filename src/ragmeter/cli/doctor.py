@@ -50,6 +50,8 @@ class PageReport:
     internal_errors: Mapping[str, int]
     overflowed: int
     full_labels: Mapping[str, int]
+    queries: int = 0
+    unscoped: int = 0
 
 
 class PageError(RuntimeError):
@@ -127,6 +129,8 @@ def read_page(url: str) -> PageReport:
         _counted(samples, semconv.INTERNAL_ERRORS, semconv.PLACE),
         sum(_counted(samples, semconv.OVERFLOWED).values()),
         _counted(samples, semconv.LABELS_OVERFLOWED, semconv.LABEL),
+        sum(_counted(samples, semconv.QUERIES).values()),
+        sum(_counted(samples, semconv.UNSCOPED).values()),
     )
 
 
@@ -276,6 +280,16 @@ def _show_page(screen: Console, page: PageReport) -> None:
     screen.print(f"Labels with values under `other`: {full or 'none'}")
     if full:
         screen.print("They have more values than max_label_values, or more series than the meter provider keeps apart.")
+    _show_requests(screen, page)
+
+
+def _show_requests(screen: Console, page: PageReport) -> None:
+    screen.print(f"Queries outside of any scope or request span: {page.unscoped} of {page.queries}")
+    if page.unscoped and page.unscoped >= page.queries:
+        screen.print(
+            "No request span was ever seen: calls are joined to queries by what they say, and some steps count as "
+            "queries of their own. Put `with ragmeter.query():` around each request, or instrument the web framework."
+        )
 
 
 def _label(name: str) -> str:

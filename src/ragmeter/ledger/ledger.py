@@ -81,6 +81,7 @@ class Ledger:
         self._pause = pause
         self._post = post
         self._forget = forget
+        self.counted: Counter[Ending] = Counter()
         self._continuations: Continuations[OpenQuery] = Continuations(pause)
         # Both in the order of their deadlines: a query that gets a later one is entered again.
         self._open: dict[QueryHandle, OpenQuery] = {}
@@ -260,7 +261,9 @@ class Ledger:
         unsent = Counter(chunk.collection for key, chunk in query.chunks.items() if key not in query.sent)
         query.sent.update(query.chunks)
         if operations or unsent:
-            self._post(report_of(query.handle, operations, query.labels, unsent))
+            report = report_of(query.handle, operations, query.labels, unsent)
+            self.counted[query.handle.ending] += report.counts
+            self._post(report)
 
     def _claim(self, query: OpenQuery, metered: Metered) -> None:
         """Take over retrieval whose text this prompt holds, and embeddings of its question, if unanswered so far.

@@ -210,6 +210,12 @@ LABELS_OVERFLOWED = Metric(
     (LABEL,),
     of_itself=True,
 )
+UNSCOPED = Metric(
+    "ragmeter.queries.unscoped",
+    "{query}",
+    "Queries that neither a scope nor the span of a request enclosed: their calls were joined by what they say",
+    of_itself=True,
+)
 QUEUED = Metric(
     "ragmeter.queue.operations",
     "{operation}",

@@ -10,6 +10,7 @@ from opentelemetry.context import Context
 from ragmeter.domain import gate, strategy
 from ragmeter.domain.model import Chunk, Fate, Operation, Origin, Response
 from ragmeter.domain.pausing import Pause, paused, without_pause
+from ragmeter.domain.query import Ending
 from ragmeter.guard import Guard
 from ragmeter.ledger.entries import ContextSum, Entry, QueryReport
 from ragmeter.ledger.metering import Metered
@@ -154,9 +155,13 @@ class Telemetry:
                 yield from self._of_context(each, common)
         for collection, chunks in report.unsent.items():
             yield semconv.CHUNKS, chunks, (*common, *self._of_chunk(Fate.UNSENT, collection)), None
-        if not report.counts:
-            return
+        if report.counts:
+            yield from self._of_counted_query(report, common, context)
+
+    def _of_counted_query(self, report: QueryReport, common: Attributes, context: Context | None) -> Points:
         attributes = (*common, *self._error(report.error_type))
+        if report.handle.ending is Ending.OPERATION:
+            yield semconv.UNSCOPED, 1, (), None
         yield semconv.QUERIES, 1, attributes, None
         yield semconv.QUERY_DURATION, report.duration, attributes, context
         if report.cost is not None:
