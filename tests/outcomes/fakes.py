@@ -21,6 +21,7 @@ class Put:
 
     def take_back(self) -> None:
         clients.BUILT = self.before
+        clients.names.cache_clear()
         sys.modules.pop(f"{clients.__name__}.{self.name}", None)
 
 
@@ -31,6 +32,7 @@ def put(name: str, integration: Integration) -> Put:
     sys.modules[module.__name__] = module
     put_in = Put(name, clients.BUILT)
     clients.BUILT = (*clients.BUILT, name)
+    clients.names.cache_clear()
     return put_in
 
 
