@@ -112,11 +112,11 @@ def installed_version(distribution: str) -> str | None:
 def version_of(integration: Integration) -> str | None:
     """The installed version of a client: of its distribution, else as the imported client itself tells it."""
     installed = installed_version(integration.distribution)
-    package = integration.package
-    if installed is not None or package not in sys.modules:
+    module = integration.module
+    if installed is not None or module not in sys.modules:
         return installed
-    # While the package is still being imported only its own module of the version tells.
-    told = [getattr(sys.modules.get(name), "__version__", None) for name in (package, f"{package}._version")]
+    # While the client is still being imported only its own module of the version tells.
+    told = [getattr(sys.modules.get(name), "__version__", None) for name in (module, f"{module}._version")]
     return next((version for version in told if isinstance(version, str)), UNKNOWN)
 
 

@@ -442,10 +442,13 @@ def test_a_providers_own_methods_are_still_its_own(watch):
     assert seen.meter_provider.force_flush()
 
 
-def test_the_register_is_the_folder():
-    """Every file of an integration is registered, in the list and where tools that freeze an app see its import."""
+def test_a_file_is_called_as_its_integration():
+    """Every file of the folder is an integration of that name, whose targets stand in the module that it names."""
     folder = Path(clients.__file__).parent
-    files = tuple(sorted(file.stem for file in folder.glob("*.py") if file.stem != "__init__"))
+    files = tuple(sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")))
     assert clients.names() == files
-    assert clients._imports_for_freezers.__code__.co_varnames == files
-    assert [clients.load(name).name for name in files] == list(files)
+    for name in files:
+        integration = clients.load(name)
+        assert integration.name == name
+        outside = [each.path for each in integration.targets if not each.path.startswith(f"{integration.module}")]
+        assert outside == []

@@ -160,6 +160,7 @@ READER = Reader(
 
 INTEGRATION = Integration(
     name="fake_generators",
+    module="fake_generators",
     distribution="fake-generators",
     tested=("1.0", "1.4"),
     targets=tuple(

@@ -64,6 +64,7 @@ def _of_reranker(call: Call) -> Reading:
 
 INTEGRATION = Integration(
     name="fake_index",
+    module=__name__,
     distribution="fake_index",
     tested=("1.0", "1.0"),
     targets=(

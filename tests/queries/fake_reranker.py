@@ -47,7 +47,7 @@ def response(taken: Any) -> Response:
     return Response(usage=Usage(input_tokens=taken["usage"]["total_tokens"]), chunks=tuple(chunks))
 
 
-INTEGRATION = Integration(NAME, "openai", ("1.0", "4.0"), (Target(f"{NAME}:Client.rerank", read),))
+INTEGRATION = Integration(NAME, NAME, "openai", ("1.0", "4.0"), (Target(f"{NAME}:Client.rerank", read),))
 
 
 def put(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -282,14 +282,15 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """One client library: its distribution, the range of versions it was tested with, and what to wrap in it."""
+    """One client library and what to wrap in it.
+
+    `name` is what settings and metrics call it, and its file is called so; `module` is what the app imports, which may
+    be one of many in a namespace (`google.genai`); `distribution` is what is installed, of which the versions `tested`
+    are known.
+    """
 
     name: str
+    module: str
     distribution: str
     tested: tuple[str, str]
     targets: tuple[Declared, ...]
-
-    @property
-    def package(self) -> str:
-        """The package that is imported, which often has another name than the distribution."""
-        return self.targets[0].path.partition(":")[0].partition(".")[0]

@@ -68,6 +68,7 @@ READER = Reader(read_result, hold=hold)
 
 INTEGRATION = Integration(
     name="chromadb",
+    module="chromadb",
     distribution="chromadb",
     tested=("0.5", "1.5"),
     targets=tuple(

@@ -28,6 +28,7 @@ def hold(outputs: Any) -> Sequence[Any] | None:
 
 INTEGRATION = Integration(
     name="haystack",
+    module="haystack",
     distribution="haystack-ai",
     tested=("2.10", "3.4"),
     targets=tuple(

@@ -10,6 +10,7 @@ from ragmeter.reading.shapes.passages import hold_passages, read_passages
 
 INTEGRATION = Integration(
     name="langchain",
+    module="langchain_core",
     distribution="langchain-core",
     tested=("0.3", "1.8"),
     targets=tuple(

@@ -10,6 +10,7 @@ from ragmeter.reading.shapes.passages import hold_passages, read_passages, read_
 
 INTEGRATION = Integration(
     name="llama_index",
+    module="llama_index.core",
     distribution="llama-index-core",
     tested=("0.11", "0.14"),
     targets=(

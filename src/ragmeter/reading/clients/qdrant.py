@@ -131,6 +131,7 @@ READER = Reader(read_result, hold=hold)
 
 INTEGRATION = Integration(
     name="qdrant",
+    module="qdrant_client",
     distribution="qdrant-client",
     tested=("1.7", "1.20"),
     targets=tuple(

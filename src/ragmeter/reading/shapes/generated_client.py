@@ -72,6 +72,7 @@ def generated_client(
 
     return Integration(
         name=package,
+        module=package,
         distribution=package,
         tested=tested,
         targets=(
