@@ -48,6 +48,9 @@ such runs of one chunk."""
 ABOUT = 0.9
 """Share of its coverage that a chunk may lose to others before the rest are asked again who is covered best."""
 
+LAYER = 87_000
+"""Runs of words whose places are in one table: with some more it would grow to twice its size."""
+
 MOST_GRAMS = 170_000
 """Runs of words of one text that are compared: those of a megabyte of prose, 30 MB while it lasts."""
 
@@ -141,7 +144,7 @@ class Haystack:
         positions = self._positions
         hits: dict[int, Hashes] = {}
         for number, needle in enumerate(needles):
-            found = positions.first.keys() & needle.grams
+            found = positions.within(needle.grams)
             if len(found) >= needle.least:
                 hits[number] = compact(found, len(needles))
             self._pause()
@@ -205,42 +208,82 @@ def _explain_away(
 
 
 class _Positions:
-    """Where each run of words stands in a text: `first` of all, and further ones of those that come again."""
+    """Where each run of words stands in a text: the first place of all, and further ones of those that come again.
+
+    The first places are in layers, one for each stretch of the text, which say of each run of words in it where it
+    stands first: a single table of all is made anew in one step whenever it grows, which takes milliseconds.
+    """
 
     def __init__(self, hashed: list[int], pause: Pause) -> None:
         self._grams = hashed
         self._pause = pause
-        self.first: dict[int, int] = {}
-        # Backwards, so that the first of equal ones stays.
-        for start, end in reversed(list(blocks(len(hashed)))):
-            self.first.update(zip(reversed(hashed[start:end]), range(end - 1, start - 1, -1), strict=True))
-            pause()
+        self._layers: list[dict[int, int]] = []
+        self._distinct = 0
+        for start, end in blocks(len(hashed), LAYER):
+            self._add_layer(start, end)
         self._following: array[int] | None = None
+
+    def _add_layer(self, first: int, last: int) -> None:
+        layer: dict[int, int] = {}
+        # Backwards, so that the first of equal ones stays.
+        for start, end in reversed(list(blocks(last - first))):
+            positions = range(first + end - 1, first + start - 1, -1)
+            layer.update(zip(reversed(self._grams[first + start : first + end]), positions, strict=True))
+            self._pause()
+        self._distinct += len(layer)
+        for earlier in self._layers:
+            for start, end in blocks(last - first):
+                known = earlier.keys() & self._grams[first + start : first + end]
+                again = [gram for gram in known if layer[gram] >= first]
+                layer.update(zip(again, map(earlier.__getitem__, again), strict=True))
+                self._distinct -= len(again)
+                self._pause()
+        self._layers.append(layer)
+
+    def _in_blocks(self, size: int = BLOCK) -> Iterator[tuple[dict[int, int], int, list[int]]]:
+        """All runs of words in order, block by block: their layer, the position of the first, themselves."""
+        for number, layer in enumerate(self._layers):
+            first = number * LAYER
+            for start, end in blocks(min(LAYER, len(self._grams) - first), size):
+                yield layer, first + start, self._grams[first + start : first + end]
+                self._pause()
 
     def release(self) -> None:
         """Let go of it all."""
-        _empty(self.first, self._pause)
+        for layer in self._layers:
+            _empty(layer, self._pause)
         while self._grams:
             del self._grams[-BLOCK:]
             self._pause()
 
+    def within(self, wanted: Hashes) -> AbstractSet[int]:
+        """Those of some runs of words that are here."""
+        if len(self._layers) == 1:
+            return self._layers[0].keys() & wanted
+        found: set[int] = set()
+        left = set(wanted)
+        for layer in self._layers:
+            here = layer.keys() & left
+            found |= here
+            left -= here
+        return found
+
     def common(self, known: Mapping[int, object]) -> Iterator[int]:
         """The runs of words that are `known`."""
-        if min(len(known), len(self.first)) <= BLOCK:
-            yield from self.first.keys() & known.keys()
+        if min(len(known), self._distinct) <= BLOCK:
+            yield from self.within(known.keys())
             return
-        for start, end in blocks(len(self._grams)):
-            for gram in set(filter(known.__contains__, self._grams[start:end])):
-                if self.first[gram] >= start:
+        for layer, first, here in self._in_blocks():
+            for gram in set(filter(known.__contains__, here)):
+                if layer[gram] >= first:
                     yield gram
-            self._pause()
 
     def occurrences(self, needle: Needle, own: AbstractSet[int]) -> Iterator[list[Span]]:
         """For each place of a needle, by the hits that are its own, the first and the last hits of its stretches."""
-        repeated = self._repeated(own) if len(self._grams) - len(self.first) >= needle.least else []
+        repeated = self._repeated(own) if len(self._grams) - self._distinct >= needle.least else []
         if len(repeated) < len(own):
             # Too few come again for the chunk to stand there twice.
-            firsts = list(map(self.first.__getitem__, own))
+            firsts = [at for at, _ in self._firsts(own)]
             start, end = min(firsts), max(firsts)
             if end - start <= STRETCHED * needle.words:
                 yield [(start, end)]
@@ -257,16 +300,23 @@ class _Positions:
                 yield stretches
 
     def _firsts(self, own: AbstractSet[int]) -> list[tuple[int, int]]:
-        return [(self.first[gram], gram) for gram in paused(own, self._pause)]
+        """The first places of runs of words that are here, each with its hash."""
+        firsts: list[tuple[int, int]] = []
+        left = set(own)
+        for layer in self._layers:
+            here = layer.keys() & left
+            firsts += zip(map(layer.__getitem__, here), here, strict=True)
+            left -= here
+        return firsts
 
     def _repeated(self, own: AbstractSet[int]) -> list[tuple[int, int]]:
         """All positions of those hits that come again, as (position, hash)."""
         following = self._following_positions()
-        again = [gram for gram in paused(own, self._pause) if following[self.first[gram]] >= 0]
+        again = [(at, gram) for at, gram in self._firsts(own) if following[at] >= 0]
         most = min(MOST_AGAIN, max(1, MOST_POSITIONS // max(1, len(again))))
         repeated: list[tuple[int, int]] = []
-        for gram in paused(again, self._pause):
-            at = self.first[gram]
+        for first, gram in paused(again, self._pause):
+            at = first
             for _ in range(most + 1):
                 if at >= 0:
                     repeated.append((at, gram))
@@ -277,14 +327,13 @@ class _Positions:
     def _following_positions(self) -> array[int]:
         """For each position that at which the same run of words comes again, -1 for none."""
         if self._following is None:
+            # Of those that come again only: they are few.
             latest: dict[int, int] = {}
-            following = array("l", bytes(array("l").itemsize * len(self._grams)))
-            for start, end in reversed(list(blocks(len(self._grams), SORTED))):
-                for position in range(end - 1, start - 1, -1):
-                    gram = self._grams[position]
-                    following[position] = latest.get(gram, -1)
-                    latest[gram] = position
-                self._pause()
+            following = array("l", [-1]) * len(self._grams)
+            for layer, first, here in self._in_blocks(SORTED):
+                for position, at in enumerate(map(layer.__getitem__, here), first):
+                    if at != position:
+                        following[latest.get(at, at)] = latest[at] = position
             self._following = following
             _empty(latest, self._pause)
         return self._following

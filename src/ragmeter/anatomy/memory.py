@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Self
 
 from ragmeter.anatomy.locating import GAP_OF_ALL, GAP_OF_SAMPLE, Haystack, Needle
-from ragmeter.anatomy.words import GRAM, Hashes, compact, grams, normal, slices_of, words
+from ragmeter.anatomy.words import GRAM, SLICE, Hashes, compact, grams, normal, slices_of, words
 from ragmeter.domain.model import Chunk, KnownChunk, TextKey, key_of
 from ragmeter.domain.pausing import Pause, in_order, paused, without_pause
 
@@ -40,6 +40,11 @@ MOST_RUNS = 128
 
 MOST_LATEST = 64
 """Chunks retrieved last that are looked for as they are where nothing tells which were retrieved for a prompt."""
+
+LONGEST_SAMPLED = 16_384
+STRETCHES = 8
+"""Characters of a text that is made into words as a whole for its sample; of a longer one so many slices are, spread
+evenly over it."""
 
 LEAST_SAMPLED = 0.2
 """Share of a sample that makes a chunk a candidate: less than is asked of it in the end, when its text is known."""
@@ -68,12 +73,28 @@ class Runs:
                 kept.update([gram for gram in hashed if not gram & rare] if rare else hashed)
                 last = last[1 - GRAM :]
             while len(kept) > MOST_COMPARED:
+                pause()
                 rare = 2 * rare + 1
                 kept = {gram for gram in kept if not gram & rare}
             pause()
         if count < GRAM:
             kept.update(grams(last, partition))
         return cls(compact(kept, MOST_RUNS), count, rare + 1)
+
+    @classmethod
+    def spread(cls, text: str, partition: str, pause: Pause) -> Self:
+        """Those of some slices of a long text, with the number of its words as these tell it."""
+        kept: set[int] = set()
+        count = 0
+        for stretch in range(STRETCHES):
+            start = stretch * (len(text) - SLICE) // (STRETCHES - 1)
+            # The first and the last word are cut off anywhere.
+            found = words(normal(text[start : start + SLICE]))[1:-1]
+            count += len(found)
+            if len(found) >= GRAM:
+                kept.update(grams(found, partition))
+            pause()
+        return cls(kept, count * len(text) // (STRETCHES * SLICE), 1) if kept else cls.of(text, partition, pause)
 
 
 @dataclass(eq=False, slots=True)
@@ -91,13 +112,10 @@ class Remembered:
     sample: frozenset[int] | None = None
     words: int = 0
 
-    def take_sample(self, pause: Pause) -> Runs:
-        """The runs of words of the text that is still held, of which the sample is kept."""
-        runs = Runs.of(self.text or "", self.partition, pause)
-        if self.sample is None:
-            self.words = runs.words
-            self.sample = frozenset(nsmallest(SAMPLE, runs.grams))
-        return runs
+    def take_sample(self, runs: Runs) -> None:
+        """Keep the sample of runs of words of the text that is still held."""
+        self.words = runs.words
+        self.sample = frozenset(nsmallest(SAMPLE, runs.grams))
 
 
 class ChunkMemory:
@@ -142,13 +160,7 @@ class ChunkMemory:
         if remembered.text is None:
             margin = remembered.words // (SAMPLE + 1)
             return Needle(chunk, remembered.sample or frozenset(), remembered.words, GAP_OF_SAMPLE, margin)
-        runs = self._runs.get(chunk.key)
-        if runs is None:
-            runs = self._runs[chunk.key] = remembered.take_sample(self._pause)
-            if len(self._runs) > MOST_RUNS:
-                self._runs.popitem(last=False)
-        else:
-            self._runs.move_to_end(chunk.key)
+        runs = self._runs_of(remembered)
         gap = GAP_OF_ALL + GAP_OF_RATE * (runs.rate - 1)
         return Needle(chunk, runs.grams, runs.words, gap, runs.rate - 1)
 
@@ -161,7 +173,7 @@ class ChunkMemory:
         """The chunks of the haystack's partition that may stand in it, no more than `most`: the likeliest first."""
         while self._unsampled:
             _, remembered = self._unsampled.popitem()
-            self._samples.add(remembered, self._pause)
+            self._sample(remembered)
         return self._samples.candidates(haystack, most, self._pause)
 
     @property
@@ -209,11 +221,34 @@ class ChunkMemory:
         self._texts[key] = remembered
         self._texts.move_to_end(key)
 
+    def _sample(self, remembered: Remembered) -> None:
+        """Take the sample of a chunk whose text is still held."""
+        text = remembered.text or ""
+        is_short = len(text) <= LONGEST_SAMPLED
+        # What is looked for next needs all of them: those of a short text are kept for it.
+        runs = self._runs_of(remembered) if is_short else Runs.spread(text, remembered.partition, self._pause)
+        remembered.take_sample(runs)
+        self._pause()
+        self._samples.add(remembered)
+        self._pause()
+
+    def _runs_of(self, remembered: Remembered) -> Runs:
+        """All runs of words of a chunk whose text is still held, made once while they are needed."""
+        key = remembered.chunk.key
+        runs = self._runs.get(key)
+        if runs is None:
+            runs = self._runs[key] = Runs.of(remembered.text or "", remembered.partition, self._pause)
+            if len(self._runs) > MOST_RUNS:
+                self._runs.popitem(last=False)
+        else:
+            self._runs.move_to_end(key)
+        return runs
+
     def _drop_text(self, remembered: Remembered) -> None:
         key = remembered.chunk.key
-        self._runs.pop(key, None)
         if self._unsampled.pop(key, None) is not None:
-            self._samples.add(remembered, self._pause)
+            self._sample(remembered)
+        self._runs.pop(key, None)
         del self._texts[key]
         self._characters -= len(remembered.text or "")
         remembered.text = None
@@ -226,10 +261,8 @@ class SampleIndex:
         # Most hashes have one owner: a collection for each of 100,000 would take twice the memory.
         self._owners: dict[int, Remembered | dict[Remembered, None]] = {}
 
-    def add(self, remembered: Remembered, pause: Pause) -> None:
-        """Take the sample of a chunk whose text is still held."""
-        if remembered.sample is None:
-            remembered.take_sample(pause)
+    def add(self, remembered: Remembered) -> None:
+        """Take in the sample of a chunk."""
         for gram in remembered.sample or ():
             owner = self._owners.get(gram)
             if owner is None:
