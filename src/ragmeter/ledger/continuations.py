@@ -39,6 +39,9 @@ LEAST_QUESTION = 12
 LONGEST_QUESTION = 1_000
 """Characters of a question that a model has written."""
 
+LAST_TURN = 8_000
+"""Characters from the end of a text in which the last answer of a conversation begins."""
+
 CONVERSATION = ("\nassistant:", "\nAssistant:", "\nAI:")
 """What stands before an answer where a conversation is written as one text."""
 
@@ -75,16 +78,17 @@ class Continuations(Generic[Query]):
         self._steps: dict[Query, deque[Step[Query]]] = {}
         self._waiting: dict[int, dict[Step[Query], None]] = {}
         self._taken: dict[int, Step[Query]] = {}
-        self._count = 0
+        self._count = self._conversations = 0
 
     def wait(self, query: Query, operation: Operation, labels: Mapping[str, str]) -> bool:
         """Whether the answer of this operation is gone on with, as far as it shows: then it is waited for."""
-        step = self._step(query, operation, _hash_of_labels(labels))
+        step = self._step(query, operation, labels)
         if step is None:
             return False
         steps = self._steps.setdefault(query, deque())
         steps.append(step)
         self._count += 1
+        self._conversations += bool(step.lines)
         for key in step.keys:
             self._waiting.setdefault(key, {})[step] = None
         if len(steps) > MOST_OF_QUERY:
@@ -95,7 +99,9 @@ class Continuations(Generic[Query]):
 
     def find(self, operation: Operation, labels: Mapping[str, str]) -> Step[Query] | None:
         """The answer that this call goes on with, if one is waited for: one that no other call took, if there is."""
-        if not self._waiting and not self._taken:
+        prompt = operation.prompt
+        begins = bool(prompt.parts) and prompt.parts[-1].role is Role.USER and not prompt.results
+        if not self._steps or (begins and not self._conversations):
             return None
         under = _hash_of_labels(labels)
         for key, fits in self._looks(operation, under):
@@ -111,18 +117,19 @@ class Continuations(Generic[Query]):
         for step in self._steps.pop(query, ()):
             self._drop(step)
 
-    def _step(self, query: Query, operation: Operation, labels: int) -> Step[Query] | None:
+    def _step(self, query: Query, operation: Operation, labels: Mapping[str, str]) -> Step[Query] | None:
         ended = operation.started + int(operation.duration * 1e9)
-        prompt, response = operation.prompt, operation.response
-        if response.goes_on:
-            return Step(query, tuple(self._awaited_keys(operation, labels)), operation.started, ended)
-        written = _question_written(response.text)
-        text = _last_question(prompt)
-        if not written or not _is_conversation(text):
+        if operation.response.goes_on:
+            keys = tuple(self._awaited_keys(operation, _hash_of_labels(labels)))
+            return Step(query, keys, operation.started, ended)
+        written = _question_written(operation.response.text)
+        text = _last_question(operation.prompt) if written else ""
+        if not _is_conversation(text):
             return None
+        under = _hash_of_labels(labels)
         contents = [self._hash(line) for line in _lines(text)]
-        asked = [hash(("asked", each, labels)) for each in contents[-3:]]
-        keys = (hash(("written", self._hash(written), labels)), *asked)
+        asked = [hash(("asked", each, under)) for each in contents[-3:]]
+        keys = (hash(("written", self._hash(written), under)), *asked)
         return Step(query, keys, operation.started, ended, frozenset(contents), self._hash(written))
 
     def _looks(self, operation: Operation, labels: int) -> Iterator[tuple[int, Callable[[Step[Query]], bool]]]:
@@ -140,8 +147,8 @@ class Continuations(Generic[Query]):
 
         for key in self._result_keys(operation, labels):
             yield key, is_earlier
-        text = _last_question(prompt)
-        if not _is_conversation(text):
+        text = _last_question(prompt) if self._conversations else ""
+        if text and not _is_conversation(text):
             line = self._hash(_last_line(text))
             yield hash(("written", line, labels)), is_just_before
             yield hash(("asked", line, labels)), has_read_it
@@ -220,6 +227,7 @@ class Continuations(Generic[Query]):
 
     def _drop(self, step: Step[Query]) -> None:
         self._count -= 1
+        self._conversations -= bool(step.lines)
         for key in step.keys:
             self._release(key, step)
             if self._taken.get(key) is step:
@@ -249,7 +257,8 @@ def _question_written(answer: Sequence[str]) -> str:
 
 
 def _is_conversation(text: str) -> bool:
-    return any(mark in text for mark in CONVERSATION)
+    latest = text[-LAST_TURN:]
+    return any(mark in latest for mark in CONVERSATION)
 
 
 def _lines(text: str) -> list[str]:
