@@ -12,7 +12,7 @@ from itertools import islice
 from math import isfinite
 from typing import Any
 
-from ragmeter.domain.model import Chunk, Parameter, Response, Usage
+from ragmeter.domain.model import Chunk, Parameter, Response, Usage, Within
 from ragmeter.domain.pausing import Pause, paused, without_pause
 
 MOST = 2**53
@@ -26,6 +26,9 @@ MOST_NAMES = 16
 
 MOST_CALLS = 64
 """Tool calls of one answer, and results of tools in one request, whose ids are kept."""
+
+MOST_WITHIN = 64
+"""Operations within one call that are counted beside it."""
 
 LONGEST_NAME = 200
 """Characters of a name that are kept: model ids and collections are shorter, ARNs of Bedrock reach 150."""
@@ -82,12 +85,18 @@ def response(read: Response, pause: Pause = without_pause) -> Response:
         finish_reasons=_names(read.finish_reasons),
         calls=_names(read.calls)[:MOST_CALLS],
         usage=None if read.usage is None else usage(read.usage),
+        within=tuple([_within(each) for each in read.within[:MOST_WITHIN]]),
         service_tier=name(read.service_tier) or None,
         speed=name(read.speed) or None,
         text=tuple([each for each in read.text if isinstance(each, str)]),
         reasoning=tuple([each for each in read.reasoning if isinstance(each, str)]),
         chunks=tuple([_chunk(each) for each in paused(read.chunks, pause)]),
     )
+
+
+def _within(read: Within) -> Within:
+    given = None if read.usage is None else usage(read.usage)
+    return replace(read, model=name(read.model), system=name(read.system), usage=given)
 
 
 def usage(read: Usage) -> Usage:

@@ -246,6 +246,20 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """An operation that a provider has made by itself within a call.
+
+    Such as an embedding or a rerank inside a search, or a round of a loop with the provider's own tools. `usage` is its
+    own and no part of the call's; `system` is `None` for the provider of the call. Its times nobody has said.
+    """
+
+    kind: OperationKind
+    model: str | None = None
+    usage: Usage | None = None
+    system: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """What a call gave: `text` is the answer's pieces in order, `chunks` what a search returned, in order of rank.
 
@@ -255,7 +269,8 @@ class Response:
     made in the background, so that its usage is not known yet; `retrieved` that the provider itself put documents into
     the prompt; `unanswered` that what came back is no answer of a model at all, such as a page of a proxy. `told` is
     what the reader of a stream keeps between its pieces, as the provider wrote it, `pieces` how many there were.
-    `calls` are the ids of the tool calls it asks the app to make.
+    `calls` are the ids of the tool calls it asks the app to make. `within` are the operations that the provider has
+    made meanwhile, each of which is counted beside the call.
 
     `found` is how many of `chunks` each question of a batch of searches got, empty for a single question;
     `score_is_distance` whether less is nearer, `None` where only the order of the chunks can tell.
@@ -278,6 +293,7 @@ class Response:
     pending: bool = False
     unanswered: bool = False
     calls: tuple[str, ...] = ()
+    within: tuple[Within, ...] = ()
     told: Any = None
     pieces: int = 0
 
@@ -300,7 +316,8 @@ class Operation:
     """One finished call: `started` in nanoseconds since the epoch, durations in seconds.
 
     `time_per_output_chunk` is the mean time between the pieces of a stream that was read to its end. `is_refused` says
-    that it failed before anything was made that could be charged.
+    that it failed before anything was made that could be charged; `is_within` that its provider has made it within
+    another call, whose times stand here for its own, which nobody knows.
     """
 
     request: Request
@@ -313,6 +330,7 @@ class Operation:
     time_per_output_chunk: float | None = None
     error_type: str | None = None
     is_refused: bool = False
+    is_within: bool = False
 
     @property
     def model(self) -> str | None:

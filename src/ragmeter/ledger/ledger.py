@@ -106,9 +106,14 @@ class Ledger:
             self.end(handle)
 
     def add(
-        self, handle: QueryHandle, metered: Metered, labels: Mapping[str, str], chunks: Sequence[KnownChunk] = ()
+        self,
+        handle: QueryHandle,
+        metered: Metered,
+        labels: Mapping[str, str],
+        chunks: Sequence[KnownChunk] = (),
+        within: Sequence[Metered] = (),
     ) -> None:
-        """Enter a finished operation and what it retrieved; post its query if it waited for no more."""
+        """Enter a finished operation, what it retrieved and what was made within it; post its query if it is over."""
         handle.finished += 1
         query = self._query_of(handle, metered, labels, chunks)
         query.labels.update(labels)
@@ -116,7 +121,7 @@ class Ledger:
             _rank(query, chunks)
         _keep(query, chunks)
         query.sent.update([use.place.chunk.key for use in paused(metered.context, self._pause)])
-        query.operations.append(entry_of(metered, self._pause))
+        query.operations += [entry_of(each, self._pause) for each in (*within, metered)]
         if handle.ending is Ending.OPERATION and metered.ingests:
             # Documents on their way into a database: no answer will ever claim them.
             self._finish(query)

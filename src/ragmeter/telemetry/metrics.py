@@ -97,7 +97,11 @@ class Telemetry:
     def count_operation(self, metered: Metered, context: Context, labels: Mapping[str, str], *, standard: bool) -> None:
         """Record what one finished operation tells by itself; `standard` is false where others record that already."""
         operation = metered.operation
-        if operation.request.kind.means.of_database:
+        if operation.is_within:
+            # Neither its time nor what it found is known: only its tokens can be told.
+            if standard and not operation.request.kind.means.of_database:
+                self._record(partial(self._of_standard_within, operation))
+        elif operation.request.kind.means.of_database:
             self._record(partial(self._of_database, operation, context, labels))
         elif standard:
             self._record(partial(self._of_standard, operation, context))
@@ -244,6 +248,13 @@ class Telemetry:
             value = getattr(operation, metric.field)
             if value is not None:
                 yield metric, value, attributes, context
+        if self._released:
+            yield from _released_tokens(operation, attributes)
+
+    def _of_standard_within(self, operation: Operation) -> Points:
+        attributes = self._standard_attributes(operation)
+        if self._latest and operation.request.kind.is_inference:
+            yield from _latest_tokens(operation, attributes)
         if self._released:
             yield from _released_tokens(operation, attributes)
 

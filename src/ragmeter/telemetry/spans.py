@@ -73,6 +73,17 @@ class Tracing:
         finally:
             span.end(operation.started + int(operation.duration * 1e9))
 
+    def add_span(self, around: Span, metered: Metered) -> None:
+        """The span of an operation that its provider has made within the call of the span `around`.
+
+        No client asked for it, so it is internal; it lasts as long as the call, for that is all that is known of it.
+        """
+        operation, parent = metered.operation, trace.set_span_in_context(around, Context())
+        name, attributes = gate.text(_span_name(operation.request)), _sendable(_start_attributes(operation.request))
+        started = operation.started
+        span = self._tracer.start_span(name, parent, SpanKind.INTERNAL, attributes=attributes, start_time=started)
+        self.end_span(span, metered)
+
     def end_query(self, span: Span, ended: int, attributes: Mapping[str, Any], error_type: str | None) -> None:
         """End the span of a query scope with what the query cost."""
         span.set_attributes(_sendable({**attributes, semconv.ERROR_TYPE: error_type}))

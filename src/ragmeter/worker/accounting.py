@@ -17,7 +17,7 @@ from ragmeter.anatomy.parts import Dissection
 from ragmeter.anatomy.ranking import named_chunks
 from ragmeter.anatomy.wire_order import on_the_wire
 from ragmeter.domain import gate, strategy
-from ragmeter.domain.model import KnownChunk, Operation, Parameter, PriceState, Prompt, Response
+from ragmeter.domain.model import KnownChunk, Operation, Parameter, PriceState, Prompt, Request, Response, Within
 from ragmeter.domain.pausing import Pause, pausing
 from ragmeter.domain.query import Ending, QueryHandle
 from ragmeter.guard import Guard
@@ -113,6 +113,7 @@ class Accounting:
 
     def _account(self, record: Record, *, complete: bool) -> None:
         metered: Metered | None = None
+        within: tuple[Metered, ...] = ()
         chunks: tuple[KnownChunk, ...] = ()
         try:
             with pausing(self._pause):
@@ -122,21 +123,32 @@ class Accounting:
             if complete:
                 chunks = self._stage("remembering chunks", (), self._remember, operation, tenant)
             metered = self._meter(operation, record.query, tenant, complete=complete)
-            context = trace.set_span_in_context(record.current, Context())
-            count = partial(self.telemetry.count_operation, standard=record.standard)
-            self._stage("counting an operation", None, count, metered, context, labels)
-            if record.standard and operation.error_type not in (None, PROCESS_EXIT):
-                self._stage("logging an exception", None, log_exception, operation, context)
-            if metered.cost.state is PriceState.UNPRICED:
-                self.unpriced[operation.request.system, _unpriced(operation)] += 1
+            within = self._within(operation, record.query, tenant, complete=complete)
+            for each in (metered, *within):
+                self._count(each, record, labels)
         finally:
-            self._stage("ending a span", None, self._end_span, record, metered)
+            self._stage("ending a span", None, self._end_span, record, metered, within)
             if metered is not None:
                 # What a provider has retrieved itself it has put into the prompt as well: it is never unsent.
                 own = () if metered.operation.request.kind.is_inference else chunks
-                self.ledger.add(record.query, metered, record.labels, own)
+                self.ledger.add(record.query, metered, record.labels, own, within)
             else:
                 record.query.finished += 1
+
+    def _within(self, around: Operation, query: QueryHandle, tenant: str, *, complete: bool) -> tuple[Metered, ...]:
+        """What the provider has made within a call, each measured as an operation of the same query."""
+        operations = (operation_within(around, each) for each in around.response.within)
+        return tuple([self._meter(each, query, tenant, complete=complete) for each in operations])
+
+    def _count(self, metered: Metered, record: Record, labels: Mapping[str, str]) -> None:
+        operation = metered.operation
+        context = trace.set_span_in_context(record.current, Context())
+        count = partial(self.telemetry.count_operation, standard=record.standard)
+        self._stage("counting an operation", None, count, metered, context, labels)
+        if record.standard and operation.error_type not in (None, PROCESS_EXIT):
+            self._stage("logging an exception", None, log_exception, operation, context)
+        if metered.cost.state is PriceState.UNPRICED:
+            self.unpriced[operation.request.system, _unpriced(operation)] += 1
 
     def _stage(self, place: str, otherwise: Result, step: Callable[..., Result], *arguments: Any) -> Result:
         """One station of a record's way: when it fails, the others go on with what stands in for its result."""
@@ -221,12 +233,14 @@ class Accounting:
             self._known_fine_tuned[names] = known
         return known
 
-    def _end_span(self, record: Record, metered: Metered | None) -> None:
+    def _end_span(self, record: Record, metered: Metered | None, within: tuple[Metered, ...]) -> None:
         if record.span is None:
             return
         if metered is None:
             record.span.end(record.started + int(record.duration * 1e9))
         else:
+            for each in within:
+                self._stage("adding a span", None, self._tracing.add_span, record.span, each)
             self._tracing.end_span(record.span, metered)
 
     def _end_query(self, handle: QueryHandle) -> None:
@@ -242,6 +256,19 @@ class Accounting:
         span = report.handle.span
         if isinstance(span, trace.Span) and report.handle.ended is not None:
             self._tracing.end_query(span, report.handle.ended, _query_attributes(report), report.error_type)
+
+
+def operation_within(around: Operation, told: Within) -> Operation:
+    """An operation that the provider has made within another: all that is known of it, at the time of that one."""
+    request = Request(
+        kind=told.kind,
+        system=told.system or around.request.system,
+        model=told.model,
+        server_address=around.request.server_address,
+        server_port=around.request.server_port,
+    )
+    response = Response(model=told.model, usage=told.usage)
+    return Operation(request, response, Prompt(), around.started, around.duration, is_within=True)
 
 
 def _per_chunk(record: Record, pieces: int) -> float | None:

@@ -96,11 +96,8 @@ def options_of(call: Call) -> object:
 def read_call(call: Call, routes: tuple[Route, ...], client_providers: Mapping[str, str]) -> Reading | None:
     """Read a call of `request(cast_to, options, …)`; `None` where its path is no operation."""
     options = call.argument(1, "options")
-    if options.method.lower() != "post":
-        return None
-    path = options.url.partition("?")[0].rstrip("/")
-    route = next((route for route in routes if path.endswith(route.path)), None)
-    if route is None or not isinstance(options.json_data, dict):
+    route = _route_of(options, routes)
+    if route is None:
         return None
     # What the app gives as `extra_body` is merged over the rest when the request is built.
     body = {**options.json_data, **(getattr(options, "extra_json", None) or {})}
@@ -121,6 +118,13 @@ def read_call(call: Call, routes: tuple[Route, ...], client_providers: Mapping[s
         route.reader,
         _with_usage if streams and route.usage_on_request and not _asks_for_usage(body) else None,
     )
+
+
+def _route_of(options: Any, routes: tuple[Route, ...]) -> Route | None:
+    if options.method.lower() != "post" or not isinstance(options.json_data, dict):
+        return None
+    path = options.url.partition("?")[0].rstrip("/")
+    return next((route for route in routes if path.endswith(route.path)), None)
 
 
 def sent_body(call: Call, request: Any) -> object:
