@@ -37,9 +37,9 @@ class Meaning:
 
     `part` is what all its tokens and money are posted under, `None` for an inference, which has those of its prompt and
     answer. `is_retrieval` says that it is done to find what a prompt is filled with, `ranks` that it puts in order what
-    was found before. A call `of_database` has the
-    attributes of one, and costs nothing where it counts nothing: a database is paid by the month. `has_texts` says that
-    tokens can be told from the texts of an operation, `family` in which others it may be the same request again.
+    was found before. A call `of_database` has the attributes of one, and costs nothing where it counts nothing: a
+    database is paid by the month. `has_texts` says that tokens can be told from the texts of an operation, `family` in
+    which others it may be the same request again.
     """
 
     family: str
