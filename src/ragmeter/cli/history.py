@@ -85,12 +85,12 @@ def _write_files(period: Period, target: Path, json_file: Path | None, notes: Co
 
 
 def _write(period: Period, target: Path, notes: Console) -> tuple[Incident, ...]:
-    from ragmeter.demo.history.generation import days, generate
+    from ragmeter.demo.history.generation import flows, generate
     from ragmeter.demo.history.openmetrics import write
     from ragmeter.demo.history.recorded import recorded
 
     with _progress(notes) as start:
-        history = generate(period, advance=start("Making up queries", sum(1 for _ in days(period.times))))
+        history = generate(period, advance=start("Making up queries", sum(1 for _ in flows(period))))
         # Under another name until it is complete: half a history would load without a complaint.
         part = target.with_name(f"{target.name}.part")
         with part.open("w", encoding="utf-8") as file:

@@ -1,25 +1,21 @@
-"""The single queries of a stream, drawn at random: each with its search, its prompt, its chunks and its answer. Pure.
+"""Single queries of one kind, drawn at random: each with its search, its prompt, its chunks and its answer. Pure.
 
-Every figure of a history is counted from these, so that its totals and distributions agree as a real program's do.
+What is made up is what clients say and what the anatomy finds in a prompt; what follows from it, ragmeter itself says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
+from ragmeter.demo.history.cases import Case, Outcome
 from ragmeter.demo.history.shop import Collection, Stream
-from ragmeter.demo.history.traffic import HOUR, Bools, Floats, Ints, Traffic
+from ragmeter.demo.history.traffic import Floats, Ints
 from ragmeter.domain.model import Fate, Origin
-
-FATES = (Fate.USED, Fate.UNUSED, Fate.REPEATED, Fate.UNKNOWN)
-NO_CHUNK = -1
-Codes = NDArray[np.int8]
-"""Positions in `FATES`, or `NO_CHUNK` where a prompt has fewer chunks."""
 
 USED_BY_RANK = np.array([0.82, 0.66, 0.52, 0.4, 0.3, 0.24, 0.27, 0.26, 0.25, 0.25, 0.24, 0.24])
 """Chances that an answer draws on a chunk, best rank first; nothing has more ranks than these."""
@@ -45,190 +41,105 @@ FIRST_TOKEN_SECONDS = (0.35, 0.35)
 REFUSAL_SECONDS = (0.12, 0.3)
 INPUT_TOKENS_A_SECOND = 20_000
 OUTPUT_TOKENS_A_SECOND = 125
-OWN_SECONDS = 0.015
-"""What the program itself takes for a query."""
+
+FATES = (Fate.USED, Fate.UNUSED, Fate.REPEATED, Fate.UNKNOWN)
+USED, UNUSED, REPEATED, UNKNOWN = range(len(FATES))
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
-class Searches:
-    """Embeddings of questions and the searches with them, one in each row; `at` is the number of the step.
+class Search:
+    """The embedding of a question and the search with it; `score` is of the best chunk, where there are `results`."""
 
-    `score` is of the best chunk and counts only where there are `results`. Where a search fails or finds nothing the
-    customer is told so, and no model is asked: `answered` is false.
+    embedding_seconds: float
+    seconds: float
+    results: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk in a prompt, what became of it, and its rank from 0: `None` for one of an earlier turn."""
+
+    tokens: int
+    fate: Fate
+    is_cited: bool
+    rank: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A call of the model: `parts` are what stands before the passages in its prompt, in this order.
+
+    `cached` of the input's first tokens come from a cache.
     """
 
-    at: Ints
-    embedded: Ints
-    embedding_seconds: Floats
-    seconds: Floats
-    failed: Bools
-    results: Ints
-    score: Floats
-
-    @property
-    def answered(self) -> Bools:
-        """Those that a model is asked after."""
-        return ~self.failed & (self.results > 0)
-
-    def only(self, which: Bools) -> Searches:
-        """Some of them."""
-        return Searches(**{field.name: getattr(self, field.name)[which] for field in fields(self)})
+    parts: tuple[tuple[Origin, int], ...]
+    passages: tuple[Passage, ...]
+    cached: int
+    output: int
+    seconds: float
+    first_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Chunks:
-    """Places of chunks in prompts, one query in each row and its chunks by rank; the last column is of earlier turns.
+class Query:
+    """What one customer asks: the tokens of the question, the search for it, and the call of the model."""
 
-    `unsent` are chunks that were retrieved and left out.
-    """
-
-    tokens: Ints
-    fates: Codes
-    cited: Bools
-    unsent: Ints
-
-    @property
-    def stale(self) -> Ints:
-        """Tokens of retrieved text in earlier turns."""
-        stale: Ints = self.tokens[:, -1]
-        return stale
+    question: int
+    search: Search | None
+    answer: Answer | None
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """Calls of the model, one in each row, each of them a query.
-
-    `parts` are tokens by origin in the order of the prompt, the context among them; `cached` of the input's first
-    tokens come from a cache. Refused calls have no tokens at all. Seconds are of the call, of
-    the query and of its search; times that a metric shows as they are have the names of an operation's fields.
-    """
-
-    at: Ints
-    parts: Mapping[Origin, Ints]
-    chunks: Chunks | None
-    cached: Ints
-    output: Ints
-    embedded: Ints
-    refused: Bools
-    estimated: Bools
-    seconds: Floats
-    time_to_first_chunk: Floats
-    time_per_output_chunk: Floats
-    query_seconds: Floats
-    search_seconds: Floats
-
-    @property
-    def input(self) -> Ints:
-        """Input tokens of each call."""
-        return added(self.parts.values(), len(self.at))
+def draw(case: Case, number: int, random: Generator) -> list[Query]:
+    """So many queries of one kind."""
+    question = _lengths(np.full(number, case.stream.parts[Origin.QUESTION]), random)
+    collection = case.stream.collection
+    searches: Sequence[Search | None] = [None] * number
+    if collection is not None:
+        searches = _searches(case, collection, number, random)
+    answers: Sequence[Answer | None] = _answers(case, question, random) if case.is_asked else [None] * number
+    return [Query(*each) for each in zip(question.tolist(), searches, answers, strict=True)]
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one stream did within some steps."""
-
-    stream: Stream
-    searches: Searches | None
-    answers: Answers
-
-
-def added(tokens: Iterable[Ints], number: int) -> Ints:
-    """The sums of several parts, for each of a number of queries."""
-    return sum(tokens, start=np.zeros(number, dtype=np.int64))
-
-
-def draw(stream: Stream, traffic: Traffic, step: float, random: Generator) -> Batch:
-    """The queries of one stream; `step` is how many seconds each step of the traffic lasts."""
-    numbers = random.poisson(traffic.queries * step / HOUR)
-    at: Ints = np.repeat(np.arange(len(numbers)), numbers)
-    question = _lengths(np.full(len(at), stream.parts[Origin.QUESTION]), random)
-    if stream.collection is None:
-        return Batch(stream, None, _answers(stream, _Asked(at, question, None), traffic, random))
-    searches = _searches(stream.collection, at, question, traffic, random)
-    which = searches.answered
-    asked = _Asked(at[which], question[which], searches.only(which))
-    return Batch(stream, searches, _answers(stream, asked, traffic, random))
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What a model is asked: step and tokens of each question, and the search that came before it."""
-
-    at: Ints
-    question: Ints
-    searches: Searches | None
-
-    def __len__(self) -> int:
-        """How many questions there are."""
-        return len(self.at)
-
-
-def _searches(collection: Collection, at: Ints, question: Ints, traffic: Traffic, random: Generator) -> Searches:
-    number = len(at)
-    failed = random.random(number) < traffic.failing[at]
-    empty = random.random(number) < traffic.empty[at]
-    slow = random.random(number) < traffic.slow[at]
-    usual = _seconds((collection.seconds, collection.spread), number, random)
-    seconds = np.where(slow, _seconds(SLOW_SECONDS, number, random), usual)
-    return Searches(
-        at=at,
-        embedded=question,
-        embedding_seconds=_seconds(EMBEDDING_SECONDS, number, random),
-        seconds=np.where(failed, _seconds(REFUSED_CONNECTION, number, random), seconds),
-        failed=failed,
-        results=np.where(failed | empty, 0, traffic.sent[at] + random.binomial(*UNSENT, number)),
-        score=0.5 + 0.42 * random.beta(3.0, 2.4, number),
+def _searches(case: Case, collection: Collection, number: int, random: Generator) -> list[Search]:
+    seconds = SLOW_SECONDS if case.slow else (collection.seconds, collection.spread)
+    if case.outcome is Outcome.FAILED:
+        seconds = REFUSED_CONNECTION
+    results = case.sent + random.binomial(*UNSENT, number) if case.is_asked else np.zeros(number, dtype=np.int64)
+    return _rows(
+        Search,
+        _seconds(EMBEDDING_SECONDS, number, random),
+        _seconds(seconds, number, random),
+        results,
+        0.5 + 0.42 * random.beta(3.0, 2.4, number),
     )
 
 
-def _answers(stream: Stream, asked: _Asked, traffic: Traffic, random: Generator) -> Answers:
-    number = len(asked)
-    refused = random.random(number) < stream.refused
-    estimated = ~refused & (random.random(number) < stream.broken_off)
-    chunks = _chunks(stream, asked, traffic, refused | estimated, random)
-    prompt = _prompt(stream, asked, chunks, random)
-    output = _lengths(np.full(number, stream.output), random)
-    output = np.where(estimated, output // 3 + 1, output)
-    first = _seconds(FIRST_TOKEN_SECONDS, number, random) + added(prompt.values(), number) / INPUT_TOKENS_A_SECOND
-    seconds = np.where(refused, _seconds(REFUSAL_SECONDS, number, random), first + output / OUTPUT_TOKENS_A_SECOND)
-    cached = _cached(_without_release(stream, prompt, chunks), random)
-    searches, nothing = asked.searches, np.zeros(number)
-    before = nothing if searches is None else searches.seconds + searches.embedding_seconds
-    return Answers(
-        at=asked.at,
-        parts={origin: np.where(refused, 0, tokens) for origin, tokens in prompt.items()},
-        chunks=None if chunks is None else replace(chunks, tokens=np.where(refused[:, None], 0, chunks.tokens)),
-        cached=np.where(refused | estimated, 0, cached),
-        output=np.where(refused, 0, output),
-        embedded=np.zeros(number, dtype=np.int64) if searches is None else searches.embedded,
-        refused=refused,
-        estimated=estimated,
-        seconds=seconds,
-        time_to_first_chunk=first,
-        # Of a stream that was left nobody knows when its last piece came.
-        time_per_output_chunk=np.where(estimated, np.nan, (seconds - first) / np.maximum(1, output - 1)),
-        query_seconds=seconds + before + OWN_SECONDS,
-        search_seconds=nothing if searches is None else searches.seconds,
-    )
-
-
-def _prompt(stream: Stream, asked: _Asked, chunks: Chunks | None, random: Generator) -> dict[Origin, Ints]:
-    """The parts as they stand in the prompt: retrieved text before the question."""
-    found: dict[Origin, Ints] = {
-        origin: _part(stream, origin, mean, len(asked), random)
+def _answers(case: Case, question: Ints, random: Generator) -> list[Answer]:
+    stream, number = case.stream, len(question)
+    parts: dict[Origin, Ints] = {
+        origin: _part(stream, origin, mean, number, random)
         for origin, mean in stream.parts.items()
         if origin is not Origin.QUESTION
     }
-    if chunks is not None:
-        found[Origin.CONTEXT] = chunks.tokens.sum(axis=1)
-    found[Origin.QUESTION] = asked.question
-    return found
+    tokens, passages = _passages(case, number, random)
+    length = sum(parts.values(), start=question) + tokens.sum(axis=1)
+    output = _lengths(np.full(number, stream.output), random)
+    if case.outcome is Outcome.LEFT:
+        output = output // 3 + 1
+    first = _seconds(FIRST_TOKEN_SECONDS, number, random) + length / INPUT_TOKENS_A_SECOND
+    refusal = _seconds(REFUSAL_SECONDS, number, random)
+    seconds = refusal if case.outcome is Outcome.REFUSED else first + output / OUTPUT_TOKENS_A_SECOND
+    # What the release adds is new each time, and in no cache.
+    cached = _cached(length - tokens[:, 1 + stream.sent :].sum(axis=1), random)
+    return _rows(Answer, _named(parts, number), passages, cached, output, seconds, first)
 
 
-def _without_release(stream: Stream, prompt: Mapping[Origin, Ints], chunks: Chunks | None) -> Ints:
-    """The length of the prompts before the release: what it adds is new each time, and in no cache."""
-    length = added(prompt.values(), len(prompt[Origin.QUESTION]))
-    return length if chunks is None else length - chunks.tokens[:, stream.sent : -1].sum(axis=1)
+def _named(parts: Mapping[Origin, Ints], number: int) -> list[tuple[tuple[Origin, int], ...]]:
+    """The parts of each prompt, in their order."""
+    columns = [[(origin, each) for each in tokens.tolist()] for origin, tokens in parts.items()]
+    return list(zip(*columns, strict=True)) if columns else [()] * number
 
 
 def _part(stream: Stream, origin: Origin, mean: int, number: int, random: Generator) -> Ints:
@@ -237,42 +148,63 @@ def _part(stream: Stream, origin: Origin, mean: int, number: int, random: Genera
         return np.full(number, mean, dtype=np.int64)
     tokens = _lengths(np.full(number, mean), random)
     share = stream.now_and_then.get(origin)
-    return tokens if share is None else np.where(random.random(number) < share, tokens, 0)
+    return tokens if share is None else np.where(_chances((number,), random) < share, tokens, 0)
 
 
-def _chunks(stream: Stream, asked: _Asked, traffic: Traffic, untold: Bools, random: Generator) -> Chunks | None:
-    """Chunks by rank and what became of them; `untold` are queries whose answer cannot tell."""
-    if stream.collection is None or asked.searches is None:
-        return None
-    collection, sent = stream.collection, traffic.sent[asked.at]
-    number, most = len(asked), len(USED_BY_RANK)
-    there = np.arange(most) < sent[:, None]
-    tokens = np.where(there, _lengths(np.full((number, most), collection.chunk_tokens), random), 0)
-    used = random.random((number, most)) < USED_BY_RANK
-    fates = np.where(used, FATES.index(Fate.USED), FATES.index(Fate.UNUSED))
-    repeated = random.random((number, most)) < DUPLICATE_SHARE
-    repeated[:, 0] = False
-    fates = np.where(repeated, FATES.index(Fate.REPEATED), fates)
-    fates = np.where(untold[:, None] & ~repeated, FATES.index(Fate.UNKNOWN), fates)
-    fates = np.where(there, fates, NO_CHUNK)
-    has_stale = random.random(number) < STALE_SHARE
-    stale = np.where(has_stale, _lengths(np.full(number, collection.chunk_tokens), random), 0)
-    stale_fates = np.where(has_stale, FATES.index(Fate.REPEATED), NO_CHUNK)
-    cited = (fates == FATES.index(Fate.USED)) & (random.random((number, most)) < CITED_SHARE)
-    return Chunks(
-        tokens=np.column_stack([tokens, stale]),
-        fates=np.column_stack([fates, stale_fates]).astype(np.int8),
-        cited=np.column_stack([cited, np.zeros(number, dtype=np.bool_)]),
-        unsent=asked.searches.results - sent,
-    )
+def _passages(case: Case, number: int, random: Generator) -> tuple[Ints, list[tuple[Passage, ...]]]:
+    """The chunks in each prompt: tokens by place, one prompt in each row, and what became of them.
+
+    The first place is that of a passage of an earlier turn, which few have; those of this turn follow by rank.
+    """
+    collection = case.stream.collection
+    if collection is None:
+        return np.zeros((number, 1), dtype=np.int64), [()] * number
+    tokens = _lengths(np.full((number, 1 + case.sent), collection.chunk_tokens), random)
+    tokens[_chances((number,), random) >= STALE_SHARE, 0] = 0
+    fates = _fates(case, number, random)
+    cited = (fates == USED) & (_chances((number, case.sent), random) < CITED_SHARE)
+    rows = zip(tokens.tolist(), fates.tolist(), cited.tolist(), strict=True)
+    return tokens, [_row_of_passages(*row) for row in rows]
+
+
+def _fates(case: Case, number: int, random: Generator) -> Ints:
+    """Positions in `FATES` of the chunks of each prompt, by rank; an answer that was cut short cannot tell."""
+    shape = (number, case.sent)
+    is_repeated = _chances(shape, random) < DUPLICATE_SHARE
+    is_repeated[:, 0] = False
+    is_used = _chances(shape, random) < USED_BY_RANK[: case.sent]
+    told = np.where(is_used, USED, UNUSED) if case.is_told else np.full(shape, UNKNOWN)
+    return np.where(is_repeated, REPEATED, told)
+
+
+def _row_of_passages(tokens: list[int], fates: list[int], cited: list[bool]) -> tuple[Passage, ...]:
+    stale = [Passage(tokens[0], Fate.REPEATED, is_cited=False, rank=None)] if tokens[0] else []
+    named = [FATES[fate] for fate in fates]
+    return (*stale, *map(Passage, tokens[1:], named, cited, range(len(fates))))
 
 
 def _cached(tokens: Ints, random: Generator) -> Ints:
     """How much of each prompt the provider has in its cache."""
     number = len(tokens)
-    hit = random.random(number) < CACHE_HITS
+    hit = _chances((number,), random) < CACHE_HITS
     blocks = (tokens * random.uniform(*CACHED_SHARE, number) / CACHE_BLOCK).astype(np.int64)
     return np.where(hit & (blocks * CACHE_BLOCK >= CACHE_LEAST), blocks * CACHE_BLOCK, 0)
+
+
+def _rows(make: Callable[..., Row], *columns: Ints | Floats | Sequence[Any]) -> list[Row]:
+    """One object for each row of these columns."""
+    plain = [column.tolist() if isinstance(column, np.ndarray) else column for column in columns]
+    return list(map(make, *plain))
+
+
+def _chances(shape: tuple[int, ...], random: Generator) -> Floats:
+    """Numbers from 0 to 1, spread evenly over the queries: so few stand for thousands with every share as it is meant.
+
+    A query has one, or several in a row; those of a query do not depend on each other.
+    """
+    places = np.broadcast_to(np.arange(shape[0]).reshape(-1, *[1] * (len(shape) - 1)), shape)
+    chances: Floats = (random.permuted(places, axis=0) + random.random(shape)) / shape[0]
+    return chances
 
 
 def _lengths(means: Ints, random: Generator) -> Ints:

@@ -7,7 +7,7 @@ from typing import TextIO
 
 import numpy as np
 
-from ragmeter.demo.history.accounting import Labels
+from ragmeter.demo.history.meters import Labels
 from ragmeter.demo.history.openmetrics import header, samples, texts
 from ragmeter.demo.history.series import History, Numbers
 from ragmeter.demo.history.shop import JOB, LABELS

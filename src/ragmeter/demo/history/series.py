@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ragmeter.demo.history.accounting import Added, Labels, Posting
 from ragmeter.demo.history.incidents import Incident
-from ragmeter.demo.history.traffic import Floats, Ints
+from ragmeter.demo.history.meters import Labels
+from ragmeter.demo.history.traffic import Ints
 from ragmeter.naming.metric import Metric
 
 Numbers = NDArray[np.int64 | np.float64]
@@ -50,42 +50,6 @@ class History:
             named = {name.replace(".", "_"): value for name, value in line.labels}
             if line.metric is metric and all(named.get(name) == value for name, value in labels.items()):
                 yield line
-
-
-@dataclass(slots=True)
-class Collector:
-    """Adds up postings to lines of `steps` steps."""
-
-    steps: int
-    _growth: dict[tuple[Metric, Labels], Numbers] = field(default_factory=dict)
-    _buckets: dict[tuple[Metric, Labels], Ints] = field(default_factory=dict)
-
-    def add(self, postings: Iterable[Posting], first: int, number: int) -> None:
-        """Add postings whose step numbers count from step `first`; they are below `number`."""
-        part = slice(first, first + number)
-        for posting in postings:
-            key = (posting.metric, posting.labels)
-            if isinstance(posting, Added):
-                self._grow(key, part, posting.at, posting.amounts)
-                continue
-            self._grow(key, part, posting.at, posting.values)
-            bounds = np.array(posting.metric.buckets)
-            rows = len(bounds) + 1
-            flat = np.searchsorted(bounds, posting.values) * number + posting.at
-            if key not in self._buckets:
-                self._buckets[key] = np.zeros((rows, self.steps), dtype=np.int64)
-            self._buckets[key][:, part] += np.bincount(flat, minlength=rows * number).reshape(rows, number)
-
-    def lines(self) -> tuple[Line, ...]:
-        """What has come together, those of a metric one after the other."""
-        keys = sorted(self._growth, key=lambda key: (key[0].name, key[1]))
-        return tuple(Line(*key, self._growth[key], self._buckets.get(key)) for key in keys)
-
-    def _grow(self, key: tuple[Metric, Labels], part: slice, at: Ints, amounts: Ints | Floats) -> None:
-        if key not in self._growth:
-            self._growth[key] = np.zeros(self.steps, dtype=amounts.dtype)
-        growth = self._growth[key][part]
-        growth += np.bincount(at, weights=amounts, minlength=len(growth)).astype(amounts.dtype)
 
 
 def totals(growth: Numbers, restarts: Sequence[int]) -> Numbers:

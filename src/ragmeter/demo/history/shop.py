@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from ragmeter.domain import strategy
 from ragmeter.domain.model import Origin
 
 JOB = "shop"
@@ -18,37 +19,31 @@ LABELS = ("team", "feature")
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """US dollars per million tokens."""
-
-    input: float
-    cache_read: float
-    output: float
-
-
-@dataclass(frozen=True, slots=True)
 class Model:
-    """A model and the server that is asked for it; without a `price` nobody knows what it costs."""
+    """A model and the server that is asked for it."""
 
     name: str
     provider: str
     address: str
     port: int
-    price: Price | None
 
 
-def _hosted(name: str, price: Price) -> Model:
-    return Model(name, "openai", "api.openai.com", 443, price)
+def _hosted(name: str) -> Model:
+    return Model(name, "openai", "api.openai.com", 443)
 
 
-SMALL = _hosted("gpt-4o-mini", Price(0.15, 0.075, 0.60))
-TUNED = _hosted("ft:gpt-4o-mini:shop", Price(0.30, 0.15, 1.20))
-EMBEDDING = _hosted("text-embedding-3-small", Price(0.02, 0.02, 0.0))
-OWN = Model("shop-intents-1b", "vllm", "models.internal", 8000, None)
+SMALL = _hosted("gpt-4o-mini")
+TUNED = _hosted("ft:gpt-4o-mini:shop")
+EMBEDDING = _hosted("text-embedding-3-small")
+OWN = Model("shop-intents-1b", "vllm", "models.internal", 8000)
 """A little model that the shop runs itself and has given no price."""
 
-EMBEDDING_PRICE = 0.02
-"""US dollars per million tokens of the only embedding model."""
+PRICES: Mapping[str, Mapping[str, float]] = {
+    SMALL.name: {"input": 0.15, "cache_read": 0.075, "output": 0.60},
+    TUNED.name: {"input": 0.30, "cache_read": 0.15, "output": 1.20},
+    EMBEDDING.name: {"input": 0.02},
+}
+"""What the shop has declared with `instrument(prices={...})`: US dollars per million tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +67,9 @@ DATABASE = "qdrant"
 SEARCH_METHOD = "query_points"
 SEARCH_ERROR = "qdrant_client.http.exceptions.ResponseHandlingException"
 MODEL_ERROR = "openai.RateLimitError"
-"""A refusal: the provider charges nothing for it."""
+"""A refusal."""
+OWN_SECONDS = 0.015
+"""What the program itself takes for a query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +84,6 @@ class Stream:
 
     team: str
     feature: str
-    strategy: str
     model: Model
     peak: float
     parts: Mapping[Origin, int]
@@ -98,6 +94,17 @@ class Stream:
     broken_off: float = 0.0
     refused: float = 0.0
     now_and_then: Mapping[Origin, float] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What the app has set on the queries."""
+        return dict(zip(LABELS, (self.team, self.feature), strict=True))
+
+    @property
+    def strategy(self) -> str:
+        """What the queries are counted under."""
+        tuned = strategy.is_fine_tuned(self.model.name)
+        return strategy.derive(fine_tuned=tuned, retrieved=self.collection is not None)
 
 
 _ASSISTANT_PARTS = MappingProxyType(
@@ -116,7 +123,6 @@ def _assistant(collection: Collection, peak: float) -> Stream:
     return Stream(
         "support",
         "assistant",
-        "rag",
         SMALL,
         peak,
         _ASSISTANT_PARTS,
@@ -136,19 +142,17 @@ STREAMS = (
     Stream(
         "storefront",
         "search",
-        "base",
         SMALL,
         900,
         {Origin.SYSTEM: 260, Origin.HISTORY: 160, Origin.QUESTION: 40},
         output=240,
         now_and_then={Origin.HISTORY: 0.4},
     ),
-    Stream("storefront", "search", "base", OWN, 9, {Origin.SYSTEM: 120, Origin.QUESTION: 40}, output=30),
-    Stream("storefront", "search", "fine_tuned", TUNED, 700, {Origin.SYSTEM: 90, Origin.QUESTION: 40}, output=210),
+    Stream("storefront", "search", OWN, 9, {Origin.SYSTEM: 120, Origin.QUESTION: 40}, output=30),
+    Stream("storefront", "search", TUNED, 700, {Origin.SYSTEM: 90, Origin.QUESTION: 40}, output=210),
     Stream(
         "storefront",
         "advisor",
-        "fine_tuned_rag",
         TUNED,
         420,
         {Origin.SYSTEM: 150, Origin.HISTORY: 260, Origin.QUESTION: 60},
