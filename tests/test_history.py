@@ -14,7 +14,6 @@ from qdrant_client import QdrantClient
 
 import ragmeter
 from ragmeter.dashboards.alerts import alerts
-from ragmeter.dashboards.options import Options
 from ragmeter.demo.history.generation import Period, generate
 from ragmeter.demo.history.incidents import Incident, incidents
 from ragmeter.demo.history.series import History
@@ -375,7 +374,7 @@ def test_incidents_name_alerts_that_exist(fortnight: History) -> None:
     """Each incident is due to raise another alert, and each of these alerts exists."""
     due = [each.alert for each in fortnight.incidents]
     assert len(set(due)) == len(due) == 5
-    assert set(due) <= {alert.name for group in alerts(Options()) for alert in group.rules}
+    assert set(due) <= {alert.name for group in alerts() for alert in group.rules}
 
 
 @pytest.mark.parametrize(("days", "planted"), [(2, 0), (5, 0), (6, 1), (8, 1), (9, 2), (11, 3), (13, 4), (14, 5)])

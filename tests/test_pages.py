@@ -16,7 +16,6 @@ from dashboards.shipped import dashboards
 from pages import PAGES, ROOT, blocks, commands, promql
 from ragmeter.cli import application
 from ragmeter.dashboards.alerts import alerts
-from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.rules import Alert
 from ragmeter.naming import semconv
 from ragmeter.naming.metric import Profile
@@ -122,7 +121,7 @@ def test_the_pages_of_dashboards_count_right():
         assert re.search(rf"\b{count} (?:Grafana )?dashboards", text, re.IGNORECASE)
     titles = [board["title"].removeprefix("ragmeter: ") for board in dashboards().values()]
     assert sorted(titles) == sorted(re.findall(r"^\| ([\w ?]+) \| [^|]*\? \|", page, re.MULTILINE))
-    rules = [rule.name for group in alerts(Options()) for rule in group.rules if isinstance(rule, Alert)]
+    rules = [rule.name for group in alerts() for rule in group.rules if isinstance(rule, Alert)]
     assert sorted(rules) == sorted(named_alerts(page))
 
 

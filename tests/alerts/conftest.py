@@ -45,7 +45,7 @@ def write_rules(folder: Path, options: Options) -> Mapping[str, Path]:
     groups = {
         "limits": (recording.limits(options),),
         "recording": (recording.lookbacks(), recording.hourly(options)),
-        "alerts": alerts(options),
+        "alerts": alerts(),
     }
     files = {name: folder / f"{name}.yaml" for name in groups}
     for name, file in files.items():

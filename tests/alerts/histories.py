@@ -47,8 +47,8 @@ def spike(start: int) -> Level:
 
 
 OFTEN = (
-    "Both the last five minutes and the last hour cost several times what is usual: what this hour of other days did "
-    "or, on a first day, the dearest hour before."
+    "The last five minutes and the last hour both cost several times the usual amount: that of the same hour on other "
+    "days or, on a first day, of the dearest hour so far."
 )
 INCIDENTS = (
     Incident(
@@ -83,8 +83,8 @@ INCIDENTS = (
         1597,
         OF_STRATEGY,
         "A query with rag of dearer costs 1.8 times as much as yesterday",
-        "Over the last hour a query with strategy rag of dearer cost 1.8 times what one cost at the same hour "
-        "yesterday. This is not traffic: each query got dearer.",
+        "In the last hour, a query with strategy rag of dearer cost 1.8 times as much as at the same hour yesterday. "
+        "Traffic is not the reason: each query costs more.",
     ),
     Incident(
         "RagmeterContextBloat",
@@ -92,7 +92,7 @@ INCIDENTS = (
         1614,
         OF_STRATEGY,
         "Prompts of rag of bloat have 1.7 times as many tokens as yesterday",
-        "Over the last hour a prompt of strategy rag of bloat had 1.7 times the input tokens of one at the same hour "
+        "In the last hour, a prompt of strategy rag of bloat had 1.7 times as many input tokens as at the same hour "
         "yesterday.",
     ),
     Incident(
@@ -101,8 +101,8 @@ INCIDENTS = (
         1837,
         OF_STRATEGY,
         "79.58% of the context of rag of wasteful is not used",
-        "Within six hours, answers of strategy rag of wasteful used so little of the retrieved text that 79.58% of its "
-        "tokens were paid for in vain: unused, or in the prompt already.",
+        "In the last six hours, 79.58% of the retrieved tokens in prompts of strategy rag of wasteful were paid for in "
+        "vain: no answer used them, or the prompt had them already.",
     ),
     Incident(
         "RagmeterRetrievalSlow",
@@ -110,7 +110,7 @@ INCIDENTS = (
         1570,
         OF_COLLECTION,
         "Searches of handbook in qdrant of slow are slow",
-        "Searches of handbook in qdrant of slow: within 15 minutes, one in twenty took 4.43s or longer.",
+        "In the last 15 minutes, one in twenty searches of handbook in qdrant of slow took 4.43s or longer.",
     ),
     Incident(
         "RagmeterRetrievalEmpty",
@@ -118,7 +118,7 @@ INCIDENTS = (
         1585,
         OF_COLLECTION,
         "46.57% of the searches of handbook in qdrant of empty find nothing",
-        "Within 30 minutes, 46.57% of the searches of handbook in qdrant of empty that succeeded returned no chunk.",
+        "In the last 30 minutes, 46.57% of the successful searches of handbook in qdrant of empty returned no chunk.",
     ),
     Incident(
         "RagmeterRetrievalFailing",
@@ -126,25 +126,25 @@ INCIDENTS = (
         1565,
         OF_COLLECTION,
         "22.55% of the searches of handbook in qdrant of failing fail",
-        "Within 10 minutes, 22.55% of the searches of handbook in qdrant of failing ended with an error.",
+        "In the last 10 minutes, 22.55% of the searches of handbook in qdrant of failing ended with an error.",
     ),
     Incident(
         "RagmeterUnpricedOperations",
         Service("unpriced", unpriced=from_incident(0.47, 0)),
         1596,
         OF_MODEL,
-        "30.08% of the calls of gpt-5-mini at openai of unpriced have no price",
-        "Within the last hour no price was known for 30.08% of the calls of gpt-5-mini at openai of unpriced. What "
-        "they cost is missing from every sum, budget and alert.",
+        "30.08% of the calls to gpt-5-mini at openai by unpriced have no known price",
+        "In the last hour, no price was known for 30.08% of the calls to gpt-5-mini at openai by unpriced. Their cost "
+        "is missing from every sum, budget and alert.",
     ),
     Incident(
         "RagmeterTelemetryGone",
         Service("gone", ends=INCIDENT),
         1575,
         {},
-        "No telemetry of gone for about 21m 0s",
-        "The last metrics of ragmeter of gone came about 21m 0s ago. Until they are back, nothing is known of its "
-        "costs and no other alert can fire for it.",
+        "No telemetry from gone for about 21m 0s",
+        "The last ragmeter metrics from gone came about 21m 0s ago. Until metrics return, its costs are unknown and no "
+        "other alert can fire for it.",
     ),
 )
 
@@ -253,11 +253,22 @@ def burn(alert: str, fires: int, share: str, window: str, gone: str) -> Burn:
     return Burn(
         f"RagmeterBudget{alert}",
         fires,
-        f"{share} of the month's budget went within {window}",
-        f"All services together spent {share} of the month's budget within {window}, and the money still goes. At this "
-        f"pace a whole budget is gone {gone}.",
+        f"{share} of the month's budget was spent within {window}",
+        f"All services together spent {share} of the month's budget within {window}, and spending goes on. At this "
+        f"pace the whole budget is gone {gone}.",
     )
 
+
+METERED = Incident(
+    "RagmeterUnpricedOperations",
+    Service("metered", unpriced_searches=from_incident(0.47, 0)),
+    1596,
+    {promql.PROVIDER: "qdrant", promql.MODEL: "unknown"},
+    "30.08% of the calls to qdrant by metered have no known price",
+    "In the last hour, no price was known for 30.08% of the calls to qdrant by metered. Their cost is missing from "
+    "every sum, budget and alert.",
+)
+"""A database that counts what it bills, and whose units the app has given no price."""
 
 SPENDINGS = (
     Spending(
@@ -266,7 +277,7 @@ SPENDINGS = (
         (
             burn("BurnFast", 3994, "2.093%", "one hour", "in two days"),
             burn("BurnSlow", 3915, "5.233%", "6 hours", "in five days"),
-            burn("Overrun", 3840, "11.42%", "3 days", "before a month is over"),
+            burn("Overrun", 3840, "11.42%", "3 days", "before the month is over"),
         ),
         over=(
             (68 * HOUR + 6, "RagmeterBudgetBurnFast"),

@@ -11,6 +11,7 @@ from ragmeter.domain.model import Fate, OperationKind, Origin, PriceState
 from ragmeter.naming import semconv
 from ragmeter.naming.metric import Metric
 from ragmeter.naming.prometheus_names import metric_name
+from ragmeter.telemetry.totals import UNKNOWN
 
 from .promtool import STEP
 
@@ -49,8 +50,9 @@ class Service:
     """A service: what it does at each minute, and when it is there.
 
     `queries` an hour; of each query `dollars` and `tokens`; shares of context that is `wasted`, of searches that are
-    `empty`, `failing` or `slow`, of calls that are `unpriced`. It is there from `starts` to `ends`, without the minutes
-    of `gaps`; its counters begin anew after each. `job` may be missing.
+    `empty`, `failing` or `slow`, of model calls that are `unpriced`, and `unpriced_searches`: all others are free, as a
+    database's are that bills nothing for them. It is there from `starts` to `ends`, without the minutes of `gaps`; its
+    counters begin anew after each. `job` may be missing.
     """
 
     job: str | None
@@ -62,6 +64,7 @@ class Service:
     empty: Level = lambda _: 0.02
     failing: Level = lambda _: 0.002
     unpriced: Level = lambda _: 0
+    unpriced_searches: Level = lambda _: 0
     starts: int = 0
     ends: int = 1_000_000
     gaps: tuple[tuple[int, int], ...] = ()
@@ -109,13 +112,14 @@ class Service:
         for fate, levels in fates:
             grows(semconv.CONTEXT_TOKENS, mine | place | {semconv.CHUNK_FATE: fate.value}, self.tokens, *levels)
         self._grow_searches(grows, place)
-        for kind, state, share in (
-            (OperationKind.CHAT, PriceState.PRICED, _rest(self.unpriced)),
-            (OperationKind.CHAT, PriceState.UNPRICED, self.unpriced),
-            (OperationKind.SEARCH, PriceState.PRICED, always(20)),
+        index = {semconv.PROVIDER_NAME: "qdrant", semconv.RESPONSE_MODEL: UNKNOWN}
+        for kind, asked, unpriced in (
+            (OperationKind.CHAT, model, self.unpriced),
+            (OperationKind.SEARCH, index, self.unpriced_searches),
         ):
-            labels = {semconv.OPERATION_NAME: kind.value, semconv.PRICE_STATE: state.value}
-            grows(semconv.OPERATIONS, mine | model | labels, share)
+            for state, share in ((PriceState.PRICED, _rest(unpriced)), (PriceState.UNPRICED, unpriced)):
+                labels = {semconv.OPERATION_NAME: kind.value, semconv.PRICE_STATE: state.value}
+                grows(semconv.OPERATIONS, mine | asked | labels, share)
         return found
 
     def _grow_searches(self, grows: Callable[..., None], place: Mapping[str, str]) -> None:

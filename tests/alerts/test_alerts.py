@@ -16,9 +16,9 @@ from ragmeter.dashboards.rules import Alert, Group, Severity
 from . import histories
 from .histories import Incident
 from .promtool import Firing, Promtool, Query
-from .services import HOUR, together
+from .services import HOUR, Service, together
 
-ALERTS = {rule.name: rule for group in alerts(Options(budget=1)) for rule in group.rules if isinstance(rule, Alert)}
+ALERTS = {rule.name: rule for group in alerts() for rule in group.rules if isinstance(rule, Alert)}
 FIRING = 'ALERTS{alertstate="firing"}'
 PENDING = 'ALERTS{alertstate="pending"}'
 LEAST = {"ragmeter:limit:least_queries_per_hour": 5000.0}
@@ -98,6 +98,21 @@ def test_each_incident_raises_its_alert_and_no_other(promtool: Promtool, rules: 
         ),
     )
     outcome = promtool.test(tmp_path, rules.values(), together(histories.TWO_DAYS, end), firing=firing, queries=queries)
+    assert outcome.passed, outcome.output
+
+
+def test_units_without_a_price_are_told_by_the_name_of_their_database(
+    promtool: Promtool, rules: Mapping[str, Path], tmp_path: Path
+):
+    """A database that bills its searches and has no price raises the alert under its own name; free searches do not."""
+    metered, end = histories.METERED, histories.INCIDENT + 2 * HOUR
+    firing = (
+        Firing(metered.fires - 1, metered.alert),
+        Firing(metered.fires, metered.alert, (told_of(metered),)),
+    )
+    services = together((metered.service, Service("free")), end)
+    queries = (Query(end, fired(end), {key(metered.alert, metered.job): 1}),)
+    outcome = promtool.test(tmp_path, rules.values(), services, firing=firing, queries=queries)
     assert outcome.passed, outcome.output
 
 

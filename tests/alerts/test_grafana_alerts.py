@@ -14,7 +14,7 @@ from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.rules import Alert
 
 OPTIONS = Options(datasource="prometheus-uid", runbooks="https://wiki.test/runbooks")
-PROMETHEUS = [rule for group in alerts(OPTIONS) for rule in group.rules if isinstance(rule, Alert)]
+PROMETHEUS = [rule for group in alerts() for rule in group.rules if isinstance(rule, Alert)]
 
 
 def grafana() -> list[dict[str, Any]]:
@@ -29,7 +29,7 @@ def test_the_file_is_one_that_grafana_provisions():
     """Version, folder, interval and rules are where Grafana looks for them, in the groups of Prometheus."""
     content = yaml.safe_load(grafana_alert_file(OPTIONS))
     assert content["apiVersion"] == 1
-    assert [group["name"] for group in content["groups"]] == [group.name for group in alerts(OPTIONS)]
+    assert [group["name"] for group in content["groups"]] == [group.name for group in alerts()]
     for group in content["groups"]:
         assert (group["folder"], group["interval"], group["orgId"]) == ("ragmeter", "1m", 1)
 

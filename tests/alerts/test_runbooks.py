@@ -14,7 +14,7 @@ from ragmeter.dashboards.recording import LIMITS
 from ragmeter.dashboards.rules import Alert
 
 RUNBOOKS = (Path(__file__).parents[2] / "docs" / "runbooks.md").read_text()
-RULES = [rule for group in alerts(Options()) for rule in group.rules if isinstance(rule, Alert)]
+RULES = [rule for group in alerts() for rule in group.rules if isinstance(rule, Alert)]
 
 
 def sections() -> dict[str, str]:

@@ -63,7 +63,7 @@ def two_weeks(folder: Path) -> Iterator[Past]:
 
 def replay_all(client: PrometheusClient, start: float, end: float) -> tuple[Firing, ...]:
     """Everything that fires between two times, the earliest first."""
-    rules = [rule for group in alerts(OPTIONS) for rule in group.rules if isinstance(rule, Alert)]
+    rules = [rule for group in alerts() for rule in group.rules if isinstance(rule, Alert)]
     found = [firing for rule in rules for firing in replay(client, rule, start, end)]
     return tuple(sorted(found, key=lambda firing: firing.start))
 

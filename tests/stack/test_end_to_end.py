@@ -129,7 +129,7 @@ def stack(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     start = end - DAYS * 86_400
     servers.load_history(write_past(folder / "past.om", start, end), data)
     backfill_rules([lookbacks()], folder=folder, data=data, start=start, end=end)
-    groups = (limits(Options()), lookbacks(), *alerts(Options()))
+    groups = (limits(Options()), lookbacks(), *alerts())
     rules = folder / "rules.yaml"
     rules.write_text(rule_file([sped_up(group) for group in groups], RUNBOOKS))
     port = free_port()

@@ -19,7 +19,7 @@ from ragmeter.dashboards.rules import Alert
 
 from .app import TEAMS
 from .shown import Shown, shown
-from .young_app import OPTIONS, SCRAPE, Clock, Young, one_run, unlabelled, young_app
+from .young_app import SCRAPE, Clock, Young, one_run, unlabelled, young_app
 
 AGES = (2, 20, 70)
 """Minutes."""
@@ -244,7 +244,7 @@ def test_no_alert_is_false(pages: Mapping[int, Page], age: int) -> None:
     """Of an app that has just begun only that is told which is so: one collection is empty, another is missing."""
     page = pages[age]
     at = page.young.clock.start + page.seconds
-    rules = [rule for group in alerts(OPTIONS) for rule in group.rules if isinstance(rule, Alert)]
+    rules = [rule for group in alerts() for rule in group.rules if isinstance(rule, Alert)]
     told = {
         (rule.name, sample.labels.get("db_collection_name"))
         for rule in rules

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards import recording
-from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.rules import Alert, Group, Severity
 from ragmeter.domain.model import Fate
 from ragmeter.naming import semconv
 from ragmeter.naming.metric import Metric
+from ragmeter.telemetry.totals import UNKNOWN
 
 BY_STRATEGY = (promql.JOB, promql.STRATEGY)
 BY_COLLECTION = (promql.JOB, promql.DATABASE, promql.COLLECTION)
@@ -31,9 +31,14 @@ LEAST = recording.LEAST_QUERIES.scalar
 
 OF_JOB = "{{ with $labels.job }} of {{ . }}{{ end }}"
 """Metrics need not have a job: what VictoriaMetrics takes by OTLP has none."""
+FROM_JOB = "{{ with $labels.job }} from {{ . }}{{ end }}"
 STRATEGY = f"{{{{ $labels.{promql.STRATEGY} }}}}{OF_JOB}"
 COLLECTION = f"{{{{ $labels.{promql.COLLECTION} }}}} in {{{{ $labels.{promql.DATABASE} }}}}{OF_JOB}"
-MODEL = f"{{{{ $labels.{promql.MODEL} }}}} at {{{{ $labels.{promql.PROVIDER} }}}}{OF_JOB}"
+MODEL = (
+    f'{{{{ if ne $labels.{promql.MODEL} "{UNKNOWN}" }}}}{{{{ $labels.{promql.MODEL} }}}} at {{{{ end }}}}'
+    f"{{{{ $labels.{promql.PROVIDER} }}}}{{{{ with $labels.job }}}} by {{{{ . }}}}{{{{ end }}}}"
+)
+"""A model at its provider, or a database alone."""
 DOLLARS = '{{ if ge $value 0.1 }}{{ $value | printf "%.2f" }}{{ else }}{{ $value | printf "%.2g" }}{{ end }}'
 """To the cent, and small ones with two figures that count."""
 TIMES = '{{ $value | printf "%.1f" }}'
@@ -41,7 +46,7 @@ PERCENT = "{{ $value | humanizePercentage }}"
 SECONDS = "{{ $value | humanizeDuration }}"
 
 
-def alerts(options: Options) -> tuple[Group, ...]:  # noqa: ARG001
+def alerts() -> tuple[Group, ...]:
     """All alerts, in the groups that Prometheus evaluates; none of them needs a label of the app."""
     return (
         Group("ragmeter-cost", "1m", (cost_spike(), *budget(), queries_dearer())),
@@ -70,8 +75,9 @@ def cost_spike() -> Alert:
         keep_firing="10m",
         severity=Severity.PAGE,
         summary=f"{STRATEGY} costs ${DOLLARS} an hour, far more than usual",
-        description=f"Strategy {STRATEGY} spends ${DOLLARS} an hour. Both the last five minutes and the last hour cost "
-        "several times what is usual: what this hour of other days did or, on a first day, the dearest hour before.",
+        description=f"Strategy {STRATEGY} spends ${DOLLARS} an hour. The last five minutes and the last hour both "
+        "cost several times the usual amount: that of the same hour on other days or, on a first day, of the dearest "
+        "hour so far.",
         runbook="cost-spike",
     )
 
@@ -107,7 +113,7 @@ def budget() -> tuple[Alert, ...]:
     return (
         _burning(_Burn("BurnFast", hour, five_minutes, 1, "one hour", 14.4, "2m", page, "in two days")),
         _burning(_Burn("BurnSlow", six_hours, f"2 * {half_hour}", 6, "6 hours", 6, "15m", warning, "in five days")),
-        _burning(_Burn("Overrun", days, f"{six_hours} / 6", 72, "3 days", 1, "1h", info, "before a month is over")),
+        _burning(_Burn("Overrun", days, f"{six_hours} / 6", 72, "3 days", 1, "1h", info, "before the month is over")),
     )
 
 
@@ -130,8 +136,8 @@ def _burning(burn: _Burn) -> Alert:
         lasting=burn.lasting,
         severity=burn.severity,
         summary=f"{PERCENT} of the month's budget was spent within {burn.window}",
-        description=f"All services together spent {PERCENT} of the month's budget within {burn.window}, and the "
-        f"money still goes. At this pace a whole budget is gone {burn.gone}.",
+        description=f"All services together spent {PERCENT} of the month's budget within {burn.window}, and "
+        f"spending goes on. At this pace the whole budget is gone {burn.gone}.",
         runbook=f"budget-{burn.name.lower().replace('burn', 'burn-')}",
     )
 
@@ -145,8 +151,8 @@ def queries_dearer() -> Alert:
         lasting="15m",
         severity=Severity.WARNING,
         summary=f"A query with {STRATEGY} costs {TIMES} times as much as yesterday",
-        description=f"Over the last hour a query with strategy {STRATEGY} cost {TIMES} times what one cost at the same "
-        "hour yesterday. This is not traffic: each query got dearer.",
+        description=f"In the last hour, a query with strategy {STRATEGY} cost {TIMES} times as much as at the same "
+        "hour yesterday. Traffic is not the reason: each query costs more.",
         runbook="queries-dearer",
     )
 
@@ -160,7 +166,7 @@ def context_bloat() -> Alert:
         lasting="30m",
         severity=Severity.WARNING,
         summary=f"Prompts of {STRATEGY} have {TIMES} times as many tokens as yesterday",
-        description=f"Over the last hour a prompt of strategy {STRATEGY} had {TIMES} times the input tokens of one at "
+        description=f"In the last hour, a prompt of strategy {STRATEGY} had {TIMES} times as many input tokens as at "
         "the same hour yesterday.",
         runbook="context-bloat",
     )
@@ -192,8 +198,8 @@ def unused_context() -> Alert:
         lasting="1h",
         severity=Severity.INFO,
         summary=f"{PERCENT} of the context of {STRATEGY} is not used",
-        description=f"Within six hours, answers of strategy {STRATEGY} used so little of the retrieved text that "
-        f"{PERCENT} of its tokens were paid for in vain: unused, or in the prompt already.",
+        description=f"In the last six hours, {PERCENT} of the retrieved tokens in prompts of strategy {STRATEGY} were "
+        "paid for in vain: no answer used them, or the prompt had them already.",
         runbook="unused-context",
     )
 
@@ -212,7 +218,7 @@ def retrieval_slow() -> Alert:
         lasting="10m",
         severity=Severity.WARNING,
         summary=f"Searches of {COLLECTION} are slow",
-        description=f"Searches of {COLLECTION}: within 15 minutes, one in twenty took {SECONDS} or longer.",
+        description=f"In the last 15 minutes, one in twenty searches of {COLLECTION} took {SECONDS} or longer.",
         runbook="retrieval-slow",
     )
 
@@ -230,7 +236,7 @@ def retrieval_empty() -> Alert:
         lasting="15m",
         severity=Severity.WARNING,
         summary=f"{PERCENT} of the searches of {COLLECTION} find nothing",
-        description=f"Within 30 minutes, {PERCENT} of the searches of {COLLECTION} that succeeded returned no chunk.",
+        description=f"In the last 30 minutes, {PERCENT} of the successful searches of {COLLECTION} returned no chunk.",
         runbook="retrieval-empty",
     )
 
@@ -248,37 +254,35 @@ def retrieval_failing() -> Alert:
         lasting="5m",
         severity=Severity.PAGE,
         summary=f"{PERCENT} of the searches of {COLLECTION} fail",
-        description=f"Within 10 minutes, {PERCENT} of the searches of {COLLECTION} ended with an error.",
+        description=f"In the last 10 minutes, {PERCENT} of the searches of {COLLECTION} ended with an error.",
         runbook="retrieval-failing",
     )
 
 
 def unpriced_operations() -> Alert:
-    """Calls of a model whose price nobody knows: money that no total holds.
+    """Calls to a model or a database whose price nobody knows: money that no total holds.
 
-    A database is paid by the month: its searches have no price, and none is missing.
+    A call to a database that bills nothing for it is free, and so `priced`.
     """
-    calls = (match.TO_BE_PRICED,)
-    unpriced = (*calls, match.IS_UNPRICED)
     return Alert(
         "RagmeterUnpricedOperations",
         _share(
-            _grown(semconv.OPERATIONS, "1h", BY_MODEL, unpriced),
-            _grown(semconv.OPERATIONS, "1h", BY_MODEL, calls),
+            _grown(semconv.OPERATIONS, "1h", BY_MODEL, (match.IS_UNPRICED,)),
+            _grown(semconv.OPERATIONS, "1h", BY_MODEL),
             recording.UNPRICED_SHARE,
             windows=1,
         ),
         lasting="30m",
         severity=Severity.INFO,
-        summary=f"{PERCENT} of the calls of {MODEL} have no price",
-        description=f"Within the last hour no price was known for {PERCENT} of the calls of {MODEL}. What they cost is "
+        summary=f"{PERCENT} of the calls to {MODEL} have no known price",
+        description=f"In the last hour, no price was known for {PERCENT} of the calls to {MODEL}. Their cost is "
         "missing from every sum, budget and alert.",
         runbook="unpriced-operations",
     )
 
 
 def telemetry_gone() -> Alert:
-    """A service that was metered today has fallen silent: the gauge is there without any traffic."""
+    """A service that was metered today has fallen silent: its gauge is there without any traffic."""
     clients = promql.selector(semconv.CLIENTS)
     by = (promql.JOB,)
     return Alert(
@@ -287,9 +291,9 @@ def telemetry_gone() -> Alert:
         f"unless {promql.total(clients, by)}",
         lasting="15m",
         severity=Severity.WARNING,
-        summary=f"No telemetry{OF_JOB} for about {SECONDS}",
-        description=f"The last metrics of ragmeter{OF_JOB} came about {SECONDS} ago. Until they are back, "
-        "nothing is known of its costs and no other alert can fire for it.",
+        summary=f"No telemetry{FROM_JOB} for about {SECONDS}",
+        description=f"The last ragmeter metrics{FROM_JOB} came about {SECONDS} ago. Until metrics return, its costs "
+        "are unknown and no other alert can fire for it.",
         runbook="telemetry-gone",
     )
 

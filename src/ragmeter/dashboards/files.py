@@ -32,7 +32,7 @@ def files(options: Options) -> dict[str, str]:
         GRAFANA_ALERTS: grafana_alert_file(options),
         LIMITS: rule_file([limits(options)], options.runbooks),
         RECORDING: rule_file([lookbacks(), hourly(options)], options.runbooks),
-        ALERTS: rule_file(alerts(options), options.runbooks),
+        ALERTS: rule_file(alerts(), options.runbooks),
     }
 
 

@@ -31,7 +31,7 @@ def grafana_alert_file(options: Options) -> str:
     Grafana puts environment variables into titles and labels but leaves queries and annotations as they are: a `$`
     is doubled in the former only.
     """
-    content = {"apiVersion": 1, "groups": [_group(group, options) for group in alerts(options)]}
+    content = {"apiVersion": 1, "groups": [_group(group, options) for group in alerts()]}
     return COMMENT + yaml_text(content)
 
 

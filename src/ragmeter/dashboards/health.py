@@ -111,8 +111,8 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
 
 def _operations(within: Scope) -> tuple[Panel, ...]:
     by_kind = within.pace(semconv.OPERATIONS, promql.OPERATION)
-    by_price = within.rate(semconv.OPERATIONS, promql.PRICE_STATE, where=(match.TO_BE_PRICED,))
-    every = within.rate(semconv.OPERATIONS, where=(match.TO_BE_PRICED,))
+    by_price = within.rate(semconv.OPERATIONS, promql.PRICE_STATE)
+    every = within.rate(semconv.OPERATIONS)
     return (
         lines(
             "Operations",
@@ -124,7 +124,7 @@ def _operations(within: Scope) -> tuple[Panel, ...]:
         ),
         lines(
             "How exact is the money?",
-            "Share of the models' calls by the state of their price.",
+            "Share of the calls to models and databases by the state of their price.",
             [Query(promql.share_of(by_price, every), legend(promql.PRICE_STATE))],
             SHARE,
             width=8,
@@ -146,12 +146,7 @@ def _operations(within: Scope) -> tuple[Panel, ...]:
 def _details(within: Scope) -> tuple[Panel, ...]:
     clients = within.series(semconv.CLIENTS)
     by_client = f"count by ({CLIENT}, {VERSION}, {RANGE_OF_CLIENT}) ({clients})"
-    unpriced = within.grown(
-        semconv.OPERATIONS,
-        promql.PROVIDER,
-        promql.MODEL,
-        where=(match.TO_BE_PRICED, match.IS_UNPRICED),
-    )
+    unpriced = within.grown(semconv.OPERATIONS, promql.PROVIDER, promql.MODEL, where=(match.IS_UNPRICED,))
     return (
         rows_of(
             "Clients",
@@ -162,8 +157,9 @@ def _details(within: Scope) -> tuple[Panel, ...]:
         ),
         rows_of(
             "Without a price",
-            "Calls in the chosen range without a known price. Set one with `instrument(prices=...)`.",
-            {promql.PROVIDER: "Provider", promql.MODEL: "Model"},
+            "Calls in the chosen range without a known price. Set one with `instrument(prices=...)`, that of a "
+            "database under its own name.",
+            {promql.PROVIDER: "Provider or database", promql.MODEL: "Model"},
             (Column("Calls", f"{unpriced} > 0", COUNT, 0),),
             width=8,
             missing="no call without a price",

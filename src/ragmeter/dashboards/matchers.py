@@ -12,10 +12,6 @@ def _any_of(label: str, *values: str) -> str:
     return promql.one_of(label, "|".join(values))
 
 
-def _none_of(label: str, *values: str) -> str:
-    return f'{label}!~"{"|".join(values)}"'
-
-
 def _not(label: str, value: str) -> str:
     return f'{label}!="{value}"'
 
@@ -37,8 +33,6 @@ WAS_SENT = _not(promql.FATE, Fate.UNSENT)
 WAS_RETRIEVED_ONCE = _not(promql.FATE, Fate.REPEATED)
 
 IS_CALL = _any_of(promql.OPERATION, *sorted(kind for kind in KINDS if kind.is_inference))
-TO_BE_PRICED = _none_of(promql.OPERATION, *sorted(kind for kind, meaning in KINDS.items() if meaning.of_database))
-"""A database is paid by the month: its searches lack no price, nor does what is written to it."""
 IS_UNPRICED = promql.equals(promql.PRICE_STATE, PriceState.UNPRICED)
 IS_ESTIMATED = promql.equals(promql.PRICE_STATE, PriceState.ESTIMATED)
 FAILED = _not(promql.ERROR, "")

@@ -67,8 +67,8 @@ def board(options: Options) -> Board:
 
 def _spend(within: Scope) -> tuple[Panel, ...]:
     cost = within.grown(semconv.COST)
-    calls = within.grown(semconv.OPERATIONS, where=(match.TO_BE_PRICED,))
-    unpriced = within.grown(semconv.OPERATIONS, where=(match.TO_BE_PRICED, match.IS_UNPRICED))
+    calls = within.grown(semconv.OPERATIONS)
+    unpriced = within.grown(semconv.OPERATIONS, where=(match.IS_UNPRICED,))
     estimated = within.grown(semconv.COST, where=(match.IS_ESTIMATED,))
     return strip(
         number("Current cost per hour", "US dollars per hour over the last five minutes.", _now(within), DOLLARS),
@@ -82,7 +82,8 @@ def _spend(within: Scope) -> tuple[Panel, ...]:
         *_of_month(within),
         number(
             "Unpriced",
-            "Share of model calls without a known price. Their cost is missing from every figure here.",
+            "Share of the calls to models and databases without a known price. Their cost is missing from every figure "
+            "here. A database that bills nothing for a call is free.",
             promql.per(f"({unpriced} or vector(0))", calls),
             SHARE,
             limits=((0.01, "orange"), (0.05, "red")),
