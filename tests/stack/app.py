@@ -17,11 +17,11 @@ from typing import Any
 
 BASE, TUNED, EMBEDDER = "base-model", "tuned-model", "embedding-model"
 PRICES: dict[str, dict[str, float]] = {
-    BASE: {"input": 10.0, "output": 40.0, "cache_read": 1.0, "cache_write": 12.5},
+    BASE: {"input": 10.0, "output": 40.0, "cache_read": 1.0, "cache_write": 12.5, "web_search": 2.0},
     TUNED: {"input": 20.0, "output": 80.0},
     EMBEDDER: {"input": 0.1},
 }
-"""US dollars per million tokens."""
+"""US dollars per million tokens, and per thousand searches."""
 
 CONTEXT = "Herons nest in colonies, high in old trees near the water, and come back to them each spring."
 QUESTION = "Where do herons nest?"
@@ -33,6 +33,11 @@ INPUT_TOKENS = {False: 1000, True: 3000}
 """Without and with retrieved text in the prompt."""
 CACHE_READ_TOKENS, CACHE_WRITE_TOKENS, REASONING_TOKENS = 200, 100, 20
 """Of the base model's tokens; the tuned one caches nothing."""
+WEB_SEARCHES = 1
+"""Of the base model in each answer."""
+DOCUMENTS = ("Herons eat fish.", "Storks nest on roofs.")
+INGESTED_TOKENS = 500
+"""Of all documents together, which are embedded in one batch outside of any query."""
 
 QUERIES = {"base": 4, "rag": 3, "fine_tuned": 2, "fine_tuned_rag": 1}
 TEAMS = {"base": "shop", "rag": "support", "fine_tuned": "shop", "fine_tuned_rag": "support"}
@@ -46,7 +51,8 @@ def _answer_cost(model: str, with_context: bool) -> float:
     if model == TUNED:
         return (full * price["input"] + output) / 1e6
     cached = CACHE_READ_TOKENS * price["cache_read"] + CACHE_WRITE_TOKENS * price["cache_write"]
-    return ((full - CACHE_READ_TOKENS - CACHE_WRITE_TOKENS) * price["input"] + cached + output) / 1e6
+    tokens = ((full - CACHE_READ_TOKENS - CACHE_WRITE_TOKENS) * price["input"] + cached + output) / 1e6
+    return tokens + WEB_SEARCHES * price["web_search"] / 1e3
 
 
 _EMBEDDING_COST = EMBEDDED_TOKENS * PRICES[EMBEDDER]["input"] / 1e6
@@ -79,8 +85,10 @@ class ModelServer(BaseHTTPRequestHandler):
         """Answer one request by its path."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path.endswith("/embeddings"):
-            usage = {"prompt_tokens": EMBEDDED_TOKENS, "total_tokens": EMBEDDED_TOKENS}
-            data = [{"object": "embedding", "index": 0, "embedding": [0.0, 1.0]}]
+            texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
+            tokens = INGESTED_TOKENS if len(texts) > 1 else EMBEDDED_TOKENS
+            usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+            data = [{"object": "embedding", "index": at, "embedding": [0.0, 1.0]} for at in range(len(texts))]
             self._send({"object": "list", "model": body["model"], "data": data, "usage": usage})
         elif body["model"] not in PRICES:
             self._send({"error": {"message": "no such model", "type": "invalid_request_error"}}, status=404)
@@ -129,6 +137,7 @@ def _usage(body: dict[str, Any]) -> dict[str, Any]:
             "cache_write_tokens": CACHE_WRITE_TOKENS,
         }
         usage["completion_tokens_details"] = {"reasoning_tokens": REASONING_TOKENS}
+        usage["server_tool_use"] = {"web_search_requests": WEB_SEARCHES}
     return usage
 
 
@@ -146,7 +155,7 @@ def model_server() -> Iterator[str]:
 
 
 def run(url: str) -> None:
-    """Ask all queries, half of the base ones as streams, one refused; search in vain, and where nothing can be."""
+    """Embed documents; ask all queries, half of the base ones as streams; fail, search in vain and where nothing is."""
     import openai
     from qdrant_client import QdrantClient, models
 
@@ -156,6 +165,7 @@ def run(url: str) -> None:
     store = QdrantClient(":memory:")
     for name in ("birds", "empty"):
         store.create_collection(name, models.VectorParams(size=2, distance=models.Distance.COSINE))
+    client.embeddings.create(model=EMBEDDER, input=list(DOCUMENTS))
     store.upsert("birds", [models.PointStruct(id=1, vector=[0.0, 1.0], payload={"text": CONTEXT})])
 
     def search(collection: str) -> list[str]:

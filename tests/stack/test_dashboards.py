@@ -39,6 +39,10 @@ WANTS_A_FAULT = {"ragmeter-health: Without a price A"}
 """Queries that an app in which every model has a price rightly has nothing for."""
 WANTS_FULL_LABELS = {"ragmeter-health: What went wrong when C"}
 """Queries that an app in which no label is full rightly has nothing for, and so the demo's history."""
+WANTS_UNITS = {
+    f"ragmeter-{board}: Units beside tokens {reference}" for board in ("overview", "retrieval") for reference in "AB"
+}
+"""Queries that the demo's history rightly has nothing for: the shop is billed for tokens alone."""
 WANTS_AN_HOUR = {"ragmeter-change: Traffic A"}
 WANTS_A_DAY = {"ragmeter-overview: Projected month A", "ragmeter-overview: Share of the budget A"}
 """Queries that an app of a minute rightly has nothing for."""
@@ -132,7 +136,7 @@ def problems(
 def test_every_query_has_data_over_two_weeks_of_history(past):
     """Every panel and variable has data in the demo's history, whatever it is compared with; annotations are valid."""
     end = past.period.end.timestamp()
-    wanted = [query for query in panel_queries() if str(query) not in WANTS_FULL_LABELS]
+    wanted = [query for query in panel_queries() if str(query) not in WANTS_FULL_LABELS | WANTS_UNITS]
     for compare in ("1d", "7d"):
         assert problems(past.client, wanted, now=end, rate="8m", window="24h", compare=compare) == []
     assert problems(past.client, variable_queries(), now=end, rate="8m", window="24h") == []
@@ -232,6 +236,40 @@ def test_embedding_documents_makes_no_call_longer(past):
     (value,) = past.client.query(shown, at=night)
     assert embedded[0].value > 10_000
     assert value.value == pytest.approx(reported[0].value, rel=0.03)
+
+
+def test_ingestion_stands_apart(past):
+    """In the hour of the nightly ingestion its money and that of answering are all money, and retrieval has none."""
+    by_name = {str(query): query for query in panel_queries()}
+    night = past.period.end.replace(hour=3, minute=0).timestamp() - 86_400
+
+    def asked(name):
+        return past.client.query(by_name[name].filled(rate="1h", window="6h"), at=night)
+
+    answering, ingestion = (asked(f"ragmeter-overview: Answering and ingestion {each}")[0].value for each in "AB")
+    (whole,) = past.client.query("sum(increase(ragmeter_cost_usd_total[1h]))", at=night)
+    assert answering + ingestion == pytest.approx(whole.value, rel=0.03)
+    assert 24 * ingestion == pytest.approx(sum(each.value for each in asked("ragmeter-retrieval: Ingestion A")))
+    assert ingestion > 0
+    retrieval = asked("ragmeter-retrieval: Embedding, searching, reranking A")
+    assert "ingestion" not in {each.labels["ragmeter_part"] for each in retrieval}
+
+
+def test_units_stand_beside_their_money(live):
+    """The searches of a model are counted and cost what the app's price says, on each dashboard that has them."""
+    by_name = {str(query): query for query in panel_queries()}
+    for board in ("overview", "retrieval"):
+        queries = (by_name[f"ragmeter-{board}: Units beside tokens {each}"] for each in "AB")
+        counted, cost = (live.query(query.filled(rate="1m", window="5m")) for query in queries)
+        (labels,) = {tuple(sorted(each.labels.items())) for each in (*counted, *cost)}
+        assert dict(labels) == {
+            "gen_ai_provider_name": "openai",
+            "ragmeter_part": "search",
+            "ragmeter_unit": "web_searches",
+        }
+        assert counted[0].value > 0
+        price = app.PRICES[app.BASE]["web_search"] / 1e3
+        assert cost[0].value == pytest.approx(counted[0].value * price, rel=0.1)
 
 
 def test_two_errors_of_one_name_are_one_line(past):

@@ -41,6 +41,10 @@ WHOLE_HOURS = "from the first full hour on"
 RECORDED_HOURLY = "from the first full hour on, with the recording rules"
 """Shown where a graph reads what is recorded once an hour and finds nothing."""
 
+NO_UNITS = "nothing was billed beside tokens"
+NO_INGESTION = "no ingestion with a price"
+"""Shown where an app has billed none of these."""
+
 NOTHING_BEFORE = "no comparable time before this one"
 """Shown where there was no data then, or less, or the chosen range reaches into it."""
 

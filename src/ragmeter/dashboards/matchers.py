@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ragmeter.dashboards import expressions as promql
 from ragmeter.domain import strategy
-from ragmeter.domain.model import KINDS, Fate, Origin, PriceState
+from ragmeter.domain.model import KINDS, Fate, OperationKind, Origin, PriceState
 from ragmeter.naming.semconv import ScoreOrder
 
 
@@ -16,13 +16,25 @@ def _not(label: str, value: str) -> str:
     return f'{label}!="{value}"'
 
 
-IS_INPUT = _any_of(promql.PART, *Origin)
-IS_OUTPUT = _any_of(promql.PART, "output", "reasoning")
-IS_OF_CALL = _any_of(promql.PART, *Origin, "output", "reasoning")
+def is_part(*parts: str) -> str:
+    """What is posted under any of these parts."""
+    return _any_of(promql.PART, *parts)
+
+
+def is_kind(*kinds: str) -> str:
+    """Operations of any of these kinds."""
+    return _any_of(promql.OPERATION, *kinds)
+
+
+IS_INPUT = is_part(*Origin)
+IS_OUTPUT = is_part("output", "reasoning")
+IS_OF_CALL = is_part(*Origin, "output", "reasoning")
 """Tokens of a model's call: embedding a pile of documents makes no call longer."""
 IS_CONTEXT = promql.equals(promql.PART, Origin.CONTEXT)
 IS_QUESTION = promql.equals(promql.PART, Origin.QUESTION)
-IS_RETRIEVAL = _any_of(promql.PART, *(each.part for each in KINDS.values() if each.is_retrieval and each.part))
+IS_RETRIEVAL = is_part(*(each.part for each in KINDS.values() if each.is_retrieval and each.part))
+IS_INGESTION = promql.equals(promql.PART, KINDS[OperationKind.INGESTION].part or "")
+IS_NO_INGESTION = _not(promql.PART, KINDS[OperationKind.INGESTION].part or "")
 
 IS_USED = promql.equals(promql.FATE, Fate.USED)
 IS_UNSENT = promql.equals(promql.FATE, Fate.UNSENT)
@@ -32,7 +44,7 @@ IS_KNOWN = _any_of(promql.FATE, Fate.USED, Fate.UNUSED, Fate.REPEATED)
 WAS_SENT = _not(promql.FATE, Fate.UNSENT)
 WAS_RETRIEVED_ONCE = _not(promql.FATE, Fate.REPEATED)
 
-IS_CALL = _any_of(promql.OPERATION, *sorted(kind for kind in KINDS if kind.is_inference))
+IS_CALL = is_kind(*sorted(kind for kind in KINDS if kind.is_inference))
 IS_UNPRICED = promql.equals(promql.PRICE_STATE, PriceState.UNPRICED)
 IS_ESTIMATED = promql.equals(promql.PRICE_STATE, PriceState.ESTIMATED)
 FAILED = _not(promql.ERROR, "")

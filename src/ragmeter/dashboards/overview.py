@@ -6,6 +6,7 @@ from ragmeter import palette
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards import month
+from ragmeter.dashboards.billing import answering_and_ingestion, units
 from ragmeter.dashboards.board import Board, Section
 from ragmeter.dashboards.look import (
     COUNT,
@@ -59,7 +60,7 @@ def board(options: Options) -> Board:
                 "What do 1,000 queries cost with each strategy?",
                 (_table(of_queries), _per_1000_over_time(of_queries), _latency(of_queries)),
             ),
-            Section("Who spends it?", _spenders(within)),
+            Section("Who spends it?", (*_spenders(within), answering_and_ingestion(within), units(within))),
             Section("Traffic and errors", (*_traffic(of_queries), _chunks(within))),
         ),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ragmeter import palette
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
+from ragmeter.dashboards.billing import ingestion, units
 from ragmeter.dashboards.board import Board, Section
 from ragmeter.dashboards.look import (
     COUNT,
@@ -46,7 +47,7 @@ def board(options: Options) -> Board:
         (
             Section("How long does it take?", (*_figures(within), _places(within), *_times(within))),
             Section("What does it find?", _results(within)),
-            Section("What does it cost?", _money(within)),
+            Section("What does it cost?", (*_money(within), units(within), ingestion(within))),
         ),
     )
 
@@ -228,9 +229,9 @@ def _money(within: Scope) -> tuple[Panel, ...]:
     context = within.pace(semconv.CONTEXT_COST)
     return (
         lines(
-            "Embedding, read units, reranking",
-            "US dollars per day for the retrieval of queries; embedding documents is not included. Databases that do "
-            "not bill by search do not appear.",
+            "Embedding, searching, reranking",
+            "US dollars per day for retrieval in queries, web searches of models included. Ingestion is not included. "
+            "Databases that do not bill by search do not appear.",
             [Query(f"{money} * {promql.DAY}", legend(promql.PART))],
             DOLLARS,
             stacked=True,
