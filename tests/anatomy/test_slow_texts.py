@@ -14,7 +14,7 @@ from corpus import passages
 from ragmeter.anatomy import search as prompt_search
 from ragmeter.anatomy.dissecting import Dissector
 from ragmeter.anatomy.exact_search import ANCHOR, STEP, WINDOW, ExactSearch
-from ragmeter.anatomy.memory import ChunkMemory
+from ragmeter.anatomy.memory import TEXT_SECONDS, ChunkMemory
 from ragmeter.anatomy.parts import apportion, question_of
 from ragmeter.anatomy.search import PromptSearch
 from ragmeter.anatomy.tools import declaration
@@ -201,6 +201,31 @@ def test_a_chunk_of_many_pages_is_found_in_another_form(edit):
     dissection = dissector.dissect(call([PromptPart(Role.USER, f"{edit(text)}\n\nWhat is it about?")]), known)
     context = sum(part.weight for part in dissection.segments if part.origin is Origin.CONTEXT)
     assert context == pytest.approx(dissector.weigher.weigh(edit(text), tokenizer_of("gpt-4o")), rel=0.05)
+
+
+def test_a_chunk_of_many_pages_is_found_when_its_text_is_held_no_more():
+    """Of a text of 60,000 characters a sample of its words is left, by which also its second half is found."""
+    now = [0.0]
+    memory = ChunkMemory(clock=lambda: now[0])
+    text = "\n".join(passages("prose", 30, Random(5)))
+    known = memory.remember([Chunk(text)])
+    now[0] += TEXT_SECONDS + 1
+    sent = "> " + text[len(text) // 2 :].replace("\n", "\n> ")
+    located = PromptSearch(memory).locate(Prompt((PromptPart(Role.USER, f"{sent}\n\nWhat is it about?"),)), known)
+    assert [place.chunk.key for place in located.places] == [key_of(text)]
+
+
+def test_ten_thousand_results_of_tools_are_weighed_as_few():
+    """Parts without a chunk are put together beyond a thousand: nothing of their weight or their text is lost."""
+    dissector = Dissector()
+    texts = [" ".join(f"word{number}of{at}" for at in range(6)) for number in range(10_000)]
+    (chunk,) = dissector.remember([Chunk(texts[9_000])])
+    parts = dissector.dissect(call([*(PromptPart(Role.TOOL, text) for text in texts), QUESTION]), [chunk]).segments
+    assert len(parts) < 2_000
+    weights = sum(dissector.weigher.weigh(text, tokenizer_of("gpt-4o")) for text in (*texts, QUESTION.text))
+    assert sum(part.weight for part in parts) == pytest.approx(weights)
+    assert "\n".join(part.text for part in parts) == "\n".join((*texts, QUESTION.text))
+    assert [part.text for part in parts if part.origin is Origin.CONTEXT] == [texts[9_000]]
 
 
 def test_long_texts_have_keys_as_short_ones():

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 
 from ragmeter.anatomy import fates
 from ragmeter.anatomy.calibration import Calibration
 from ragmeter.anatomy.fates import Fingerprint
 from ragmeter.anatomy.memory import ChunkMemory
-from ragmeter.anatomy.parts import Dissection, JudgedPlace, Place, earlier_turns, question_of, segments
+from ragmeter.anatomy.parts import Dissection, JudgedPlace, Place, Segment, earlier_turns, question_of, segments
 from ragmeter.anatomy.search import PromptSearch
 from ragmeter.anatomy.tools import declaration
 from ragmeter.anatomy.weights import Tokenizer, Weigher, tokenizer_of
@@ -61,35 +62,37 @@ class Dissector:
         if not prompt.parts:
             return Dissection(unread=prompt.unread)
         located = self._search.locate(prompt, own, partition)
-        places = located.places
         tokenizer = tokenizer_of(operation.model)
         weigh = partial(self.weigher.weigh, tokenizer=tokenizer)
-        model, tools, factor = operation.model or "", self._hash_of_tools(prompt), 1.0
-        weight = 0.0
+        tools, weight, factor = self._hash_of_tools(prompt), 0.0, 1.0
         if tools:
             weight = sum([weigh(part.text) for part in paused(prompt.parts, self._pause) if part.role is Role.TOOLS])
             declared = self._declared(prompt, tools, tokenizer) if tokenizer.is_known else None
-            factor = self._calibration.tools_factor(model, tools, weight, declared)
-        parts = segments(prompt, places, weigh, factor, self._pause)
+            factor = self._calibration.tools_factor(operation.model or "", tools, weight, declared)
+        parts = segments(prompt, located.places, weigh, factor, self._pause)
         self._pause()
-        judged = self._judge(prompt, places, "".join(operation.response.text))
-        usage = operation.response.usage
+        judged = self._judge(prompt, located.places, "".join(operation.response.text))
         unread = prompt.unread or _added(operation.response)
-        is_read_once = usage is not None and usage.longest_input is None
-        if usage is not None and usage.input_tokens and is_read_once and unread is None:
-            self._calibration.observe(
-                model,
-                tools,
-                total=usage.input_tokens,
-                tools_weight=weight,
-                other_weight=sum(
-                    [part.weight for part in paused(parts, self._pause) if part.origin is not Origin.TOOLS]
-                ),
-                parts=sum([part.role is not Role.TOOLS for part in paused(prompt.parts, self._pause)]),
-                is_known=tokenizer.is_known,
-                is_exact=self.weigher.is_exact(tokenizer),
-            )
+        if unread is None:
+            self._learn(operation, parts, tools, weight)
         return Dissection(parts, judged, unread, self.weigher.is_exact(tokenizer), located.unsettled)
+
+    def _learn(self, operation: Operation, parts: Sequence[Segment], tools: int, weight: float) -> None:
+        """Learn from the provider's total of a prompt that was read once and as a whole; `weight` is its tools'."""
+        usage, tokenizer = operation.response.usage, tokenizer_of(operation.model)
+        if usage is None or not usage.input_tokens or usage.longest_input is not None:
+            return
+        others = [part.weight for part in paused(parts, self._pause) if part.origin is not Origin.TOOLS]
+        self._calibration.observe(
+            operation.model or "",
+            tools,
+            total=usage.input_tokens,
+            tools_weight=weight,
+            other_weight=sum(others),
+            parts=sum([part.role is not Role.TOOLS for part in paused(operation.prompt.parts, self._pause)]),
+            is_known=tokenizer.is_known,
+            is_exact=self.weigher.is_exact(tokenizer),
+        )
 
     def _declared(self, prompt: Prompt, tools: int, tokenizer: Tokenizer) -> float:
         """What the tools weigh as OpenAI's models read them."""
@@ -123,13 +126,8 @@ class Dissector:
         for number, verdict, duplicate in zip(candidates, verdicts, duplicates, strict=True):
             verdict_of[number] = Fate.REPEATED if duplicate is not None else _VERDICTS[verdict]
         cited = _cited(prompt, places, stale, fates.cited(answer, pause), pause)
-        judged = [
-            JudgedPlace(
-                place.chunk, verdict_of.get(number, Fate.REPEATED), is_stale=stale[number], is_cited=number in cited
-            )
-            for number, place in enumerate(paused(places, pause))
-        ]
-        return tuple(judged)
+        fates_of = [verdict_of.get(number, Fate.REPEATED) for number in paused(range(len(places)), pause)]
+        return tuple(_judged(places, fates_of, stale, cited, pause))
 
     def _fingerprint(self, text: str) -> Fingerprint:
         key = key_of(text, pause=self._pause)
@@ -146,6 +144,19 @@ class Dissector:
         parts = paused(prompt.parts, self._pause)
         hashes = tuple([hash_of(part.text, self._pause) for part in parts if part.role is Role.TOOLS])
         return hash(hashes) if hashes else 0
+
+
+def _judged(
+    places: Sequence[Place], fates_of: Sequence[Fate], stale: Sequence[bool], cited: AbstractSet[int], pause: Pause
+) -> Iterator[JudgedPlace]:
+    """The places with what became of them; those of one chunk that had the same fate are one object."""
+    alike: dict[tuple[TextKey, Fate, bool, bool], JudgedPlace] = {}
+    for number, place in enumerate(paused(places, pause)):
+        key = (place.chunk.key, fates_of[number], stale[number], number in cited)
+        judged = alike.get(key)
+        if judged is None:
+            judged = alike[key] = JudgedPlace(place.chunk, fates_of[number], stale[number], number in cited)
+        yield judged
 
 
 def _text_of(prompt: Prompt, place: Place) -> str:

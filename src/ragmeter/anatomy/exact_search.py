@@ -31,8 +31,9 @@ MOST_SCANNED = 64_000_000
 """Characters that are looked through for one prompt: a third of a second at the worst, a tenth of that in prose."""
 
 STEP = 1_000
-PLACE = 16_000
-"""Characters in whose time a match is held against what is taken and the rest of a chunk, and a place is dealt with."""
+PLACE = 31_000
+"""Characters in whose time a match is held against what is taken and the rest of a chunk, and a place is dealt with:
+so that there are 2,000 places at the most, each of which is some objects until the call is accounted for."""
 
 
 class ExactSearch:
@@ -72,23 +73,28 @@ class ExactSearch:
         within: list[int] = []
         cursor = self._cursor
         for first, stop in ((cursor, len(self._text)), (0, min(len(self._text), cursor + len(needle) - 1))):
-            at = self._match(needle, first, stop) if len(found) < len(self._starts) - 1 else -1
-            while at >= 0:
-                end = at + len(needle)
-                after = self._taken.end_over(at, end)
-                if after and not within and self._taken.covers(at, end):
-                    within = [at]
-                if not after:
-                    part = bisect_right(self._starts, at)
-                    found.setdefault(part, at)
-                    after = self._starts[part]
-                    self.left -= PLACE
-                at = self._match(needle, after, stop)
+            if len(found) < len(self._starts) - 1:
+                self._look(needle, first, stop, found, within)
         for start in found.values():
             self._taken.add(start, start + len(needle))
             self._pause()
         self._cursor = next((start + len(needle) for start in found.values()), cursor)
         return list(found.values()) or within
+
+    def _look(self, needle: str, first: int, stop: int, found: dict[int, int], within: list[int]) -> None:
+        """Note where it stands between two positions: the first place in each part, or within what is taken."""
+        at = self._match(needle, first, stop)
+        while at >= 0:
+            end = at + len(needle)
+            after = self._taken.end_over(at, end)
+            if after and not within and self._taken.covers(at, end):
+                within.append(at)
+            if not after:
+                part = bisect_right(self._starts, at)
+                found.setdefault(part, at)
+                after = self._starts[part]
+                self.left -= PLACE
+            at = self._match(needle, after, stop)
 
     def _match(self, needle: str, start: int, stop: int) -> int:
         """Where `needle` stands between two positions, -1 if nowhere or when enough was looked through."""

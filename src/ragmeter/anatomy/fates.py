@@ -124,8 +124,7 @@ def judge(
     if not sentences:
         return (None,) * len(chunks)
     present, fresh = _present(sentences, chunks, pause)
-    length = max(sentence.length for sentence in sentences)
-    used = [len(found) >= PAIRS_IN_ALL * length and len(found & fresh) >= LEAST_FRESH * length for _, found in present]
+    used = _used_in_all(present, fresh, max(sentence.length for sentence in sentences))
     for sentence in sentences:
         counts = [
             (len(sentence.words & found), len(sentence.pairs & found_pairs))
@@ -135,6 +134,11 @@ def judge(
             used[number] = True
     _let_go(present, pause)
     return tuple(is_used if is_used or chunk.is_whole else None for is_used, chunk in zip(used, chunks, strict=True))
+
+
+def _used_in_all(present: Sequence[tuple[set[int], set[int]]], fresh: set[int], length: int) -> list[bool]:
+    """Which chunks have pairs enough of all sentences together."""
+    return [len(found) >= PAIRS_IN_ALL * length and len(found & fresh) >= LEAST_FRESH * length for _, found in present]
 
 
 def _present(
@@ -285,8 +289,7 @@ def _stems(text: str, pause: Pause) -> Iterator[str]:
         part = text[start:end]
         found = words(normal(part))
         pause()
-        # Escapes of JSON hide other scripts in ASCII.
-        if part.isascii() and "\\u" not in part:
+        if _is_plain(part):
             run = ""
             yield from [word[:STEM] for word in found if word not in STOP_WORDS]
             continue
@@ -297,6 +300,20 @@ def _stems(text: str, pause: Pause) -> Iterator[str]:
                     yield word[:STEM]
             else:
                 # Thai writes vowels and tones of their own: it takes more characters to tell as much.
-                run = (run + word)[-4 if "\u0e00" <= word <= "\u0e7f" else -2 :]
-                if (len(run) == 4 or run[-1] > "\u0e7f") and len(run) > 1 and not _HIRAGANA.fullmatch(run):
+                run = (run + word)[-4 if _is_thai(word) else -2 :]
+                if _is_said(run):
                     yield run
+
+
+def _is_plain(text: str) -> bool:
+    """Whether all words stand between blanks: escapes of JSON hide other scripts in ASCII."""
+    return text.isascii() and "\\u" not in text
+
+
+def _is_thai(word: str) -> bool:
+    return "\u0e00" <= word <= "\u0e7f"
+
+
+def _is_said(run: str) -> bool:
+    """Whether a run of characters without blanks tells something."""
+    return len(run) > 1 and (len(run) == 4 or run[-1] > "\u0e7f") and not _HIRAGANA.fullmatch(run)

@@ -6,8 +6,8 @@ Order is the order on the wire (tools, system, messages), because what a cache g
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from itertools import groupby, islice
 
 from ragmeter.domain.model import Fate, KnownChunk, Origin, Prompt, PromptPart, Role
 from ragmeter.domain.pausing import LONG_TEXT, Pause, blocks, in_order, paused, without_pause
@@ -15,6 +15,10 @@ from ragmeter.domain.pausing import LONG_TEXT, Pause, blocks, in_order, paused, 
 Span = tuple[int, int]
 
 _FRONT = (Origin.TOOLS, Origin.SYSTEM)
+
+MOST_APART = 1_000
+"""Segments beyond which those side by side that hold no chunk and have one origin are put together: ten thousand
+results of tools are as many objects, which Python's garbage collector goes through with those of the app."""
 
 FRAMING = 8
 """Tokens at most that a provider adds around each part of a chat: OpenAI's formats take three or four."""
@@ -44,7 +48,7 @@ class Segment:
     """A stretch of the prompt with one origin, in wire order.
 
     `weight` is its approximate number of tokens, `place` the number of the chunk's place where it is one; `span` is the
-    stretch of characters of its part, the `source`.
+    stretch of characters of its part, the `source`; `further` are the texts of others that were put to it.
     """
 
     origin: Origin
@@ -52,11 +56,12 @@ class Segment:
     place: int | None = None
     source: str = field(default="", repr=False)
     span: Span = (0, 0)
+    further: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def text(self) -> str:
         """The stretch itself: a copy, which those who only weigh it do without."""
-        return self.source[slice(*self.span)]
+        return "\n".join((self.source[slice(*self.span)], *self.further))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +135,38 @@ def segments(
     pause: Pause = without_pause,
 ) -> tuple[Segment, ...]:
     """The prompt cut at the places of its chunks, in wire order; tools weigh `tools_factor` of their text."""
+    cut = _cut(prompt, places, weigh, tools_factor, pause)
+    return (*islice(cut, MOST_APART), *_together(cut))
+
+
+def _cut(
+    prompt: Prompt, places: Sequence[Place], weigh: Callable[[str], float], tools_factor: float, pause: Pause
+) -> Iterator[Segment]:
     first, last = current_turn(prompt.parts, pause)
     by_part = _spans_by_part(places, pause)
-    result: list[Segment] = []
     for number, part in enumerate(prompt.parts):
         origin = _origin(part, in_last_turn=first <= number <= last)
         factor = tools_factor if origin is Origin.TOOLS else 1.0
         for place, start, end in _stretches(len(part.text), by_part.get(number, ()), pause):
             weight = _weight(part.text, start, end, weigh) * factor
             kind = origin if place is None else Origin.CONTEXT
-            result.append(Segment(kind, weight, place, part.text, (start, end)))
-    return tuple(result)
+            yield Segment(kind, weight, place, part.text, (start, end))
+
+
+def _together(cut: Iterator[Segment]) -> Iterator[Segment]:
+    """The segments, those side by side that hold no chunk and have one origin as one."""
+    for (_, place), group in groupby(cut, lambda segment: (segment.origin, segment.place)):
+        if place is None:
+            yield _as_one(group)
+        else:
+            yield from group
+
+
+def _as_one(several: Iterator[Segment]) -> Segment:
+    first = next(several)
+    others = [(segment.weight, segment.text) for segment in several]
+    weight = first.weight + sum([weight for weight, _ in others])
+    return replace(first, weight=weight, further=tuple([text for _, text in others]))
 
 
 def _weight(text: str, start: int, end: int, weigh: Callable[[str], float]) -> float:
@@ -226,10 +252,15 @@ def _with_unread(dissection: Dissection, total: int, pause: Pause) -> Sequence[S
         return (*parts[:front], Segment(Origin.HISTORY, surplus), *parts[front:])
     if dissection.unread is not None:
         return (*parts, Segment(dissection.unread, surplus))
-    has_tools = any(part.origin is Origin.TOOLS for part in paused(parts, pause))
-    if dissection.is_exact and not has_tools and surplus <= FRAMING * (len(parts) + 1):
-        return (*parts, Segment(Origin.OTHER, surplus))
-    return parts
+    return (*parts, Segment(Origin.OTHER, surplus)) if _is_framing(surplus, dissection, pause) else parts
+
+
+def _is_framing(surplus: float, dissection: Dissection, pause: Pause) -> bool:
+    """Whether tokens beyond those of the texts are what the provider has put around them: nothing else tells."""
+    parts = dissection.segments
+    if not dissection.is_exact or any(part.origin is Origin.TOOLS for part in paused(parts, pause)):
+        return False
+    return surplus <= FRAMING * (len(parts) + sum([len(part.further) for part in paused(parts, pause)]) + 1)
 
 
 def _largest_remainder(weights: Sequence[float], total: int, pause: Pause) -> list[int]:

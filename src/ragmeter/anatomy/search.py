@@ -34,6 +34,9 @@ PREPARING = 15
 """Comparisons of a chunk with a part of one prompt by words, some 10 microseconds each; it takes the time of so many to
 make a chunk ready for its first."""
 
+MOST_PLACES = 2_048
+"""Places of chunks in one prompt beyond which no part is compared by words."""
+
 MOST_FULL = 32
 """Parts, the latest, that all of the query's missing chunks are compared with, not only those likely to be there."""
 
@@ -75,8 +78,8 @@ class _KnownPart:
 class _Search:
     """One prompt being searched: `found` by number of the part, `missing` the query's own that stand nowhere yet.
 
-    `scanned`, `characters`, `comparisons` and `full` ones may still be spent; `shortest` is the length of its shortest
-    own chunk; `is_whole` says that all was compared by words that may hold something.
+    `places` is their number; `scanned`, `characters`, `comparisons` and `full` ones may still be spent; `shortest` is
+    the length of its shortest own chunk; `is_whole` says that all was compared by words that may hold something.
     """
 
     parts: Sequence[PromptPart]
@@ -86,6 +89,7 @@ class _Search:
     missing: dict[TextKey, Remembered]
     found: dict[int, list[Found]] = field(default_factory=dict)
     prepared: dict[TextKey, Needle] = field(default_factory=dict)
+    places: int = 0
     scanned: int = MOST_SCANNED
     characters: int = MOST_SEARCHED
     comparisons: int = MOST_COMPARED
@@ -114,6 +118,7 @@ class _Search:
         """Note what stands in a part."""
         for each in found:
             self.found.setdefault(number, []).append(each)
+            self.places += 1
             self.missing.pop(each.chunk.key, None)
 
 
@@ -138,27 +143,41 @@ class PromptSearch:
         search = _Search(prompt.parts, partition, mine, shortest, dict(mine))
         if self._memory.number:
             self._search(search)
-        metadata = {chunk.key: chunk for chunk in paused(own, self._pause)}
-        places: list[Place] = []
-        for number, part in enumerate(paused(prompt.parts, self._pause)):
-            found = search.found.get(number)
-            if found:
-                ordered = list(in_order(found, self._pause, lambda each: each.spans[0]))
-                places += [
-                    Place(metadata.get(each.chunk.key, each.chunk), number, each.spans)
-                    for each in paused(ordered, self._pause)
-                ]
-            elif part.role is Role.DOCUMENT and part.text:
-                key = key_of(part.text, partition, self._pause)
-                places.append(Place(KnownChunk(key), number, ((0, len(part.text)),)))
+        places = tuple(self._places(search, own))
         unsettled = tuple([chunk for chunk in paused(own, self._pause) if search.is_unsettled(chunk.key)])
         while search.prepared:
             # One after the other: to let go of a thousand at once takes long.
             search.prepared.popitem()
             self._pause()
-        return Located(tuple(places), unsettled)
+        return Located(places, unsettled)
+
+    def _places(self, search: _Search, own: Sequence[KnownChunk]) -> Iterator[Place]:
+        """What was found in wire order, with what the query's own retrieval says of its chunks."""
+        metadata = {chunk.key: chunk for chunk in paused(own, self._pause)}
+        for number, part in enumerate(paused(search.parts, self._pause)):
+            found = search.found.get(number)
+            if found:
+                for each in in_order(found, self._pause, lambda each: each.spans[0]):
+                    yield Place(metadata.get(each.chunk.key, each.chunk), number, each.spans)
+            elif part.role is Role.DOCUMENT and part.text:
+                key = key_of(part.text, search.partition, self._pause)
+                yield Place(KnownChunk(key), number, ((0, len(part.text)),))
 
     def _search(self, search: _Search) -> None:
+        fresh, known = self._told_apart(search)
+        self._search_parts(search, fresh)
+        if search.own and search.has_nothing:
+            # Retrieved only after the same text was sent before: a cache, a test, a hurried thread.
+            again = known[-MOST_LOOKED_AGAIN:]
+            for number in again:
+                search.found.pop(number, None)
+            self._search_parts(search, again)
+
+    def _told_apart(self, search: _Search) -> tuple[list[int], list[int]]:
+        """The numbers of the parts that are new, and of those searched before the query's own chunks were retrieved.
+
+        What was found in a part before is taken.
+        """
         newest = max([each.number for each in paused(search.own.values(), self._pause)], default=0)
         fresh: list[int] = []
         known: list[int] = []
@@ -169,19 +188,13 @@ class PromptSearch:
             before = self._known.get(key)
             if before is None:
                 fresh.append(number)
-            else:
-                self._known.move_to_end(key)
-                search.take(number, before.found)
-                search.is_whole = search.is_whole and before.is_whole
-                if newest > before.number:
-                    known.append(number)
-        self._search_parts(search, fresh)
-        if search.own and search.has_nothing:
-            # Retrieved only after the same text was sent before: a cache, a test, a hurried thread.
-            again = known[-MOST_LOOKED_AGAIN:]
-            for number in again:
-                search.found.pop(number, None)
-            self._search_parts(search, again)
+                continue
+            self._known.move_to_end(key)
+            search.take(number, before.found)
+            search.is_whole = search.is_whole and before.is_whole
+            if newest > before.number:
+                known.append(number)
+        return fresh, known
 
     def _search_parts(self, search: _Search, numbers: Sequence[int]) -> None:
         is_whole = self._find_exact(search, numbers, search.own.values())
@@ -190,7 +203,7 @@ class PromptSearch:
             self._leave_question(search, asked)
         if not any(search.found.get(number) for number in paused(numbers, self._pause)):
             is_whole &= self._find_exact(search, numbers, self._memory.latest(search.partition))
-        for number in reversed(numbers):
+        for number in paused(numbers[::-1], self._pause):
             was_whole = self._search_words(search, number)
             if number == asked:
                 self._leave_question(search, asked)
@@ -242,6 +255,8 @@ class PromptSearch:
 
     def _search_words(self, search: _Search, number: int) -> bool:
         """Look for what stands in a part besides what was found as it is; whether all of it was looked through."""
+        if search.places >= MOST_PLACES:
+            return False
         stretches = self._stretches(search, number)
         if not stretches:
             return True

@@ -69,8 +69,10 @@ def _type(schema: Any, depth: int) -> str:
         return " | ".join(_type(choice, depth - 1) for choice in choices)
     if isinstance(schema.get("properties"), Mapping):
         return _object(schema, depth)
-    if schema.get("type") == "array":
-        return f"{_type(schema.get('items'), depth - 1)}[]"
+    return f"{_type(schema.get('items'), depth - 1)}[]" if schema.get("type") == "array" else _plain(schema)
+
+
+def _plain(schema: Mapping[str, Any]) -> str:
     kinds = schema.get("type", "any")
     return " | ".join(PLAIN.get(str(kind), str(kind)) for kind in (kinds if isinstance(kinds, list) else [kinds]))
 
