@@ -65,7 +65,7 @@ assert contract.operations(seen) == calls
 child = os.fork()
 if child == 0:
     ask(), ask(True)
-    os._exit(17 if contract.operations(seen) == 2 * calls else 1)
+    os._exit(17 if contract.counted(seen) == 2 * calls else 1)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 17
 ask()
 assert contract.operations(seen) == 2 * calls
@@ -105,6 +105,10 @@ class OutcomeContract:
     def operations(self, seen: Seen) -> float:
         """How many calls were counted."""
         return seen.operations()
+
+    def counted(self, seen: Seen) -> float:
+        """The same where others have timed them."""
+        return seen.total("ragmeter.operations")
 
     def call_span(self, seen: Seen) -> Mapping[str, Any]:
         """The attributes of the span of the only call."""
@@ -282,7 +286,7 @@ class OutcomeContract:
             setattr(client, name, method)
         for scenario in self.forms().values():
             await scenario(client)
-        assert self.operations(seen) in (0, len(self.forms()))
+        assert self.counted(seen) == len(self.forms())
 
     async def test_an_untested_version_is_said_once_and_used(self, watch, monkeypatch, caplog):
         """A version outside the tested range is wrapped all the same, with one warning; the status says so."""
@@ -396,7 +400,7 @@ class OutcomeContract:
             await self.told(self.all_forms(), asynchronous=asynchronous)
         assert seen.spans() == ()
         assert not [name for name in seen.metrics() if name.startswith("gen_ai.")]
-        assert self.operations(seen) == len(self.forms())
+        assert self.counted(seen) == len(self.forms())
 
 
 class within:  # noqa: N801 - read as a word

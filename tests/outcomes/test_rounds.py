@@ -44,6 +44,8 @@ class TestRounds(OutcomeContract):
         assert (seen.total("ragmeter.operations") - queries) % 4 == 0
         return queries
 
+    counted = operations
+
     def call_span(self, seen: Seen) -> Mapping[str, Any]:
         return next(dict(span.attributes or {}) for span in seen.spans() if span.parent is None)
 

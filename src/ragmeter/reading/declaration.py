@@ -82,12 +82,17 @@ class Streamed:
 class Unread:
     """The call has returned a response whose body the app reads itself, as a whole or as a stream.
 
-    `carrier` is the object that travels to that later place (it has a dictionary `extensions`, `close` and perhaps
-    `aclose`); `body` gives what was read once it is closed, `None` when nothing was kept.
+    `carrier` is the object that travels to that later place. Of its methods `reads` read all of the body, which `body`
+    gives then (`None` when nothing was kept); those of `pieces` are generator functions, each call of one of `parts`
+    gives the next part, and `closes` close it. Those that it has not do no harm.
     """
 
     carrier: Any
-    body: Callable[[], object]
+    body: Callable[[], object] = lambda: None
+    reads: tuple[str, ...] = ("read", "aread")
+    pieces: tuple[str, ...] = ("iter_bytes", "aiter_bytes")
+    parts: tuple[str, ...] = ()
+    closes: tuple[str, ...] = ("close", "aclose")
 
     def passed_on(self, to: Follower, result: Any) -> Any:
         """The response is the app's, as it is."""

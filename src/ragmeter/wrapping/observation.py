@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
@@ -19,15 +18,15 @@ from ragmeter.reading.declaration import Call, Complete, Generated, Reading, Str
 from ragmeter.reading.errors import error_type_of, is_refusal
 from ragmeter.reading.leaves import leaves_of
 from ragmeter.reading.shapes.fields import size_of
+from ragmeter.wrapping.bodies import hear_body
 from ragmeter.wrapping.exchange import IN_PROGRESS, Exchange
 from ragmeter.wrapping.generators import Steps, handed_on
+from ragmeter.wrapping.hearing import unhear
 from ragmeter.wrapping.records import Answer, Pause, Record, no_answer
 from ragmeter.wrapping.scopes import Scopes
-from ragmeter.wrapping.streams import Overheard, StreamReading, hear, hear_close, hear_pieces, read_on_the_way, unhear
+from ragmeter.wrapping.streams import StreamReading, read_on_the_way
+from ragmeter.wrapping.travelling import TRAVELLING
 from ragmeter.wrapping.under_way import UnderWay
-
-CARRIED = "ragmeter.observation"
-"""Key in a raw response's extensions under which its observation travels to where the body is read."""
 
 NO_CALL = Call(None, (), {})
 """In place of the app's arguments once the call is over: an observation may live as long as a stream."""
@@ -202,37 +201,18 @@ class Observation:
     def carry(self, outcome: Unread) -> None:
         """The answer is in a body that nobody has read yet."""
         self._unread = True
-        carrier = outcome.carrier
-        being_read: list[bool] = []
-        closed: list[bool] = []
-
-        def taken() -> None:
-            if closed and not being_read:
-                self._finish_unread(overheard.body())
-
-        def was_closed() -> None:
-            # Reading closes the connection before it has stored what it read, or has handed on the last of it.
-            closed.append(True)
-            if not being_read and not overheard.is_taken:
-                self._finish_unread(overheard.body())
-
-        overheard = Overheard(taken)
-        carrier.extensions[CARRIED] = self
-        hear_pieces(carrier, ("iter_bytes", "aiter_bytes"), overheard)
-        hear(
-            carrier,
-            ("read", "aread"),
-            before=lambda: being_read.append(True),
-            after=lambda: self._finish_unread(outcome.body()),
-        )
-        hear_close(carrier, was_closed)
-        weakref.finalize(carrier, self._forgotten).atexit = False
+        if TRAVELLING.put(outcome.carrier, self):
+            hear_body(outcome, self._finish_unread)
+        else:
+            # Nobody would say when it is forgotten.
+            self.forgotten()
 
     def _finish_unread(self, body: object) -> None:
         if self._unread:
             self.finish(no_answer if body is None else self._answer(body), None)
 
-    def _forgotten(self) -> None:
+    def forgotten(self) -> None:
+        """The body is gone, and nobody has read it."""
         self._finish_unread(None)
 
     def finish(
@@ -265,7 +245,7 @@ class Observation:
             if self._stream is not None:
                 self._stream.end()
             elif self._unread:
-                self._forgotten()
+                self.forgotten()
             elif (self._exchange.was_sent or not self._exchange.is_wired) and self._is_unfinished():
                 self._observer.under_way.discard(self._exchange.mark)
                 # The exchange stays: what the call still makes on its way is no call of its own.

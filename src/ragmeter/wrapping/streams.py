@@ -7,18 +7,15 @@ caller's thread pays for an append, not for reading.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from contextlib import aclosing
 from dataclasses import replace
-from functools import wraps
 from time import perf_counter
-from types import FunctionType
 from typing import Any
 
 from ragmeter.domain.model import Response
 from ragmeter.guard import Guard
 from ragmeter.reading.declaration import Reader, Streamed
+from ragmeter.wrapping.hearing import hear_close
 
 BATCH = 256
 """Pieces that are read at once, with a pause after them."""
@@ -31,9 +28,6 @@ SIZE_OF_LEAVES = 256
 
 RUNNING = ("gi_running", "ag_running")
 """Attributes of generators that say whether someone is asking them."""
-
-HEARD = "heard_by_ragmeter"
-"""Attribute of a function that stands in an instance for its own method."""
 
 
 def _nothing() -> None:
@@ -262,135 +256,3 @@ def _hear_events(stream: Any, name: str, of_event: Callable[[Any], object], read
         return HeardEvents(events(), of_event, reading)
 
     setattr(stream, name, heard)
-
-
-def hear_close(connection: Any, listener: Callable[[], None]) -> None:
-    """Call `listener` after the first `close` or `aclose` of this one connection; then nothing of it is heard any more.
-
-    What stayed in the instance could not be pickled, and a copy's method would be that of this one.
-    """
-
-    def closed() -> None:
-        unhear(connection)
-        listener()
-
-    hear(connection, ("close", "aclose"), after=closed)
-
-
-def hear(
-    instance: Any, names: tuple[str, ...], *, after: Callable[[], None], before: Callable[[], None] = _nothing
-) -> None:
-    """Call `before` and `after` around each call of the named methods of this one instance, those that it has."""
-    for name in names:
-        method = getattr(instance, name, None)
-        if method is not None:
-            heard = _heard(method, before, after)
-            setattr(heard, HEARD, True)
-            setattr(instance, name, heard)
-
-
-class Overheard:
-    """A body as the app takes it in pieces; `ended` is called when it takes no more of them."""
-
-    __slots__ = ("_ended", "_kept", "_size", "is_taken")
-
-    def __init__(self, ended: Callable[[], None]) -> None:
-        self.is_taken = False
-        self._kept: list[bytes] = []
-        self._size = 0
-        self._ended = ended
-
-    def body(self) -> bytes | None:
-        """What was taken; `None` for nothing, and for more than is kept."""
-        return b"".join(self._kept) if 0 < self._size <= MOST_KEPT else None
-
-    def begin(self) -> None:
-        """The app begins to take pieces."""
-        self.is_taken, self._size = True, 0
-        self._kept.clear()
-
-    def keep(self, piece: Any) -> None:
-        """Keep one piece, as long as they are not too many."""
-        if isinstance(piece, bytes):
-            self._size += len(piece)
-            if self._size <= MOST_KEPT:
-                self._kept.append(piece)
-            else:
-                self._kept.clear()
-
-    def end(self) -> None:
-        """The app takes no more."""
-        self.is_taken = False
-        self._ended()
-
-
-def hear_pieces(instance: Any, names: tuple[str, ...], overheard: Overheard) -> None:
-    """Hear the pieces that the named generator methods of this one instance give, those that it has."""
-    for name in names:
-        method = getattr(instance, name, None)
-        if method is not None:
-            heard = _heard_pieces(method, overheard)
-            setattr(heard, HEARD, True)
-            setattr(instance, name, heard)
-
-
-def _heard_pieces(method: Any, overheard: Overheard) -> Any:
-    if inspect.isasyncgenfunction(method):
-
-        @wraps(method)
-        async def heard_async(*arguments: Any, **keywords: Any) -> Any:
-            overheard.begin()
-            # Closed where the app closes ours: a generator that is only let go of is closed by the event loop, later.
-            async with aclosing(method(*arguments, **keywords)) as pieces:
-                try:
-                    async for piece in pieces:
-                        overheard.keep(piece)
-                        yield piece
-                finally:
-                    overheard.end()
-
-        return heard_async
-
-    @wraps(method)
-    def heard(*arguments: Any, **keywords: Any) -> Any:
-        overheard.begin()
-        try:
-            for piece in method(*arguments, **keywords):
-                overheard.keep(piece)
-                yield piece
-        finally:
-            overheard.end()
-
-    return heard
-
-
-def unhear(instance: Any) -> None:
-    """Hear nothing of this one instance any more."""
-    attributes = getattr(instance, "__dict__", {})
-    for name, value in list(attributes.items()):
-        if isinstance(value, FunctionType) and hasattr(value, HEARD):
-            del attributes[name]
-
-
-def _heard(method: Any, before: Callable[[], None], after: Callable[[], None]) -> Any:
-    if inspect.iscoroutinefunction(method):
-
-        @wraps(method)
-        async def heard_async(*arguments: Any, **keywords: Any) -> Any:
-            before()
-            try:
-                return await method(*arguments, **keywords)
-            finally:
-                after()
-
-        return heard_async
-
-    @wraps(method)
-    def heard(*arguments: Any, **keywords: Any) -> Any:
-        before()
-        try:
-            return method(*arguments, **keywords)
-        finally:
-            after()
-
-    return heard

@@ -27,8 +27,9 @@ from ragmeter.reading.declaration import (
 from ragmeter.wrapping.exchange import IN_PROGRESS, Exchange
 from ragmeter.wrapping.generators import Steps, handed_on
 from ragmeter.wrapping.late_start import LateStart
-from ragmeter.wrapping.observation import CARRIED, Observation
+from ragmeter.wrapping.observation import Observation
 from ragmeter.wrapping.observing import Observer
+from ragmeter.wrapping.travelling import TRAVELLING
 
 
 class Wrappers:
@@ -141,8 +142,7 @@ class Wrappers:
         def resume(wrapped: Any, instance: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
             result = wrapped(*arguments, **keywords)
             try:
-                extensions = getattr(target.carrier(instance), "extensions", None)
-                observation = extensions.pop(CARRIED, None) if isinstance(extensions, dict) else None
+                observation = TRAVELLING.take(target.carrier(instance))
                 if observation is not None:
                     observation.resumed(target.outcome(instance))
             except Exception as error:
