@@ -34,6 +34,9 @@ from ragmeter.wrapping.observation import PROCESS_EXIT
 from ragmeter.wrapping.records import Item, Record, Retrieved
 from ragmeter.wrapping.scopes import Scopes
 
+NOT_TUNED = False
+"""What a model is taken for when nobody can tell."""
+
 MOST_MODELS = 4_096
 """Model names remembered at once."""
 
@@ -218,7 +221,7 @@ class Accounting:
         unread = Dissection(unread=operation.prompt.unread)
         own = self.ledger.own_chunks(query)
         dissection = self._stage("taking a prompt apart", unread, self.dissector.dissect, operation, own, tenant)
-        fine_tuned = self._stage("telling a fine-tuned model", False, self._is_fine_tuned, operation)  # noqa: FBT003
+        fine_tuned = self._stage("telling a fine-tuned model", NOT_TUNED, self._is_fine_tuned, operation)
         meter = partial(meter_inference, fine_tuned=fine_tuned, pause=self._pause)
         return self._stage("metering", None, meter, operation, dissection, card, weigher) or bare()
 

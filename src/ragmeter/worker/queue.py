@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from ragmeter.guard import Guard
 
@@ -60,6 +60,13 @@ class Waiting(NamedTuple, Generic[Item]):
     is_slim: bool = False
 
 
+class Slim(Protocol[Item]):
+    """Makes an item slim: without its prompt, and with `bare` without its answer; gives its characters, too."""
+
+    def __call__(self, item: Item, *, bare: bool) -> tuple[Item, int]:
+        """The slim item and its size."""
+
+
 class Worker(Generic[Item]):
     """Handles items one by one on its own thread, started with the first item, and `tick`s when time is up.
 
@@ -71,7 +78,7 @@ class Worker(Generic[Item]):
         self,
         handle: Callable[[Item], None],
         handle_slim: Callable[[Item], None],
-        slim: Callable[[Item, bool], tuple[Item, int]],
+        slim: Slim[Item],
         *,
         tick: Callable[[], None],
         deadline: Callable[[], float | None],
@@ -116,7 +123,7 @@ class Worker(Generic[Item]):
             if full:
                 self._guard.overflowed += 1
                 bare = self._waiting >= BEYOND * MOST_ITEMS or self._characters > BEYOND * MOST_CHARACTERS
-                item, characters = self._slim(item, bare)
+                item, characters = self._slim(item, bare=bare)
             self._waiting += 1
             self._characters += characters
         self._queue.put(Waiting(item, characters, full))

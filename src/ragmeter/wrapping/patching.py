@@ -157,7 +157,7 @@ class Patching:
         self.patches[path] = patch
         module_name = path.partition(":")[0]
         if module_name in sys.modules:
-            self._apply(patch, sys.modules[module_name])
+            self.apply(patch, sys.modules[module_name])
             return
         # The hook stays for as long as the process lives, whatever is imported: we do not.
         this = weakref.ref(self)
@@ -165,11 +165,12 @@ class Patching:
         def apply(module: Any) -> None:
             patching = this()
             if patching is not None:
-                patching._apply(patching.patches[path], module)  # noqa: SLF001 - it is ourselves
+                patching.apply(patching.patches[path], module)
 
         wrapt.register_post_import_hook(apply, module_name)
 
-    def _apply(self, patch: Patch, module: Any) -> None:
+    def apply(self, patch: Patch, module: Any) -> None:
+        """Wrap the target of a patch in its module, which is there now."""
         if not self._active:
             return
         try:

@@ -76,7 +76,7 @@ Item = Record | QueryHandle | Retrieved
 """What is submitted to the worker: a finished call, a query that was left, or retrieval by hand."""
 
 
-def slim(item: Item, bare: bool) -> tuple[Item, int]:  # noqa: FBT001
+def slim(item: Item, *, bare: bool) -> tuple[Item, int]:
     """What waits in a full queue, and its size: no prompt, and when even that is too much, no answer.
 
     That an operation was made, how long it took and how it ended is never lost.
