@@ -17,7 +17,7 @@ from ragmeter.worker.queue import Worker
 def make(handled, **more):
     settings = {
         "handle_slim": handled.append,
-        "slim": lambda item, _: (item, 0),
+        "slim": lambda item, *, bare: (item, 0),
         "tick": lambda: None,
         "deadline": lambda: None,
         "guard": Guard(),
@@ -78,9 +78,7 @@ def test_what_waits_beyond_all_bounds_is_made_bare(monkeypatch):
     """Many times over the bounds not even answers are kept: what waits has a bound, too."""
     monkeypatch.setattr(worker_module, "MOST_ITEMS", 1)
     hold, made = threading.Event(), []
-    worker = make(
-        [], handle=lambda _: hold.wait(5), slim=lambda item, is_bare: (made.append((item, is_bare)) or item, 0)
-    )
+    worker = make([], handle=lambda _: hold.wait(5), slim=lambda item, *, bare: (made.append((item, bare)) or item, 0))
     for number in range(2 * worker_module.BEYOND):
         worker.submit(number)
     hold.set()
