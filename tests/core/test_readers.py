@@ -20,6 +20,7 @@ from ragmeter.domain.gate import LONGEST_NAME, MOST
 from ragmeter.domain.model import Operation, OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
 from ragmeter.ledger.metering import meter_inference, meter_other
 from ragmeter.money.pricebook import card_of
+from ragmeter.reading.shapes import json_bodies
 from ragmeter.reading.shapes.anthropic_messages import MESSAGES
 from ragmeter.reading.shapes.openai_chat import CHAT, TEXT_COMPLETION
 from ragmeter.reading.shapes.openai_embeddings import EMBEDDINGS
@@ -216,3 +217,41 @@ def test_requests_with_something_odd_in_them():
         for reader in READERS.values():
             prompt = reader.prompt(body)
             assert all(isinstance(part.text, str) for part in prompt.parts)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.lists(st.integers(), min_size=9),
+    max_leaves=40,
+)
+
+
+@given(JSON_VALUES, st.sampled_from([None, 1]), st.booleans())
+def test_a_long_body_says_in_slices_what_it_says_at_once(value, indent, as_bytes):
+    """Objects, lists and rows of numbers, whatever stands between them, are what Python's own parser makes of them."""
+    text = json.dumps(value, indent=indent)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_bodies, "AT_ONCE", 0)
+        patch.setattr(json_bodies, "PIECE", 8)
+        assert json_bodies.parsed(text.encode() if as_bytes else text) == value
+
+
+JSON_TEXTS = JSON_VALUES.map(json.dumps) | st.just("[1, 22, 333, 4444, 5]")
+STRAY = st.sampled_from(("", ",", "]", "}", '"', ":", "1 ", "["))
+
+
+@given(JSON_TEXTS, st.integers(min_value=0), STRAY)
+def test_a_long_body_that_is_no_json_is_refused_as_a_short_one(text, at, other):
+    """With a character more, or cut short, a body is read as Python's parser reads it, or not at all."""
+    at %= len(text) + 1
+    text = text[:at] + other + (text[at:] if other else "")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_bodies, "AT_ONCE", 0)
+        patch.setattr(json_bodies, "PIECE", 8)
+        try:
+            expected = json.loads(text)
+        except json.JSONDecodeError:
+            with pytest.raises(json.JSONDecodeError):
+                json_bodies.parsed(text)
+        else:
+            assert json_bodies.parsed(text) == expected

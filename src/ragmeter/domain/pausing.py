@@ -69,6 +69,11 @@ def pausing(pause: Pause) -> Iterator[None]:
         _of_thread.pause = before
 
 
+def pause_of_thread() -> None:
+    """Pause as this thread does, for those who are not told how."""
+    _of_thread.pause()
+
+
 class _Long(tuple[Any, ...]):
     """Many things, with pauses between them for those who go through them all."""
 
