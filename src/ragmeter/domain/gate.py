@@ -6,13 +6,13 @@ counter fall, a list where a name belongs breaks every table it is looked up in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from itertools import islice
 from math import isfinite
 from typing import Any
 
-from ragmeter.domain.model import Chunk, Parameter, Response, Usage, Within
+from ragmeter.domain.model import Chunk, OperationKind, Parameter, Response, Usage, Within
 from ragmeter.domain.pausing import Pause, paused, without_pause
 
 MOST = 2**53
@@ -85,7 +85,6 @@ def response(read: Response, pause: Pause = without_pause) -> Response:
         finish_reasons=_names(read.finish_reasons),
         calls=_names(read.calls)[:MOST_CALLS],
         usage=None if read.usage is None else usage(read.usage),
-        within=tuple([_within(each) for each in read.within[:MOST_WITHIN]]),
         service_tier=name(read.service_tier) or None,
         speed=name(read.speed) or None,
         text=tuple([each for each in read.text if isinstance(each, str)]),
@@ -94,9 +93,17 @@ def response(read: Response, pause: Pause = without_pause) -> Response:
     )
 
 
-def _within(read: Within) -> Within:
-    given = None if read.usage is None else usage(read.usage)
-    return replace(read, model=name(read.model), system=name(read.system), usage=given)
+def within(read: Iterable[Within]) -> Iterator[Within]:
+    """What a provider made within a call, read when it is asked for: the first of very many."""
+    for each in islice(read, MOST_WITHIN):
+        yield replace(
+            each,
+            kind=OperationKind(each.kind),
+            model=name(each.model),
+            system=name(each.system) or None,
+            usage=None if each.usage is None else usage(each.usage),
+            texts=tuple([given for given in each.texts if isinstance(given, str)]),
+        )
 
 
 def usage(read: Usage) -> Usage:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -250,13 +250,15 @@ class Within:
     """An operation that a provider has made by itself within a call.
 
     Such as an embedding or a rerank inside a search, or a round of a loop with the provider's own tools. `usage` is its
-    own and no part of the call's; `system` is `None` for the provider of the call. Its times nobody has said.
+    own and no part of the call's; `system` is `None` for the provider of the call. Its times nobody has said. `texts`
+    are what was embedded, where the request tells: tokens that nobody counts are estimated from them.
     """
 
     kind: OperationKind
     model: str | None = None
     usage: Usage | None = None
     system: str | None = None
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +272,8 @@ class Response:
     the prompt; `unanswered` that what came back is no answer of a model at all, such as a page of a proxy. `told` is
     what the reader of a stream keeps between its pieces, as the provider wrote it, `pieces` how many there were.
     `calls` are the ids of the tool calls it asks the app to make. `within` are the operations that the provider has
-    made meanwhile, each of which is counted beside the call.
+    made meanwhile, each of which is counted beside the call; a generator of them is read last, one by one, so that what
+    cannot be read of them costs nothing else.
 
     `found` is how many of `chunks` each question of a batch of searches got, empty for a single question;
     `score_is_distance` whether less is nearer, `None` where only the order of the chunks can tell.
@@ -293,7 +296,7 @@ class Response:
     pending: bool = False
     unanswered: bool = False
     calls: tuple[str, ...] = ()
-    within: tuple[Within, ...] = ()
+    within: Iterable[Within] = ()
     told: Any = None
     pieces: int = 0
 
@@ -317,7 +320,8 @@ class Operation:
 
     `time_per_output_chunk` is the mean time between the pieces of a stream that was read to its end. `is_refused` says
     that it failed before anything was made that could be charged; `is_within` that its provider has made it within
-    another call, whose times stand here for its own, which nobody knows.
+    another call, whose times stand here for its own, which nobody knows; `shares_request` that it was the provider of
+    that call, which is paid for the request once.
     """
 
     request: Request
@@ -331,6 +335,7 @@ class Operation:
     error_type: str | None = None
     is_refused: bool = False
     is_within: bool = False
+    shares_request: bool = False
 
     @property
     def model(self) -> str | None:

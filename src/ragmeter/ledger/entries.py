@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import fsum
 
 from ragmeter.domain import strategy
@@ -36,7 +36,10 @@ class ContextSum:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the ledger keeps of an operation: no text but that of a single embedding, by which its question is found."""
+    """What the ledger keeps of an operation: no text but that of a single embedding, by which its question is found.
+
+    A search has the question that was embedded within it. `is_within` says that its times are those of another.
+    """
 
     kind: OperationKind
     system: str
@@ -50,7 +53,13 @@ class Entry:
     strategy: str
     question: str | None
     ingests: bool = False
+    is_within: bool = False
     units: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def is_timed_search(self) -> bool:
+        """Whether it is a search of which its time is known."""
+        return self.kind is OperationKind.SEARCH and not self.is_within
 
     def tokens_of(self, *origins: Origin) -> int:
         """Tokens of its prompt that came from these."""
@@ -77,8 +86,17 @@ class QueryReport:
     unsent: Mapping[str | None, int]
 
 
-def entry_of(metered: Metered, pause: Pause = without_pause) -> Entry:
-    """What the ledger keeps of a metered operation."""
+def entries_of(metered: Metered, within: Sequence[Metered] = (), pause: Pause = without_pause) -> list[Entry]:
+    """What the ledger keeps of a metered call: what was made within it, and last the call itself.
+
+    They have one question, so that an answer to it gets all of them.
+    """
+    entries = [_entry_of(each, pause) for each in (*within, metered)]
+    asked = next((entry.question for entry in entries if entry.question), None)
+    return [replace(entry, question=asked) for entry in entries] if within and asked else entries
+
+
+def _entry_of(metered: Metered, pause: Pause) -> Entry:
     operation = metered.operation
     parts = operation.prompt.parts
     embeds_one = operation.request.kind is OperationKind.EMBEDDINGS and len(parts) == 1
@@ -95,6 +113,7 @@ def entry_of(metered: Metered, pause: Pause = without_pause) -> Entry:
         strategy=metered.strategy,
         question=parts[0].text.strip()[:LONGEST_QUESTION] if embeds_one else None,
         ingests=metered.ingests,
+        is_within=operation.is_within,
         units={} if metered.usage is None else metered.usage.units,
     )
 
@@ -125,7 +144,7 @@ def report_of(
 ) -> QueryReport:
     """What is posted for a query, whose handle learns its strategy and that it was posted."""
     inferences = [entry for entry in operations if entry.kind.is_inference]
-    searches = [entry for entry in operations if entry.kind is OperationKind.SEARCH]
+    searches = [entry for entry in operations if entry.is_timed_search]
     counts = bool(inferences) and not handle.posted
     if inferences:
         handle.posted = True

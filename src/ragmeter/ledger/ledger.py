@@ -18,7 +18,7 @@ from ragmeter.domain.model import KnownChunk, Prompt, Role, TextKey
 from ragmeter.domain.pausing import Pause, paused, without_pause
 from ragmeter.domain.query import Ending, QueryHandle
 from ragmeter.ledger.continuations import Continuations, hash_of_question
-from ragmeter.ledger.entries import Entry, QueryReport, entry_of, report_of
+from ragmeter.ledger.entries import Entry, QueryReport, entries_of, report_of
 from ragmeter.ledger.metering import Metered
 
 WAIT_SECONDS = 30.0
@@ -121,7 +121,7 @@ class Ledger:
             _rank(query, chunks)
         _keep(query, chunks)
         query.sent.update([use.place.chunk.key for use in paused(metered.context, self._pause)])
-        query.operations += [entry_of(each, self._pause) for each in (*within, metered)]
+        query.operations += entries_of(metered, within, self._pause)
         if handle.ending is Ending.OPERATION and metered.ingests:
             # Documents on their way into a database: no answer will ever claim them.
             self._finish(query)

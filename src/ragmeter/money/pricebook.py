@@ -28,7 +28,7 @@ from ragmeter.money.price_table import (
     read_price_table,
     with_fees,
 )
-from ragmeter.money.pricing import Line, Rate, RateCard
+from ragmeter.money.pricing import Line, Rate, RateCard, without_requests
 from ragmeter.reading.price_library import Found, PriceLibrary, Prices, Tiers, Unit
 from ragmeter.reading.providers import library_id, provider_named, vendor_of_model
 
@@ -74,7 +74,7 @@ class PriceBook:
         self._prices = prices
         self._fine_tuned = fine_tuned
         self._library = PriceLibrary(pause) if builtin else None
-        self._kept: dict[tuple[str | None, ...], tuple[int, RateCard | None]] = {}
+        self._kept: dict[tuple[str | bool | None, ...], tuple[int, RateCard | None]] = {}
         self._told = False
 
     def card(self, operation: Operation, *, load: bool = True) -> RateCard | None:
@@ -82,7 +82,7 @@ class PriceBook:
         response, request = operation.response, operation.request
         place = (request.server_address, response.inference_geo)
         served = (response.service_tier, response.speed, request.service_tier, request.speed)
-        key = (request.kind, request.system, response.model, request.model, *served, *place)
+        key = (request.kind, request.system, response.model, request.model, *served, *place, operation.shares_request)
         kept = self._kept.get(key)
         minute = operation.started // MINUTE
         if kept is not None and (kept[0] == minute or not load):
@@ -108,6 +108,8 @@ class PriceBook:
             return with_fees(own, fees, above=False)
         if (known := self._known_card(operation, names)) is not None:
             return with_fees(known, fees, above=True)
+        if fees is not None and operation.shares_request:
+            fees = without_requests(fees)
         return fees if fees is not None and _can_stand_alone(fees, operation) else None
 
     def _own_card(self, operation: Operation, names: Sequence[str]) -> RateCard | None:

@@ -173,6 +173,13 @@ def prices_requests(card: RateCard) -> bool:
     return any(rate.unit == REQUESTS for rate in card.rates)
 
 
+def without_requests(card: RateCard) -> RateCard | None:
+    """A card for what is no request of its own; `None` when it has no other price."""
+    # A price of a request is within no other, and stands behind all that others have within: their numbers stay.
+    rates = tuple(rate for rate in card.rates if rate.unit != REQUESTS)
+    return replace(card, rates=rates) if rates else None
+
+
 def _count(usage: Usage, unit: str) -> float:
     if unit == REQUESTS:
         return 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,7 +17,19 @@ from ragmeter.anatomy.parts import Dissection
 from ragmeter.anatomy.ranking import named_chunks
 from ragmeter.anatomy.wire_order import on_the_wire
 from ragmeter.domain import gate, strategy
-from ragmeter.domain.model import KnownChunk, Operation, Parameter, PriceState, Prompt, Request, Response, Within
+from ragmeter.domain.model import (
+    KnownChunk,
+    Operation,
+    OperationKind,
+    Parameter,
+    PriceState,
+    Prompt,
+    PromptPart,
+    Request,
+    Response,
+    Role,
+    Within,
+)
 from ragmeter.domain.pausing import Pause, pausing
 from ragmeter.domain.query import Ending, QueryHandle
 from ragmeter.guard import Guard
@@ -126,7 +138,9 @@ class Accounting:
             if complete:
                 chunks = self._stage("remembering chunks", (), self._remember, operation, tenant)
             metered = self._meter(operation, record.query, tenant, complete=complete)
-            within = self._within(operation, record.query, tenant, complete=complete)
+            if operation.response.within:
+                meter = partial(self._within, metered, record.query, tenant, complete=complete)
+                within = self._stage("metering what was made within a call", within, meter)
             for each in (metered, *within):
                 self._count(each, record, labels)
         finally:
@@ -138,10 +152,14 @@ class Accounting:
             else:
                 record.query.finished += 1
 
-    def _within(self, around: Operation, query: QueryHandle, tenant: str, *, complete: bool) -> tuple[Metered, ...]:
-        """What the provider has made within a call, each measured as an operation of the same query."""
-        operations = (operation_within(around, each) for each in around.response.within)
-        return tuple([self._meter(each, query, tenant, complete=complete) for each in operations])
+    def _within(self, around: Metered, query: QueryHandle, tenant: str, *, complete: bool) -> tuple[Metered, ...]:
+        """What the provider has made within a call, as far as it can be read, each an operation of the same query."""
+        given = gate.within(around.operation.response.within)
+        found: list[Metered] = []
+        while (told := self._stage("reading what was made within a call", None, _next, given)) is not None:
+            operation = operation_within(around.operation, told)
+            found.append(self._meter(operation, query, tenant, complete=complete, ingests=around.ingests))
+        return tuple(found)
 
     def _count(self, metered: Metered, record: Record, labels: Mapping[str, str]) -> None:
         operation = metered.operation
@@ -207,14 +225,18 @@ class Accounting:
     def _response(self, record: Record) -> Response:
         return gate.response(record.answer(self._pause), self._pause)
 
-    def _meter(self, operation: Operation, query: QueryHandle, tenant: str, *, complete: bool) -> Metered:
+    def _meter(
+        self, operation: Operation, query: QueryHandle, tenant: str, *, complete: bool, ingests: bool | None = None
+    ) -> Metered:
+        """One operation measured; `ingests` is given where the call that it was made within tells."""
         is_inference = operation.request.kind.is_inference
         find_card = partial(self._prices.card, operation, load=complete)
         card = self._stage("finding a price", None, find_card)
         weigher = self.dissector.weigher
         bare = partial(meter_barely, operation)
         if not is_inference:
-            ingests = is_ingestion(operation, alone=query.ending is Ending.OPERATION)
+            if ingests is None:
+                ingests = is_ingestion(operation, alone=query.ending is Ending.OPERATION)
             meter_rest = partial(meter_other, ingests=ingests)
             return self._stage("metering", None, meter_rest, operation, card, weigher) or bare()
         # Without its anatomy a call is still counted and priced: all of its input is then in `other`.
@@ -262,16 +284,32 @@ class Accounting:
 
 
 def operation_within(around: Operation, told: Within) -> Operation:
-    """An operation that the provider has made within another: all that is known of it, at the time of that one."""
-    request = Request(
-        kind=told.kind,
-        system=told.system or around.request.system,
-        model=told.model,
-        server_address=around.request.server_address,
-        server_port=around.request.server_port,
-    )
-    response = Response(model=told.model, usage=told.usage)
-    return Operation(request, response, Prompt(), around.started, around.duration, is_within=True)
+    """An operation that the provider has made within another: all that is known of it, at the time of that one.
+
+    What the call's own provider made it made where, and at the tier at which, it served the call.
+    """
+    asked, served = around.request, around.response
+    is_own = told.system in (None, asked.system)
+    request = Request(told.kind, told.system or asked.system, told.model)
+    response = Response(told.model, usage=told.usage)
+    if is_own:
+        request = replace(
+            request,
+            server_address=asked.server_address,
+            server_port=asked.server_port,
+            service_tier=asked.service_tier,
+            speed=asked.speed,
+        )
+        response = replace(
+            response, service_tier=served.service_tier, speed=served.speed, inference_geo=served.inference_geo
+        )
+    texts = told.texts if told.kind is OperationKind.EMBEDDINGS else ()
+    prompt = Prompt(tuple([PromptPart(Role.USER, text) for text in texts]))
+    return Operation(request, response, prompt, around.started, around.duration, is_within=True, shares_request=is_own)
+
+
+def _next(given: Iterator[Within]) -> Within | None:
+    return next(given, None)
 
 
 def _per_chunk(record: Record, pieces: int) -> float | None:
