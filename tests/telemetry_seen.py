@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerPro
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
+from opentelemetry.trace import SpanKind
 
 import ragmeter
 
@@ -60,6 +61,15 @@ class Seen:
     def span(self) -> Mapping[str, Any]:
         """The attributes of the only span there is."""
         (only,) = self.spans()
+        return dict(only.attributes or {})
+
+    def calls(self) -> tuple[ReadableSpan, ...]:
+        """The spans of the app's calls: without those of what a provider has made within one, and of queries."""
+        return tuple(span for span in self.spans() if span.kind is not SpanKind.INTERNAL)
+
+    def call(self) -> Mapping[str, Any]:
+        """The attributes of the span of the only call there is."""
+        (only,) = self.calls()
         return dict(only.attributes or {})
 
     def metrics(self) -> dict[str, dict[Labels, float | Distribution]]:
