@@ -20,7 +20,7 @@ from ragmeter.demo.history.openmetrics import bound_text, series, write
 from ragmeter.demo.history.recorded import recorded
 from ragmeter.demo.history.series import History, Line
 from ragmeter.naming import hourly_series, semconv
-from ragmeter.naming.metric import Kind, Metric
+from ragmeter.naming.metric import InstrumentKind, Metric
 
 FRIDAY = datetime(2026, 5, 1, 15, 42, tzinfo=UTC)
 
@@ -93,7 +93,7 @@ def test_counters_fall_once_when_the_release_restarts_the_program(released: Hist
     assert released.times[restart - 1] <= start < released.times[restart]
     fell = set()
     for line in released.lines:
-        if line.metric.kind is Kind.GAUGE:
+        if line.metric.kind is InstrumentKind.GAUGE:
             continue
         buckets = []
         for name, _, samples in series(line, released.restarts):

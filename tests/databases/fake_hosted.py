@@ -91,7 +91,7 @@ def kept(documents: tuple[str, ...], taken: Any) -> Response:
 
 
 def answered(taken: Any) -> Response:
-    searched = Within(OperationKind.SEARCH, usage=own(taken["usage"]), system=SYSTEM)
+    searched = Within(OperationKind.SEARCH, usage=own(taken["usage"]), provider=SYSTEM)
     return Response(MODEL, usage=Usage(100, 10), text=(taken["text"],), within=(searched,))
 
 

@@ -78,7 +78,7 @@ def cache_order(operation: Operation) -> str | None:
     roles = {part.role for part in long(operation.prompt.parts)}
     if Role.TOOLS not in roles or len(roles) == 1:
         return None
-    known = order_of(operation.request.system, operation.model or "")
+    known = order_of(operation.request.provider, operation.model or "")
     return UNKNOWN if known is None else DOCUMENTED
 
 

@@ -7,7 +7,7 @@ from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.look import COUNT, DOLLARS, NO_INGESTION, NO_UNITS, PLAIN
 from ragmeter.dashboards.panels import Column, Panel, Query, legend, lines, rows_of
-from ragmeter.dashboards.scope import Scope
+from ragmeter.dashboards.selection import Selection
 from ragmeter.domain.model import KINDS, OperationKind
 from ragmeter.naming import semconv
 
@@ -20,7 +20,7 @@ KINDS_OF_PART = {
 """The kinds of operation whose units are paid under each part: those of an inference are its searches."""
 
 
-def units(within: Scope) -> Panel:
+def units(within: Selection) -> Panel:
     """A table of the units that each provider or database has billed beside tokens, and their money."""
     counted = promql.told_apart(
         {
@@ -47,7 +47,7 @@ def units(within: Scope) -> Panel:
     )
 
 
-def answering_and_ingestion(within: Scope) -> Panel:
+def answering_and_ingestion(within: Selection) -> Panel:
     """The money of answers, and that of bringing documents into an index."""
     answering, ingestion = (
         within.pace(semconv.COST, where=(which,)) for which in (match.IS_NO_INGESTION, match.IS_INGESTION)
@@ -63,7 +63,7 @@ def answering_and_ingestion(within: Scope) -> Panel:
     )
 
 
-def ingestion(within: Scope) -> Panel:
+def ingestion(within: Selection) -> Panel:
     """The money of bringing documents into an index, by who is paid for it."""
     money = within.pace(semconv.COST, promql.PROVIDER, where=(match.IS_INGESTION,))
     return lines(

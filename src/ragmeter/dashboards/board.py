@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from grafana_foundation_sdk.builders.dashboard import CustomVariable
 
 from ragmeter.dashboards.panels import Panel
-from ragmeter.dashboards.scope import Scope
+from ragmeter.dashboards.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Board:
     name: str
     title: str
     description: str
-    scope: Scope
+    selection: Selection
     sections: tuple[Section, ...]
     since: str = "now-24h"
     variables: tuple[CustomVariable, ...] = ()

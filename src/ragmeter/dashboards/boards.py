@@ -13,7 +13,7 @@ from grafana_foundation_sdk.models.dashboard import DashboardCursorSync, Dashboa
 from ragmeter.dashboards import change, context_bloat, health, overview, retrieval, strategies
 from ragmeter.dashboards.board import Board
 from ragmeter.dashboards.options import Options
-from ragmeter.dashboards.scope import DATASOURCE
+from ragmeter.dashboards.selection import DATASOURCE
 
 TAG = "ragmeter"
 ALERTS = 'ALERTS{alertname=~"Ragmeter.*", alertstate="firing"}'
@@ -51,7 +51,7 @@ def _built(board: Board) -> build.Dashboard:
         .link(_others())
         .annotation(_alerts())
     )
-    for variable in (*board.scope.variables(), *board.variables):
+    for variable in (*board.selection.variables(), *board.variables):
         made.with_variable(variable)
     identifier = 0
     for section in board.sections:

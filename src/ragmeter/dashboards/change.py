@@ -38,7 +38,7 @@ from ragmeter.dashboards.panels import (
     rows_of,
     strip,
 )
-from ragmeter.dashboards.scope import ALIKE, BEFORE, FINE, RANGE, ROUGH, Scope, scope
+from ragmeter.dashboards.selection import ALIKE, BEFORE, FINE, RANGE, ROUGH, Selection, selection
 from ragmeter.naming import semconv
 from ragmeter.naming.metric import Metric
 
@@ -53,7 +53,7 @@ Grown = Callable[[str], str]
 
 def board(options: Options) -> Board:
     """What changed in the bill since the same time yesterday or last week, and because of what."""
-    within = scope(options)
+    within = selection(options)
     return Board(
         "change",
         "Why did it change?",
@@ -80,7 +80,7 @@ def _comparison() -> CustomVariable:
     )
 
 
-def _totals(within: Scope, window: str) -> dict[str, Grown]:
+def _totals(within: Selection, window: str) -> dict[str, Grown]:
     def grown(metric: Metric, *where: str) -> Grown:
         return lambda offset: within.grown(metric, where=where, window=window, offset=offset)
 
@@ -92,7 +92,7 @@ def _totals(within: Scope, window: str) -> dict[str, Grown]:
     }
 
 
-def _parts(within: Scope, window: str) -> dict[str, str]:
+def _parts(within: Selection, window: str) -> dict[str, str]:
     """The change of the cost by driver, in US dollars of the window: nothing where any total of either time is zero."""
     totals = _totals(within, window)
     cost, before = totals["cost"](""), totals["cost"](BEFORE)
@@ -117,11 +117,11 @@ def _parts(within: Scope, window: str) -> dict[str, str]:
     )
 
 
-def _comparable(within: Scope, window: str = RANGE) -> str:
+def _comparable(within: Selection, window: str = RANGE) -> str:
     return within.comparable(window, FINE if window == RANGE else ROUGH)
 
 
-def _figures(within: Scope) -> tuple[Panel, ...]:
+def _figures(within: Selection) -> tuple[Panel, ...]:
     cost = _totals(within, RANGE)["cost"]
     now, before = cost(""), promql.where(cost(BEFORE), _comparable(within))
     return strip(
@@ -145,7 +145,7 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
     )
 
 
-def _split(within: Scope) -> Panel:
+def _split(within: Selection) -> Panel:
     return changes(
         "What the change comes from",
         "The change over the chosen range in US dollars, by driver. The drivers sum to the change.",
@@ -158,7 +158,7 @@ def _split(within: Scope) -> Panel:
     )
 
 
-def _split_over_time(within: Scope) -> Panel:
+def _split_over_time(within: Selection) -> Panel:
     return lines(
         "Hour by hour",
         "Change of each hour against the same hour before, in US dollars, by driver.",
@@ -176,7 +176,7 @@ def _split_over_time(within: Scope) -> Panel:
     )
 
 
-def _factors(within: Scope) -> tuple[Panel, ...]:
+def _factors(within: Selection) -> tuple[Panel, ...]:
     totals = _totals(within, HOURLY)
     queries, calls, tokens, cost = (totals[name] for name in ("queries", "calls", "tokens", "cost"))
 
@@ -214,7 +214,7 @@ def _factors(within: Scope) -> tuple[Panel, ...]:
     )
 
 
-def _by_part(within: Scope) -> tuple[Panel, ...]:
+def _by_part(within: Selection) -> tuple[Panel, ...]:
     """The change of what a call has, part by part: in tokens, and in money for a thousand calls."""
 
     def for_each_call(metric: Metric, offset: str) -> str:
@@ -244,7 +244,7 @@ def _by_part(within: Scope) -> tuple[Panel, ...]:
     )
 
 
-def _who(within: Scope) -> tuple[Panel, ...]:
+def _who(within: Selection) -> tuple[Panel, ...]:
     labels = (promql.STRATEGY, promql.MODEL, *within.labels)
     tables = [
         rows_of(
@@ -261,7 +261,7 @@ def _who(within: Scope) -> tuple[Panel, ...]:
     return filled_lines(tables, 2)
 
 
-def _changes(within: Scope, label: str) -> tuple[Column, ...]:
+def _changes(within: Selection, label: str) -> tuple[Column, ...]:
     now = promql.named(within.grown(semconv.COST, label), label)
     before = promql.named(within.grown(semconv.COST, label, offset=BEFORE), label)
     is_comparable = _comparable(within)

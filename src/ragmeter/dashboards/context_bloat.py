@@ -31,7 +31,7 @@ from ragmeter.dashboards.panels import (
     rows_of,
     strip,
 )
-from ragmeter.dashboards.scope import RANGE_SECONDS, RATE, Scope, scope
+from ragmeter.dashboards.selection import RANGE_SECONDS, RATE, Selection, selection
 from ragmeter.domain.model import Fate, Origin
 from ragmeter.naming import hourly_series, semconv
 from ragmeter.naming.hourly_series import Hourly
@@ -44,7 +44,7 @@ SHOWN_RANKS = (1, 2, 3, 5, 7, 10)
 
 def board(options: Options) -> Board:
     """Where the tokens of prompts come from, how that grows, and what the context bought."""
-    within = scope(options)
+    within = selection(options)
     return Board(
         "context-bloat",
         "Context bloat",
@@ -61,7 +61,7 @@ def board(options: Options) -> Board:
     )
 
 
-def _contents(within: Scope) -> tuple[Panel, ...]:
+def _contents(within: Selection) -> tuple[Panel, ...]:
     queries = within.rate(semconv.QUERIES)
     tokens = within.rate(semconv.PART_TOKEN_COUNT, promql.PART, where=(match.IS_INPUT,))
     money = within.rate(semconv.COST, promql.PART, where=(match.IS_INPUT,))
@@ -104,7 +104,7 @@ def _contents(within: Scope) -> tuple[Panel, ...]:
 IN_RANGE = {semconv.PART_TOKEN_COUNT: "Tokens by origin", semconv.COST: "Money by origin"}
 
 
-def _by_origin(within: Scope, metric: Metric, title: str) -> Panel:
+def _by_origin(within: Selection, metric: Metric, title: str) -> Panel:
     by_part, whole = (within.grown(metric, *by, where=(match.IS_INPUT,)) for by in ((promql.PART,), ()))
     return ranking(
         title,
@@ -117,7 +117,7 @@ def _by_origin(within: Scope, metric: Metric, title: str) -> Panel:
     )
 
 
-def _growth(within: Scope) -> tuple[Panel, ...]:
+def _growth(within: Selection) -> tuple[Panel, ...]:
     sums, counts = (within.series(semconv.PROMPT_TOKENS, ending=ending) for ending in ("_sum", "_count"))
     now = promql.per(promql.total(promql.rate(sums, RATE)), promql.total(promql.rate(counts, RATE)))
     before = promql.per(
@@ -146,7 +146,7 @@ def _growth(within: Scope) -> tuple[Panel, ...]:
     )
 
 
-def _growth_figures(within: Scope) -> tuple[Panel, ...]:
+def _growth_figures(within: Selection) -> tuple[Panel, ...]:
     size, size_before = (_prompt_size(within, offset) for offset in ("", WEEK))
     buckets = within.grown(semconv.PROMPT_TOKENS, "le", ending="_bucket")
     is_apart = f"vector({RANGE_SECONDS}) <= 7 * {promql.DAY}"
@@ -197,7 +197,7 @@ def _growth_figures(within: Scope) -> tuple[Panel, ...]:
     )
 
 
-def _prompt_size(within: Scope, offset: str) -> str:
+def _prompt_size(within: Selection, offset: str) -> str:
     """Mean input tokens of an inference in the chosen range, or in that which ended `offset` ago."""
     tokens, prompts = (
         within.grown(semconv.PROMPT_TOKENS, ending=ending, offset=offset) for ending in ("_sum", "_count")
@@ -205,7 +205,7 @@ def _prompt_size(within: Scope, offset: str) -> str:
     return promql.per(tokens, prompts)
 
 
-def _use(within: Scope) -> tuple[Panel, ...]:
+def _use(within: Selection) -> tuple[Panel, ...]:
     queries = within.rate(semconv.QUERIES)
     tokens = within.rate(semconv.CONTEXT_TOKENS, promql.FATE)
     money = within.pace(semconv.CONTEXT_COST, promql.FATE)
@@ -242,12 +242,12 @@ def _use(within: Scope) -> tuple[Panel, ...]:
     )
 
 
-def _up_to(within: Scope, rank: int) -> str:
+def _up_to(within: Selection, rank: int) -> str:
     """Used chunks of this rank or above. A scrape writes the bound `3.0`, a push may write `3`."""
     return within.grown(semconv.USED_RANK, where=(promql.one_of("le", rf"{rank}(\\.0)?"),), ending="_bucket")
 
 
-def _worst(within: Scope) -> Panel:
+def _worst(within: Selection) -> Panel:
     labels = (promql.STRATEGY, *within.labels)
     headings = {label: label.replace("_", " ").capitalize() for label in within.labels}
     waste = within.grown(semconv.CONTEXT_COST, *labels, where=(match.IS_WASTE,))
@@ -271,7 +271,7 @@ def _worst(within: Scope) -> Panel:
     )
 
 
-def _stale(within: Scope) -> Panel:
+def _stale(within: Selection) -> Panel:
     context = within.rate(semconv.CONTEXT_TOKENS)
     stale = within.rate(semconv.STALE_TOKENS)
     unsent = within.rate(semconv.CHUNKS, where=(match.IS_UNSENT,))
@@ -296,7 +296,7 @@ def _stale(within: Scope) -> Panel:
     )
 
 
-def _cache(within: Scope) -> Panel:
+def _cache(within: Selection) -> Panel:
     by = promql.STRATEGY
     read = within.rate(
         semconv.PART_TOKEN_COUNT, by, where=(match.IS_INPUT, promql.equals(promql.TOKEN_RATE, "cache_read"))
@@ -311,7 +311,7 @@ def _cache(within: Scope) -> Panel:
     )
 
 
-def _month(within: Scope) -> tuple[Panel, ...]:
+def _month(within: Selection) -> tuple[Panel, ...]:
     def of_day(record: Hourly, *where: str) -> str:
         # The offset puts a day's sum at its beginning, where one looks for it.
         return f"sum_over_time({within.recorded(record, *where, by_labels=False)}[1d] offset -1d)"

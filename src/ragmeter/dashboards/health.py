@@ -22,7 +22,7 @@ from ragmeter.dashboards.panels import (
     rows_of,
     strip,
 )
-from ragmeter.dashboards.scope import Scope, scope
+from ragmeter.dashboards.selection import Selection, selection
 from ragmeter.domain.model import PriceState
 from ragmeter.naming import semconv
 from ragmeter.naming.prometheus_names import label_name
@@ -41,7 +41,7 @@ PRICES = {
 
 def board(options: Options) -> Board:
     """What is metered, whether the worker keeps up, and what could not be counted as it should."""
-    within = scope(options, strategies=False)
+    within = selection(options, strategies=False)
     return Board(
         "health",
         "Health",
@@ -57,7 +57,7 @@ def board(options: Options) -> Board:
     )
 
 
-def _figures(within: Scope) -> tuple[Panel, ...]:
+def _figures(within: Selection) -> tuple[Panel, ...]:
     untested = within.series(semconv.CLIENTS, promql.equals(RANGE_OF_CLIENT, "untested"))
 
     return strip(
@@ -109,7 +109,7 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
     )
 
 
-def _operations(within: Scope) -> tuple[Panel, ...]:
+def _operations(within: Selection) -> tuple[Panel, ...]:
     by_kind = within.pace(semconv.OPERATIONS, promql.OPERATION)
     by_price = within.rate(semconv.OPERATIONS, promql.PRICE_STATE)
     every = within.rate(semconv.OPERATIONS)
@@ -143,7 +143,7 @@ def _operations(within: Scope) -> tuple[Panel, ...]:
     )
 
 
-def _details(within: Scope) -> tuple[Panel, ...]:
+def _details(within: Selection) -> tuple[Panel, ...]:
     clients = within.series(semconv.CLIENTS)
     by_client = f"count by ({CLIENT}, {VERSION}, {RANGE_OF_CLIENT}) ({clients})"
     unpriced = within.grown(semconv.OPERATIONS, promql.PROVIDER, promql.MODEL, where=(match.IS_UNPRICED,))
@@ -169,7 +169,7 @@ def _details(within: Scope) -> tuple[Panel, ...]:
     )
 
 
-def _failures(within: Scope) -> Panel:
+def _failures(within: Selection) -> Panel:
     troubles = {"internal failures": semconv.INTERNAL_ERRORS, "without anatomy": semconv.OVERFLOWED}
     # By label; where none is full there is nothing, and no label to name.
     full = within.grown(semconv.LABELS_OVERFLOWED, LABEL, window="5m")

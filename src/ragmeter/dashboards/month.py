@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import recording
-from ragmeter.dashboards.scope import Scope
+from ragmeter.dashboards.selection import Selection
 from ragmeter.naming import hourly_series, semconv
 
 ASKED_FOR = "month(max_over_time(vector(time())[2s:1s] @ end()))"
@@ -21,7 +21,7 @@ DAY_OF_HOURS = "24"
 WEEK_OF_HOURS = "168"
 
 
-def so_far(within: Scope) -> str:
+def so_far(within: Selection) -> str:
     """US dollars of the month in which the chosen range ends, until its end.
 
     Nothing where hours are missing: before the first one was recorded for an app that is older than an hour.
@@ -36,7 +36,7 @@ def so_far(within: Scope) -> str:
     return f"{known} + ({between} or vector(0)) + ({_last_hour(within)} or vector(0))"
 
 
-def so_far_from(within: Scope) -> str:
+def so_far_from(within: Selection) -> str:
     """When `so_far` will be there, in milliseconds since 1970: an hour after app and rules were first seen together.
 
     Nothing where it is there, where that hour is over, and where nothing is spent.
@@ -46,7 +46,7 @@ def so_far_from(within: Scope) -> str:
     return f"{promql.where(f'({later})', _is_spent(within))} unless on () ({_is_recorded()} or {_is_young(within)})"
 
 
-def projected(within: Scope) -> str:
+def projected(within: Selection) -> str:
     """US dollars of the whole month: what is left of it costs the mean hour of the last seven days.
 
     Nothing in the first day: no hour of it is the mean of a day.
@@ -57,7 +57,7 @@ def projected(within: Scope) -> str:
     return f"({so_far(within)}) + ({mean} or ({none})) * {LEFT_OF_MONTH} / {promql.HOUR}"
 
 
-def projected_from(within: Scope) -> str:
+def projected_from(within: Selection) -> str:
     """When `projected` will be there, in milliseconds since 1970: a day after the first recorded hour.
 
     Until that one it is said at the latest. Nothing where it is there, and where hours are not recorded.
@@ -70,12 +70,12 @@ def projected_from(within: Scope) -> str:
     return f"1000 * ({later} > time())"
 
 
-def not_priced(within: Scope) -> str:
+def not_priced(within: Selection) -> str:
     """Something where app and rules are there and no call has had a price."""
     return f"{_app_and_rules(within)} unless on () ({_is_spent(within)} or {_is_recorded()})"
 
 
-def _app_and_rules(within: Scope) -> str:
+def _app_and_rules(within: Selection) -> str:
     """1 where the chosen services are metered, and the rules are loaded."""
     return promql.where(within.metered(), f"group(last_over_time({recording.BUDGET.record}[5m]))")
 
@@ -86,13 +86,13 @@ def _is_recorded() -> str:
     return f"group(last_over_time({cost}[1d]))"
 
 
-def _is_spent(within: Scope, offset: str = "") -> str:
+def _is_spent(within: Selection, offset: str = "") -> str:
     """1 where there is anything priced of what is chosen."""
     before = f" offset {offset}" if offset else ""
     return f"group(last_over_time({within.series(semconv.COST)}[5m]{before}))"
 
 
-def _is_young(within: Scope) -> str:
+def _is_young(within: Selection) -> str:
     """Something where the rules are there with an app that spends, and the app was not an hour ago."""
     young = f"{_app_and_rules(within)} unless on () {within.metered('1h')}"
     return promql.where(f"({young})", _is_spent(within))
@@ -108,13 +108,13 @@ def _hours_of_a_week(cost: str) -> str:
     return f"clamp_max(floor((time() - {_first_hour(cost)}) / {promql.HOUR}) + 1, {WEEK_OF_HOURS})"
 
 
-def _last_hour(within: Scope) -> str:
+def _last_hour(within: Selection) -> str:
     """What the last hour cost, as far as it lies in the month."""
     seconds = f"({within.seconds_with_data('1h')} or vector({promql.MINUTE}))"
     return f"{within.grown(semconv.COST, window='1h')} * clamp_max({INTO_MONTH} / {seconds}, 1)"
 
 
-def _since_the_clocks_hour(within: Scope, cost: str, hour: str) -> str:
+def _since_the_clocks_hour(within: Selection, cost: str, hour: str) -> str:
     """What to add to the recorded hours of the clock, so that they reach to one hour ago.
 
     An hour is recorded at some minute of the clock. The last sample is counted here for the part of its hour that ended

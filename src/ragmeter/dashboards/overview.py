@@ -35,7 +35,7 @@ from ragmeter.dashboards.panels import (
     strip,
 )
 from ragmeter.dashboards.recording import BUDGET, CHUNK_P95_1H, chunk_p95
-from ragmeter.dashboards.scope import FINEST, RANGE, RATE, Scope, scope
+from ragmeter.dashboards.selection import FINEST, RANGE, RATE, Selection, selection
 from ragmeter.naming import hourly_series, semconv
 
 MOST = 8
@@ -46,9 +46,9 @@ MOST_IN_LINE = 4
 
 def board(options: Options) -> Board:
     """What is spent, by whom, and what a thousand queries cost with each strategy."""
-    within = scope(options, models=True)
+    within = selection(options, models=True)
     # Queries have no model: what is counted for each query counts all models.
-    of_queries = scope(options)
+    of_queries = selection(options)
     return Board(
         "overview",
         "Overview",
@@ -66,7 +66,7 @@ def board(options: Options) -> Board:
     )
 
 
-def _spend(within: Scope) -> tuple[Panel, ...]:
+def _spend(within: Selection) -> tuple[Panel, ...]:
     cost = within.grown(semconv.COST)
     calls = within.grown(semconv.OPERATIONS)
     unpriced = within.grown(semconv.OPERATIONS, where=(match.IS_UNPRICED,))
@@ -98,13 +98,13 @@ def _spend(within: Scope) -> tuple[Panel, ...]:
     )
 
 
-def _now(within: Scope) -> str:
+def _now(within: Selection) -> str:
     """US dollars an hour in the last five minutes, or in as many of them as there was an app."""
     seconds = f"({within.seconds_with_data('5m', FINEST)} or vector(300))"
     return f"{within.grown(semconv.COST, window='5m')} * {promql.HOUR} / {seconds}"
 
 
-def _of_month(within: Scope) -> tuple[Panel, ...]:
+def _of_month(within: Selection) -> tuple[Panel, ...]:
     so_far, projected = month.so_far(within), month.projected(within)
     later, nothing = month.projected_from(within), Instead(month.not_priced(within), text=NOT_PRICED)
     budget = BUDGET.record
@@ -142,7 +142,7 @@ def _of_month(within: Scope) -> tuple[Panel, ...]:
     )
 
 
-def _spend_over_time(within: Scope) -> Panel:
+def _spend_over_time(within: Selection) -> Panel:
     return lines(
         "Spend by strategy",
         "US dollars an hour. `none` is spending that led to no answer, such as embedding documents.",
@@ -153,7 +153,7 @@ def _spend_over_time(within: Scope) -> Panel:
     )
 
 
-def _days(within: Scope) -> Panel:
+def _days(within: Selection) -> Panel:
     # The offset puts a day's sum at its beginning, where one looks for it, and shows today as far as it has come.
     daily = f"sum_over_time({within.recorded(hourly_series.COST)}[1d] offset -1d)"
     return lines(
@@ -171,7 +171,7 @@ def _days(within: Scope) -> Panel:
     )
 
 
-def _table(within: Scope) -> Panel:
+def _table(within: Selection) -> Panel:
     by = promql.STRATEGY
     queries = within.grown(semconv.QUERIES, by)
     failed = within.grown(semconv.QUERIES, by, where=(match.FAILED,))
@@ -201,7 +201,7 @@ def _table(within: Scope) -> Panel:
     )
 
 
-def _per_1000_over_time(within: Scope) -> Panel:
+def _per_1000_over_time(within: Selection) -> Panel:
     by = promql.STRATEGY
     per_query = promql.per(within.rate(semconv.COST, by), within.rate(semconv.QUERIES, by))
     return lines(
@@ -213,7 +213,7 @@ def _per_1000_over_time(within: Scope) -> Panel:
     )
 
 
-def _latency(within: Scope) -> Panel:
+def _latency(within: Selection) -> Panel:
     matchers = within.matchers(semconv.QUERY_DURATION)
     return lines(
         "Time until the answer, p95",
@@ -229,7 +229,7 @@ def _latency(within: Scope) -> Panel:
     )
 
 
-def _spenders(within: Scope) -> tuple[Panel, ...]:
+def _spenders(within: Selection) -> tuple[Panel, ...]:
     labels = (promql.MODEL, *within.labels)
     rankings = [
         ranking(
@@ -248,7 +248,7 @@ def _spenders(within: Scope) -> tuple[Panel, ...]:
     return filled_lines(rankings, MOST_IN_LINE)
 
 
-def _traffic(within: Scope) -> tuple[Panel, ...]:
+def _traffic(within: Selection) -> tuple[Panel, ...]:
     by = promql.STRATEGY
     queries = within.rate(semconv.QUERIES, by)
     failed = within.rate(semconv.QUERIES, by, where=(match.FAILED,))
@@ -272,7 +272,7 @@ def _traffic(within: Scope) -> tuple[Panel, ...]:
     )
 
 
-def _chunks(within: Scope) -> Panel:
+def _chunks(within: Selection) -> Panel:
     where = within.matchers(semconv.TIME_PER_CHUNK)
     hour = f"max by ({promql.MODEL}) ({promql.selector(CHUNK_P95_1H, where)})"
     return lines(

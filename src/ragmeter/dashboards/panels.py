@@ -25,7 +25,7 @@ from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from ragmeter.dashboards.look import LEAST_AXIS, NEXT_TO_NOTHING, NO_POINT, PLAIN
-from ragmeter.dashboards.scope import DATASOURCE
+from ragmeter.dashboards.selection import DATASOURCE
 
 PAGE = 24
 """Columns of a page."""

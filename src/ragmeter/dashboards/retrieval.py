@@ -29,7 +29,7 @@ from ragmeter.dashboards.panels import (
     rows_of,
     strip,
 )
-from ragmeter.dashboards.scope import RANGE, RATE, Scope, scope
+from ragmeter.dashboards.selection import RANGE, RATE, Selection, selection
 from ragmeter.domain.model import Origin
 from ragmeter.naming import semconv
 
@@ -38,7 +38,7 @@ PLACE = (promql.DATABASE, promql.COLLECTION)
 
 def board(options: Options) -> Board:
     """How long searches take, what they find, how often they fail, and what they cost."""
-    within = scope(options, strategies=False, collections=True)
+    within = selection(options, strategies=False, collections=True)
     return Board(
         "retrieval",
         "Retrieval",
@@ -52,11 +52,11 @@ def board(options: Options) -> Board:
     )
 
 
-def _searches(within: Scope, *by: str, where: tuple[str, ...] = ()) -> str:
+def _searches(within: Selection, *by: str, where: tuple[str, ...] = ()) -> str:
     return within.grown(semconv.SEARCH_DURATION, *by, where=where, ending="_count")
 
 
-def _figures(within: Scope) -> tuple[Panel, ...]:
+def _figures(within: Selection) -> tuple[Panel, ...]:
     buckets = within.grown(semconv.SEARCH_DURATION, "le", ending="_bucket")
     every, empty = _searches(within), within.grown(semconv.SEARCH_EMPTY)
     answered = within.grown(semconv.SEARCH_RESULTS, ending="_count")
@@ -95,7 +95,7 @@ def _figures(within: Scope) -> tuple[Panel, ...]:
     )
 
 
-def _places(within: Scope) -> Panel:
+def _places(within: Selection) -> Panel:
     matchers = within.matchers(semconv.SEARCH_DURATION)
     every = _searches(within, *PLACE)
     failed = _searches(within, *PLACE, where=(match.FAILED,))
@@ -126,7 +126,7 @@ def _places(within: Scope) -> Panel:
     )
 
 
-def _times(within: Scope) -> tuple[Panel, ...]:
+def _times(within: Selection) -> tuple[Panel, ...]:
     matchers = within.matchers(semconv.SEARCH_DURATION)
     mean_share = promql.per(
         within.rate(semconv.SEARCH_SHARE, promql.STRATEGY, ending="_sum"),
@@ -155,7 +155,7 @@ def _times(within: Scope) -> tuple[Panel, ...]:
     )
 
 
-def _results(within: Scope) -> tuple[Panel, ...]:
+def _results(within: Selection) -> tuple[Panel, ...]:
     every = within.rate(semconv.SEARCH_DURATION, *PLACE, ending="_count")
     failed = within.pace(semconv.SEARCH_DURATION, *PLACE, promql.ERROR, where=(match.FAILED,), ending="_count")
     empty = within.rate(semconv.SEARCH_EMPTY, *PLACE)
@@ -208,7 +208,7 @@ def _results(within: Scope) -> tuple[Panel, ...]:
     )
 
 
-def _bands_of_scores(within: Scope) -> str:
+def _bands_of_scores(within: Selection) -> str:
     """The searches of each band; scores and distances never in one picture."""
     scores, distances = (
         within.rate(semconv.SEARCH_SCORE, "le", where=(which,), ending="_bucket")
@@ -217,14 +217,14 @@ def _bands_of_scores(within: Scope) -> str:
     return f"{scores} or {distances}"
 
 
-def _mean_score(within: Scope) -> str:
+def _mean_score(within: Selection) -> str:
     of = (*PLACE, promql.SCORE_ORDER)
     above = within.rate(semconv.SEARCH_SCORE, *of, ending="_sum")
     below = promql.or_zero(within.rate(semconv.NEGATIVE_SCORES, *of), above)
     return promql.per(f"({above} - {below})", within.rate(semconv.SEARCH_SCORE, *of, ending="_count"))
 
 
-def _money(within: Scope) -> tuple[Panel, ...]:
+def _money(within: Selection) -> tuple[Panel, ...]:
     money = within.pace(semconv.COST, promql.PART, where=(match.IS_RETRIEVAL, match.OF_QUERIES))
     context = within.pace(semconv.CONTEXT_COST)
     return (

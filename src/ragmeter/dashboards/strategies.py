@@ -23,7 +23,7 @@ from ragmeter.dashboards.panels import (
     ranking,
     rows_of,
 )
-from ragmeter.dashboards.scope import RANGE, RATE, Scope, scope
+from ragmeter.dashboards.selection import RANGE, RATE, Selection, selection
 from ragmeter.naming import semconv
 
 BY = promql.STRATEGY
@@ -32,7 +32,7 @@ LEGEND = legend(BY)
 
 def board(options: Options) -> Board:
     """The strategies side by side, and what the third way would save: a context trimmed to what answers use."""
-    within = scope(options)
+    within = selection(options)
     return Board(
         "strategies",
         "Strategies",
@@ -47,15 +47,15 @@ def board(options: Options) -> Board:
     )
 
 
-def _for_1000(amount: str, within: Scope) -> str:
+def _for_1000(amount: str, within: Selection) -> str:
     return f"1000 * {promql.per(amount, within.grown(semconv.QUERIES, BY))}"
 
 
-def _tokens(within: Scope, *where: str) -> str:
+def _tokens(within: Selection, *where: str) -> str:
     return within.grown(semconv.PART_TOKEN_COUNT, BY, where=where)
 
 
-def _table(within: Scope) -> Panel:
+def _table(within: Selection) -> Panel:
     queries = within.grown(semconv.QUERIES, BY)
     failed = promql.or_zero(within.grown(semconv.QUERIES, BY, where=(match.FAILED,)), queries)
     calls = within.grown(semconv.OPERATIONS, BY, where=(match.IS_CALL,))
@@ -80,7 +80,7 @@ def _table(within: Scope) -> Panel:
     )
 
 
-def _bars(within: Scope) -> tuple[Panel, ...]:
+def _bars(within: Selection) -> tuple[Panel, ...]:
     queries = within.grown(semconv.QUERIES, BY)
     cost = within.grown(semconv.COST, BY)
     output = promql.per(_tokens(within, match.IS_OUTPUT), queries)
@@ -106,7 +106,7 @@ def _bars(within: Scope) -> tuple[Panel, ...]:
     )
 
 
-def _over_time(within: Scope) -> tuple[Panel, ...]:
+def _over_time(within: Selection) -> tuple[Panel, ...]:
     queries = within.rate(semconv.QUERIES, BY)
     failed = promql.or_zero(within.rate(semconv.QUERIES, BY, where=(match.FAILED,)), queries)
     output = within.rate(semconv.PART_TOKEN_COUNT, BY, where=(match.IS_OUTPUT,))
@@ -131,7 +131,7 @@ def _over_time(within: Scope) -> tuple[Panel, ...]:
     )
 
 
-def _savings(within: Scope) -> Panel:
+def _savings(within: Selection) -> Panel:
     cost = within.grown(semconv.COST, BY)
     waste = within.grown(semconv.CONTEXT_COST, BY, where=(match.IS_WASTE,))
     wasted = within.grown(semconv.CONTEXT_TOKENS, BY, where=(match.IS_WASTE,))
@@ -156,7 +156,7 @@ def _savings(within: Scope) -> Panel:
     )
 
 
-def _saved_over_time(within: Scope) -> Panel:
+def _saved_over_time(within: Selection) -> Panel:
     queries = within.rate(semconv.QUERIES, BY)
     cost = within.rate(semconv.COST, BY)
     waste = within.rate(semconv.CONTEXT_COST, BY, where=(match.IS_WASTE,))

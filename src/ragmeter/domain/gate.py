@@ -100,7 +100,7 @@ def within(read: Iterable[Within]) -> Iterator[Within]:
             each,
             kind=OperationKind(each.kind),
             model=name(each.model),
-            system=name(each.system) or None,
+            provider=name(each.provider) or None,
             usage=None if each.usage is None else usage(each.usage),
             texts=tuple([given for given in each.texts if isinstance(given, str)]),
         )

@@ -225,14 +225,14 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a call asks for, known before it is made; `system` is the provider of a model or the name of a database.
+    """What a call asks for, known before it is made; `provider` is the provider of a model or the name of a database.
 
     `namespace` is where a database keeps the collection: parts from general to specific, joined by `|`.
     `service_tier` and `speed` are what was asked for: what is billed is what was served, where the answer says it.
     """
 
     kind: OperationKind
-    system: str
+    provider: str
     model: str | None = None
     collection: str | None = None
     namespace: str | None = None
@@ -250,14 +250,14 @@ class Within:
     """An operation that a provider has made by itself within a call.
 
     Such as an embedding or a rerank inside a search, or a round of a loop with the provider's own tools. `usage` is its
-    own and no part of the call's; `system` is `None` for the provider of the call. Its times nobody has said. `texts`
+    own and no part of the call's; `provider` is `None` for the provider of the call. Its times nobody has said. `texts`
     are what was embedded, where the request tells: tokens that nobody counts are estimated from them.
     """
 
     kind: OperationKind
     model: str | None = None
     usage: Usage | None = None
-    system: str | None = None
+    provider: str | None = None
     texts: tuple[str, ...] = ()
 
 

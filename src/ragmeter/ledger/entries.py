@@ -42,7 +42,7 @@ class Entry:
     """
 
     kind: OperationKind
-    system: str
+    provider: str
     model: str | None
     started: int
     ended: int
@@ -102,7 +102,7 @@ def _entry_of(metered: Metered, pause: Pause) -> Entry:
     embeds_one = operation.request.kind is OperationKind.EMBEDDINGS and len(parts) == 1
     return Entry(
         kind=operation.request.kind,
-        system=operation.request.system,
+        provider=operation.request.provider,
         model=operation.model,
         started=operation.started,
         ended=operation.started + int(operation.duration * 1e9),

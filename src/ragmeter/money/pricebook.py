@@ -82,7 +82,7 @@ class PriceBook:
         response, request = operation.response, operation.request
         place = (request.server_address, response.inference_geo)
         served = (response.service_tier, response.speed, request.service_tier, request.speed)
-        key = (request.kind, request.system, response.model, request.model, *served, *place, operation.shares_request)
+        key = (request.kind, request.provider, response.model, request.model, *served, *place, operation.shares_request)
         kept = self._kept.get(key)
         minute = operation.started // MINUTE
         if kept is not None and (kept[0] == minute or not load):
@@ -103,7 +103,7 @@ class PriceBook:
 
     def _resolve(self, operation: Operation) -> RateCard | None:
         names = _names(operation)
-        fees = card_of_provider(self._prices, operation.request.system, exact=_is_plain(operation))
+        fees = card_of_provider(self._prices, operation.request.provider, exact=_is_plain(operation))
         if (own := self._own_card(operation, names)) is not None:
             return with_fees(own, fees, above=False)
         if (known := self._known_card(operation, names)) is not None:
@@ -125,7 +125,7 @@ class PriceBook:
         if self._library is None:
             return None
         is_tuned = any(is_fine_tuned(name, self._fine_tuned) for name in names)
-        for meaning in self._meanings(operation.request.system, names):
+        for meaning in self._meanings(operation.request.provider, names):
             card = _card(self._library, operation, meaning)
             if card is not None:
                 return card if meaning.declared else _undeclared(card, meaning, names[0], is_tuned=is_tuned)
@@ -151,7 +151,7 @@ class PriceBook:
         if self._told or not _lacks_price(operation):
             return
         self._told = True
-        system, usage = operation.request.system, operation.response.usage
+        system, usage = operation.request.provider, operation.response.usage
         if usage is not None and usage.units and not operation.request.kind.is_inference:
             _tell_of_units(system, usage.units)
         else:
@@ -217,7 +217,7 @@ def _names(operation: Operation) -> list[str]:
     """The names to look for, the one that says more about the price first."""
     answered, asked = operation.response.model, operation.request.model
     # Bedrock answers without the profile that was asked for, and so without where it may run.
-    order = (asked, answered) if library_id(operation.request.system) == "aws" else (answered, asked)
+    order = (asked, answered) if library_id(operation.request.provider) == "aws" else (answered, asked)
     return [name for name in order if name]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class InstrumentKind(StrEnum):
     """What an instrument measures: a total that grows, a state, or a distribution."""
 
     COUNTER = "counter"
@@ -42,11 +42,11 @@ class Metric:
     of_itself: bool = False
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> InstrumentKind:
         """What it measures."""
         if self.buckets:
-            return Kind.HISTOGRAM
-        return Kind.GAUGE if self.is_gauge else Kind.COUNTER
+            return InstrumentKind.HISTOGRAM
+        return InstrumentKind.GAUGE if self.is_gauge else InstrumentKind.COUNTER
 
     @property
     def has_app_labels(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ragmeter.naming.metric import Kind, Metric
+from ragmeter.naming.metric import InstrumentKind, Metric
 
 UNITS = {"s": "seconds"}
 """Units that become part of a name; those in braces are annotations and do not."""
@@ -23,4 +23,4 @@ def metric_name(metric: Metric) -> str:
     """The series of a counter or a gauge, or the stem of a histogram's `_bucket`, `_sum` and `_count`."""
     unit = UNITS.get(metric.unit)
     stem = label_name(metric.name) + (f"_{unit}" if unit else "")
-    return f"{stem}_total" if metric.kind is Kind.COUNTER else stem
+    return f"{stem}_total" if metric.kind is InstrumentKind.COUNTER else stem

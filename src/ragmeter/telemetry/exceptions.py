@@ -44,11 +44,11 @@ def _attributes(operation: Operation) -> dict[str, Any]:
     request = operation.request
     found = {semconv.EXCEPTION_TYPE: operation.error_type}
     if request.kind.means.of_database:
-        found |= {semconv.DB_SYSTEM: request.system, semconv.DB_OPERATION: request.method}
+        found |= {semconv.DB_SYSTEM: request.provider, semconv.DB_OPERATION: request.method}
     else:
         found |= {
             semconv.OPERATION_NAME: request.kind.value,
-            semconv.PROVIDER_NAME: request.system,
+            semconv.PROVIDER_NAME: request.provider,
             semconv.REQUEST_MODEL: request.model,
         }
     return {name: value for name, value in found.items() if value is not None}

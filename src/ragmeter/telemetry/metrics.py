@@ -190,7 +190,7 @@ class Telemetry:
 
     def _of_parts(self, entry: Entry, common: Attributes) -> Points:
         state = (semconv.PRICE_STATE, entry.cost.state.value)
-        provider = (semconv.PROVIDER_NAME, self.caps.bound(semconv.PROVIDER_NAME, entry.system))
+        provider = (semconv.PROVIDER_NAME, self.caps.bound(semconv.PROVIDER_NAME, entry.provider))
         model = (semconv.RESPONSE_MODEL, self._model(entry.model))
         kind = (semconv.OPERATION_NAME, entry.kind.value)
         yield semconv.OPERATIONS, 1, (*common, kind, state, provider, model), None
@@ -261,7 +261,7 @@ class Telemetry:
     def _of_database(self, operation: Operation, context: Context, labels: Mapping[str, str]) -> Points:
         request = operation.request
         attributes: Attributes = (
-            (semconv.DB_SYSTEM, self.caps.bound(semconv.DB_SYSTEM, request.system)),
+            (semconv.DB_SYSTEM, self.caps.bound(semconv.DB_SYSTEM, request.provider)),
             (semconv.DB_COLLECTION, self._collection(request.collection)),
         )
         error, app = self._error(operation.error_type), self._app(labels)
@@ -312,7 +312,7 @@ class Telemetry:
         request = operation.request
         attributes: list[tuple[str, str | int]] = [
             (semconv.OPERATION_NAME, request.kind.value),
-            (semconv.PROVIDER_NAME, self.caps.bound(semconv.PROVIDER_NAME, request.system)),
+            (semconv.PROVIDER_NAME, self.caps.bound(semconv.PROVIDER_NAME, request.provider)),
             (semconv.RESPONSE_MODEL, self._model(operation.model)),
         ]
         if request.model is not None:

@@ -129,7 +129,7 @@ def _start_attributes(request: Request) -> Attributes:
     """What samplers may read."""
     if request.kind.means.of_database:
         found: Attributes = {
-            semconv.DB_SYSTEM: request.system,
+            semconv.DB_SYSTEM: request.provider,
             semconv.DB_OPERATION: request.method,
             semconv.DB_COLLECTION: request.collection,
             semconv.DB_NAMESPACE: request.namespace,
@@ -139,7 +139,7 @@ def _start_attributes(request: Request) -> Attributes:
     else:
         found = {
             semconv.OPERATION_NAME: request.kind.value,
-            semconv.PROVIDER_NAME: request.system,
+            semconv.PROVIDER_NAME: request.provider,
             semconv.REQUEST_MODEL: request.model,
         }
     found[semconv.SERVER_ADDRESS] = request.server_address

@@ -169,7 +169,7 @@ class Accounting:
         if record.standard and operation.error_type not in (None, PROCESS_EXIT):
             self._stage("logging an exception", None, log_exception, operation, context)
         if metered.cost.state is PriceState.UNPRICED:
-            self.unpriced[operation.request.system, _unpriced(operation)] += 1
+            self.unpriced[operation.request.provider, _unpriced(operation)] += 1
 
     def _stage(self, place: str, otherwise: Result, step: Callable[..., Result], *arguments: Any) -> Result:
         """One station of a record's way: when it fails, the others go on with what stands in for its result."""
@@ -207,7 +207,7 @@ class Accounting:
             sent = self._stage(f"reading the request of {kind}", None, reader.decode, record.sent)
             prompt = self._stage(f"reading the prompt of {kind}", prompt, reader.prompt, sent)
             model = response.model or record.request.model
-            prompt = self._stage("ordering a prompt", prompt, on_the_wire, prompt, record.request.system, model)
+            prompt = self._stage("ordering a prompt", prompt, on_the_wire, prompt, record.request.provider, model)
             parameters = self._stage(f"reading the parameters of {kind}", parameters, reader.parameters, sent)
         return Operation(
             request=record.request,
@@ -289,8 +289,8 @@ def operation_within(around: Operation, told: Within) -> Operation:
     What the call's own provider made it made where, and at the tier at which, it served the call.
     """
     asked, served = around.request, around.response
-    is_own = told.system in (None, asked.system)
-    request = Request(told.kind, told.system or asked.system, told.model)
+    is_own = told.provider in (None, asked.provider)
+    request = Request(told.kind, told.provider or asked.provider, told.model)
     response = Response(told.model, usage=told.usage)
     if is_own:
         request = replace(

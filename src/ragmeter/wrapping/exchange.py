@@ -25,7 +25,7 @@ def family_of(request: Request) -> str:
 
 def place_of(request: Request) -> Place:
     """Where a request goes."""
-    return request.system, request.model, request.collection
+    return request.provider, request.model, request.collection
 
 
 class Exchange:

@@ -131,13 +131,13 @@ class Observer:
 
     def _known(self, request: Request) -> Request:
         """The request with names that can be written, under the provider that the app says is behind its host."""
-        given = (request.system, request.model, request.collection, request.server_address)
+        given = (request.provider, request.model, request.collection, request.server_address)
         provider = declared_provider(self._providers, request.server_address, request.model, request.server_port)
-        known = (gate.name(provider or request.system), *map(gate.name, given[1:]))
+        known = (gate.name(provider or request.provider), *map(gate.name, given[1:]))
         if known == given:
             return request
-        system, model, collection, address = known
-        return replace(request, system=system or "unknown", model=model, collection=collection, server_address=address)
+        name, model, collection, address = known
+        return replace(request, provider=name or "unknown", model=model, collection=collection, server_address=address)
 
     def asks_for_usage(self, reading: Reading) -> bool:
         """Whether this call should be made to ask for usage in its stream."""

@@ -41,4 +41,4 @@ def _is_of_model(attributes: Mapping[str, Any], request: Request) -> bool:
     model = attributes.get(semconv.REQUEST_MODEL)
     if isinstance(model, str) and request.model is not None:
         return model.rpartition("/")[2] == request.model.rpartition("/")[2]
-    return request.system in (attributes.get(semconv.PROVIDER_NAME), attributes.get(OLD_PROVIDER_NAME))
+    return request.provider in (attributes.get(semconv.PROVIDER_NAME), attributes.get(OLD_PROVIDER_NAME))

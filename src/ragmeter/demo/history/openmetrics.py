@@ -8,13 +8,13 @@ from typing import TextIO
 
 from ragmeter.demo.history.series import History, Line, Numbers, cumulative, totals
 from ragmeter.demo.history.shop import INSTANCE, JOB
-from ragmeter.naming.metric import Kind
+from ragmeter.naming.metric import InstrumentKind
 from ragmeter.naming.prometheus_names import label_name, metric_name
 
 MONEY_DIGITS = 9
 """A nano-dollar: what lies below is noise of the sums, and would double the length of the file."""
 
-TYPES = {Kind.COUNTER: "counter", Kind.GAUGE: "gauge", Kind.HISTOGRAM: "histogram"}
+TYPES = {InstrumentKind.COUNTER: "counter", InstrumentKind.GAUGE: "gauge", InstrumentKind.HISTOGRAM: "histogram"}
 COUNTER_ENDING = "_total"
 END = "# EOF\n"
 LARGEST_PLAIN = 1e6
@@ -39,7 +39,7 @@ def series(line: Line, restarts: Sequence[int]) -> Iterator[tuple[str, Mapping[s
     name = metric_name(line.metric)
     labels = {label_name(attribute): value for attribute, value in line.labels}
     if line.buckets is None:
-        is_gauge = line.metric.kind is Kind.GAUGE
+        is_gauge = line.metric.kind is InstrumentKind.GAUGE
         yield name, labels, line.growth if is_gauge else totals(line.growth, restarts)
         return
     shown = cumulative(line.buckets, restarts)

@@ -22,7 +22,7 @@ def read_query(method: str, call: Call) -> Reading:
     top_k = call.keywords.get("n_results", 10) if method == "query" else None
     request = Request(
         kind=OperationKind.SEARCH,
-        system="chroma",
+        provider="chroma",
         collection=call.instance.name,
         namespace=namespace_of(call.instance),
         method=method,

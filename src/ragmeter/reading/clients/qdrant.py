@@ -50,7 +50,7 @@ def read_search(method: str, call: Call) -> Reading | None:
         return None
     request = Request(
         kind=OperationKind.SEARCH,
-        system="qdrant",
+        provider="qdrant",
         collection=call.argument(0, "collection_name"),
         method=method,
         top_k=limit_of(method, call),

@@ -110,7 +110,7 @@ def read_call(call: Call, routes: tuple[Route, ...], client_providers: Mapping[s
     return Reading(
         Request(
             kind=route.kind,
-            system=server.provider,
+            provider=server.provider,
             model=model if isinstance(model, str) else None,
             streams=streams,
             server_address=server.address,

@@ -29,7 +29,7 @@ ALIKE = "0.9"
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class Selection:
     """The variables of a dashboard; `labels` are the app's own, by their names in Prometheus.
 
     `strategies`, `models` and `collections` say which variables there are besides the data source and the service.
@@ -171,10 +171,12 @@ class Scope:
         return tuple(found)
 
 
-def scope(options: Options, *, strategies: bool = True, models: bool = False, collections: bool = False) -> Scope:
-    """A scope with the app's labels."""
+def selection(
+    options: Options, *, strategies: bool = True, models: bool = False, collections: bool = False
+) -> Selection:
+    """A selection with the app's labels."""
     labels = tuple(label_name(label) for label in options.labels)
-    return Scope(labels, strategies=strategies, models=models, collections=collections)
+    return Selection(labels, strategies=strategies, models=models, collections=collections)
 
 
 def _values(name: str, title: str, metric: Metric, label: str, *where: str, ending: str = "") -> build.QueryVariable:
