@@ -1,15 +1,20 @@
 """A whole record of each slow kind, from the body that was sent to its totals: `python -m benchmarks.handling [KIND …]`.
 
+With `--json` a line of JSON for each kind, which the page of results is written from.
+
 The calls go through openai's client. What the app notices is measured beside it: how late another thread's timer is
 while the worker handles the record, and while it does nothing.
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from benchmarks.cases import _answer, _chat, take_out_the_client
@@ -42,9 +47,11 @@ class Pace(Watch):
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """CPU seconds of a record on the worker, its longest slices, how late a timer was beside it and alone, in seconds."""
+    """CPU seconds of a record on the worker, and of Python's garbage collector among them; its longest slices, `own` without
+    the collector; how late a timer was beside it and alone."""
 
     seconds: float
+    collected: float
     longest: float
     own: float
     late: float
@@ -78,15 +85,16 @@ class Stand:
         from ragmeter import runtime
 
         self._pace = Pace()
-        self._seconds = 0.0
+        self._seconds = self._collected = 0.0
         handle = Accounting.handle
 
         def watched(accounting: Accounting, item: Item) -> None:
-            started = time.thread_time()
+            started, collected = time.thread_time(), COLLECTOR.seconds
             self._pace.resume()
             handle(accounting, item)
             self._pace()
             self._seconds += time.thread_time() - started
+            self._collected += COLLECTOR.seconds - collected
 
         take_out_the_client()
         self._ragmeter = ragmeter
@@ -110,11 +118,12 @@ class Stand:
             alone = self._timer.latest()
             create(model=MODEL, **_body(kind))
             self._pace.start()
-            self._seconds = 0.0
+            self._seconds = self._collected = 0.0
             self._timer.latest()
             self._ragmeter.flush()
         self._ragmeter.flush()
-        return Handled(self._seconds, self._pace.longest, self._pace.own, self._timer.latest(), alone)
+        longest, own = self._pace.longest, self._pace.own
+        return Handled(self._seconds, self._collected, longest, own, self._timer.latest(), alone)
 
 
 def _body(kind: Kind) -> dict[str, Any]:
@@ -133,34 +142,52 @@ def _marked(kind: Kind, number: int) -> Kind:
 
 def least(stand: Stand, kind: Kind) -> Handled:
     """The least of some runs, figure by figure."""
-    runs = [stand.handle(_marked(kind, number)) for number in range(RUNS)]
-    return Handled(
-        min(run.seconds for run in runs),
-        min(run.longest for run in runs),
-        min(run.own for run in runs),
-        min(run.late for run in runs),
-        min(run.alone for run in runs),
-    )
+    runs = [astuple(stand.handle(_marked(kind, number))) for number in range(RUNS)]
+    return Handled(*map(min, zip(*runs, strict=True)))
 
 
 HEAD = [
-    "| what | CPU, s | longest slice, ms | with the collector | timer late, ms | alone |",
-    "| --- | ---: | ---: | ---: | ---: | ---: |",
+    "| what | CPU, s | of it the collector, ms | longest slice, ms | with the collector | timer late, ms | alone |",
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
 ]
 
 
 def row(name: str, taken: Handled) -> str:
-    own, longest, late, alone = (each * 1e3 for each in (taken.own, taken.longest, taken.late, taken.alone))
-    return f"| {name} | {taken.seconds:.2f} | {own:.1f} | {longest:.1f} | {late:.1f} | {alone:.1f} |"
+    figures = (taken.collected, taken.own, taken.longest, taken.late, taken.alone)
+    return f"| {name} | {taken.seconds:.2f} | " + " | ".join(f"{each * 1e3:.1f}" for each in figures) + " |"
+
+
+def results(*asked: str) -> Iterator[tuple[str, Handled]]:
+    """Each kind that is asked for, all of them where none is."""
+    stand = Stand()
+    for name, make in kinds().items():
+        if not asked or any(each in name for each in asked):
+            yield name, least(stand, make())
+
+
+def table(most: int = 10) -> str:
+    """The kinds with the longest slices, measured in a process of its own."""
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.handling", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = {name: Handled(*figures) for name, figures in map(json.loads, done.stdout.splitlines())}
+    longest = sorted(found, key=lambda name: -found[name].own)
+    rows = "\n".join([*HEAD, *(row(name, found[name]) for name in longest[:most])])
+    slowest, collected = (max(found, key=lambda name: getattr(found[name], what)) for what in ("seconds", "longest"))
+    return f"""Whole records of the same {len(found)} kinds through the real worker, from the body that was sent to the totals, tokens counted where the
+extra is there, and how late another thread's timer was meanwhile and with an idle worker; the longest slices first. The most CPU
+takes {slowest}, {found[slowest].seconds:.2f} s; with a run of the garbage collector the longest slice is {found[collected].longest * 1e3:.1f} ms ({collected}).
+
+{rows}"""
 
 
 def main() -> None:
     """A row for each kind that is asked for."""
-    stand = Stand()
-    print("\n".join(HEAD))
-    for name, make in kinds().items():
-        if not sys.argv[1:] or any(each in name for each in sys.argv[1:]):
-            print(row(name, least(stand, make())), flush=True)
+    asked = [each for each in sys.argv[1:] if each != "--json"]
+    as_json = "--json" in sys.argv
+    if not as_json:
+        print("\n".join(HEAD))
+    for name, taken in results(*asked):
+        print(json.dumps([name, astuple(taken)]) if as_json else row(name, taken), flush=True)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
-from benchmarks import anatomy, slices
+from benchmarks import anatomy, handling, slices
 from benchmarks.cases import CASES
 from benchmarks.runner import Round
 from benchmarks.single import Singles
@@ -48,7 +48,7 @@ def page(results: Results, singles: Singles | None) -> str:
     count = min(len(rounds) for by_name in results.values() for rounds in by_name.values() if rounds)
     parts = [_head(count), _ratios(results), _streams(results), _peers(results)]
     if singles is not None:
-        parts += [anatomy.table(), slices.table(), _singles(singles)]
+        parts += [anatomy.table(), slices.table(), handling.table(), _singles(singles)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
