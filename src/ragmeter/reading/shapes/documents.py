@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ragmeter.domain.model import Chunk, Origin, PromptPart, Role
+from ragmeter.domain.pausing import LONG_TEXT, pause_of_thread
 from ragmeter.reading.shapes.fields import (
     blocks_of,
     field,
@@ -157,4 +158,9 @@ def unread_iterators(body: Any, *names: str) -> Origin | None:
 
 def json_text(value: Any) -> str:
     """A value as it stands in a prompt: a string as it is, anything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    if len(text) > LONG_TEXT:
+        pause_of_thread()
+    return text

@@ -33,7 +33,10 @@ def parsed(body: bytes | str) -> Any:
     if len(body) <= AT_ONCE:
         return json.loads(body)
     text = body if isinstance(body, str) else body.decode(json.detect_encoding(body), "surrogatepass")
-    return _Body(text).value()
+    pause_of_thread()
+    value = _Body(text).value()
+    pause_of_thread()
+    return value
 
 
 class _Body:
