@@ -46,9 +46,9 @@ from ragmeter.worker.process_end import ProcessEnd
 from ragmeter.worker.queue import Pacing, Worker
 from ragmeter.wrapping.observing import Observer
 from ragmeter.wrapping.patching import Patching
+from ragmeter.wrapping.placing import Placing
 from ragmeter.wrapping.records import Item, Record, Retrieved, slim
 from ragmeter.wrapping.scopes import QueryScope, Scopes
-from ragmeter.wrapping.wrappers import Wrappers
 
 logger = logging.getLogger("ragmeter")
 
@@ -91,8 +91,8 @@ class Runtime:
             providers=settings.providers,
             stream_usage=settings.stream_usage,
         )
-        self.wrappers = Wrappers(self.observer)
         self.patching = Patching(self.guard)
+        self._placing = Placing(self.observer, self.patching)
         self._handing_in = HandingIn(
             self.worker, self.accounting, self.providers, self.observer.under_way, guard=self.guard
         )
@@ -262,7 +262,7 @@ class Runtime:
 
         self.patching.declare(target.path for target in integration.targets)
         for target in integration.targets:
-            self.patching.wrap(target.path, partial(self.wrappers.wrapper, target), imported)
+            target.put(self._placing, imported)
 
     def _take_version(self, integration: Integration) -> None:
         """Remember which version of a client is wrapped, and warn once when that version was not tested."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from dataclasses import dataclass
 
 from ragmeter.facts import Fact, read
@@ -14,7 +14,8 @@ from ragmeter.reading.declaration import Integration
 from ragmeter.telemetry.otel_environment import DISABLED, is_disabled
 from ragmeter.version import VERSION
 from ragmeter.worker.accounting import UnpricedModel
-from ragmeter.wrapping.patching import Patch, PatchState
+from ragmeter.wrapping.patch_state import PatchState
+from ragmeter.wrapping.patching import Patches
 
 __all__ = ["IntegrationStatus", "Status", "TargetStatus", "UnpricedModel"]
 
@@ -126,7 +127,7 @@ def is_in_range(installed: str, tested: tuple[str, str]) -> bool:
     return first <= have and have[: len(last)] <= last
 
 
-def integration_status(integration: Integration, patches: Mapping[str, Patch], *, skipped: bool) -> IntegrationStatus:
+def integration_status(integration: Integration, patches: Patches, *, skipped: bool) -> IntegrationStatus:
     """Where one integration stands."""
     installed = version_of(integration)
     targets = tuple(
@@ -139,7 +140,7 @@ def integration_status(integration: Integration, patches: Mapping[str, Patch], *
     )
 
 
-def statuses(patches: Mapping[str, Patch], wanted: Container[str]) -> tuple[IntegrationStatus, ...]:
+def statuses(patches: Patches, wanted: Container[str]) -> tuple[IntegrationStatus, ...]:
     """Where every integration stands; one that is not `wanted` is skipped."""
     found = (clients.find(name) for name in clients.names())
     return tuple(
@@ -160,7 +161,7 @@ def _wraps_the_same(name: str) -> bool:
     return name != "ragmeter" and any(subject in name.lower() for subject in FOREIGN_SUBJECTS)
 
 
-def _target_status(path: str, patches: Mapping[str, Patch]) -> TargetStatus:
+def _target_status(path: str, patches: Patches) -> TargetStatus:
     patch = patches.get(path)
     if patch is None:
         return TargetStatus(path, PatchState.WAITING.value)

@@ -22,7 +22,8 @@ import wrapt
 from function_uses import uses_of
 from ragmeter.guard import Guard
 from ragmeter.reading import clients
-from ragmeter.wrapping.patching import Patching, PatchState
+from ragmeter.wrapping.patch_state import PatchState
+from ragmeter.wrapping.patching import Patching
 
 LIBRARY = '''
 class Client:

@@ -460,7 +460,9 @@ class TestGenerators(OutcomeContract):
 
         bare = played()
         seen = watch()
+        before = otel_context.get_current()
         assert played() == bare
+        assert otel_context.get_current() is before
         assert seen.operations() == 1
 
     async def test_two_that_ask_one_generator_are_refused_as_without_us(self, watch):

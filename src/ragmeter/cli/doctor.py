@@ -32,7 +32,7 @@ from ragmeter.settings import (
 from ragmeter.status_report import IntegrationStatus, Status, installed_version
 from ragmeter.telemetry.otel_environment import DISABLED, Signal, without_secrets
 from ragmeter.telemetry.providers import otlp_endpoint
-from ragmeter.wrapping.patching import PatchState
+from ragmeter.wrapping.patch_state import PatchState
 
 PAGE_SECONDS = 5.0
 

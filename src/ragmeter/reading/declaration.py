@@ -6,7 +6,7 @@ kept from the app by the core.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any, Protocol
@@ -182,19 +182,45 @@ class Wrappers(Protocol):
         """Answers in the function's place."""
 
 
+class Places(Protocol):
+    """What puts each kind of target in its place; `imported` is called once that is done."""
+
+    def wrap(self, target: Wrapped, imported: Callable[[], None]) -> None:
+        """Put a wrapper around a function."""
+
+    def listen(self, target: Hook, imported: Callable[[], None]) -> None:
+        """Put a listener among the client's own."""
+
+
 class Declared(Protocol):
-    """All that can be declared of a function of a client, which `path` names as `module:Class.attribute`."""
+    """All that can be declared of a client: what stands at `path`, which is written `module:Class.attribute`."""
 
     @property
     def path(self) -> str:
         """Where it stands."""
 
+    def put(self, places: Places, imported: Callable[[], None]) -> None:
+        """Put in place what this kind of target needs there."""
+
+
+class Wrapped:
+    """A function of a client that is wrapped."""
+
+    __slots__ = ()
+
+    path: str
+
+    def put(self, places: Places, imported: Callable[[], None]) -> None:
+        """Put a wrapper around it."""
+        places.wrap(self, imported)
+
     def wrapper(self, wrappers: Wrappers, function: Any) -> Wrapper:
         """The wrapper for this kind of target."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Target(Wrapped):
     """A function to wrap, as `module:Class.attribute`, and how a call of it is read (`None`: not ours to record).
 
     `outcome` tells what kind of result it has returned. `is_wired` says that its request and answer pass through a
@@ -214,7 +240,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(Wrapped):
     """A function inside the call of a target that makes what goes over the wire, from its call and its result.
 
     `take` gives the immutable request: what was really sent, whatever the app had given.
@@ -229,7 +255,7 @@ class Sending:
 
 
 @dataclass(frozen=True, slots=True)
-class Receiving:
+class Receiving(Wrapped):
     """A function inside the call of a target that is given the whole answer, before objects for the app are made of it.
 
     `take` gives the immutable answer, `None` for one that is not there as a whole. It is known then even when what the
@@ -245,7 +271,7 @@ class Receiving:
 
 
 @dataclass(frozen=True, slots=True)
-class Resumption:
+class Resumption(Wrapped):
     """A function after which an `Unread` response goes on as a stream: `outcome` finds it in the wrapped instance."""
 
     path: str
@@ -258,7 +284,7 @@ class Resumption:
 
 
 @dataclass(frozen=True, slots=True)
-class Retrieval:
+class Retrieval(Wrapped):
     """A function of a framework that returns passages: only these are taken, for the search it makes is recorded below.
 
     `hold` takes the immutable leaves of its result that `chunks` reads off the caller's thread, and is `None` for one
@@ -275,7 +301,7 @@ class Retrieval:
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(Wrapped):
     """A function of the client that would record the same call a second time; it returns `None` while we do."""
 
     path: str
@@ -283,6 +309,62 @@ class Silence:
     def wrapper(self, wrappers: Wrappers, function: Any) -> Wrapper:  # noqa: ARG002 - as every kind of target
         """Answers in the function's place."""
         return wrappers.silencing()
+
+
+class Events(Protocol):
+    """Where a listener says what a client's events tell; `key` is what the events of one call have in common.
+
+    Each is called on whatever thread the client calls it on. What is never told to have ended has no answer.
+    """
+
+    def started(self, key: Hashable, call: Call) -> None:
+        """A call begins."""
+
+    def finished(self, key: Hashable, result: Any) -> None:
+        """It has given a result."""
+
+    def failed(self, key: Hashable, error: BaseException) -> None:
+        """It has failed."""
+
+
+def _append(listeners: Any, listener: Any) -> None:
+    listeners.append(listener)
+
+
+def _take_out(listeners: Any, listener: Any) -> None:
+    # By identity: the app's own may say that they equal anything.
+    for at, each in enumerate(listeners):
+        if each is listener:
+            del listeners[at]
+            return
+
+
+def _holds(listeners: Any, listener: Any) -> bool:
+    return any(each is listener for each in listeners)
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A list of callbacks or an event system of a client, that stands at the path of `calls`.
+
+    `listener` makes what is registered there, beside the app's own, when the client is imported; `add` and `remove`
+    register it and take it away, `holds` says whether it is still there. `calls` reads the calls that its events tell.
+    """
+
+    calls: Target
+    listener: Callable[[Events], Any]
+    add: Callable[[Any, Any], None] = _append
+    remove: Callable[[Any, Any], None] = _take_out
+    holds: Callable[[Any, Any], bool] = _holds
+
+    @property
+    def path(self) -> str:
+        """Where the list or the event system stands."""
+        return self.calls.path
+
+    def put(self, places: Places, imported: Callable[[], None]) -> None:
+        """Put a listener of ours there."""
+        places.listen(self, imported)
 
 
 @dataclass(frozen=True, slots=True)

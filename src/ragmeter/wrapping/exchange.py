@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Any, Self
 
 from opentelemetry import context as otel_context
+from opentelemetry.context import Context
 
 from ragmeter.domain.model import Request
 from ragmeter.reading.declaration import Call, Reading, Target
@@ -13,6 +15,9 @@ from ragmeter.wrapping.under_way import Mark
 
 IN_PROGRESS = otel_context.create_key("ragmeter-in-progress")
 """Context key for the exchange of the call that is under way."""
+
+TOLD: ContextVar[Exchange | None] = ContextVar("ragmeter-told", default=None)
+"""The exchange of the latest call in a context of which a client's events tell: nothing of it is in the app's own."""
 
 Place = tuple[str, str | None, str | None]
 """Where a request goes: the provider or database, the model, the collection."""
@@ -39,6 +44,8 @@ class Exchange:
         "family",
         "instance",
         "is_over",
+        "is_passed_on",
+        "is_told",
         "is_wired",
         "mark",
         "path",
@@ -51,14 +58,14 @@ class Exchange:
         "was_sent",
     )
 
-    def __init__(self, target: Target, call: Call, reading: Reading) -> None:
+    def __init__(self, target: Target, call: Call, reading: Reading, request: Request) -> None:
         self.instance = call.instance
         self.asked = target.asked(call)
-        self.family = family_of(reading.request)
-        self.place = place_of(reading.request)
+        self.family = family_of(request)
+        self.place = place_of(request)
         self.path = target.path
         self.is_wired = target.is_wired
-        self.is_over = False
+        self.is_over = self.is_told = self.is_passed_on = False
         self.mark: Mark | None = None
         self.sent = self.question = reading.sent
         self.received: object = None
@@ -79,17 +86,17 @@ class Exchange:
             self.sent, self.size, self.was_sent = taken, size_of(taken), True
         return self.was_sent
 
-    def covers(self, target: Target, call: Call, reading: Reading) -> bool:
+    def covers(self, target: Target, call: Call, reading: Reading, request: Request) -> bool:
         """Whether a call inside this one is the same request once more, and no call of its own.
 
         The instance and the request tell, not the family: a guardrail that asks another model, a cache that searches
         elsewhere, a client that asks itself something else are calls of their own.
         """
-        if self.is_over or family_of(reading.request) != self.family:
+        if self.is_over or self.is_passed_on or family_of(request) != self.family:
             return False
         if self.is_wired:
             return call.instance is self.instance and target.asked(call) is self.asked and not self.was_sent
-        return place_of(reading.request) == self.place and self._is_same_question(target, call, reading)
+        return place_of(request) == self.place and self._is_same_question(target, call, reading)
 
     def _is_same_question(self, target: Target, call: Call, reading: Reading) -> bool:
         """Whether a call to the same place asks the same, of what shows no request on the wire."""
@@ -100,6 +107,13 @@ class Exchange:
             return target.asked(call) is self.asked
         # What is wired shows later what it asks.
         return target.is_wired or bool(reading.sent == self.question)
+
+    def passes_on(self) -> None:
+        """A call inside this one was the same request.
+
+        Of a call that events tell nobody sees when it returns: what comes second is none of it any more.
+        """
+        self.is_passed_on = self.is_told
 
     def surrounds(self, request: Request) -> None:
         """A call of its own is made inside this one."""
@@ -114,3 +128,10 @@ class Exchange:
         """The call is over."""
         self.is_over = True
         self.instance = self.asked = self.question = self.sent = self.received = None
+
+
+def exchange_around(context: Context) -> Exchange | None:
+    """The exchange of the call in which one that begins in `context` is made."""
+    around = context.get(IN_PROGRESS)
+    # A task that was started during a call goes on in its context when that is over.
+    return around if isinstance(around, Exchange) and not around.is_over else TOLD.get()

@@ -36,6 +36,8 @@ class Steps:
     generator: Any = None
 
     def __del__(self) -> None:
+        # A generator that waits while it is closed, with no loop around it, is dropped in the middle of a step.
+        self.leave()
         self.end(None)
 
 

@@ -94,7 +94,7 @@ class Observation:
         self._query, self._labels = observer.scopes.enter(parent)
         self._current = trace.get_current_span(parent) if self._span is None else self._span
         self._answer_size = 0
-        self._exchange = Exchange(target, self.call, reading)
+        self._exchange = Exchange(target, self.call, reading, request)
         self._parent = parent
         self._context = otel_context.set_value(IN_PROGRESS, self._exchange, context)
         self._marks = NO_CONTEXT
@@ -107,6 +107,13 @@ class Observation:
         """The client's own call begins: its context is current until `leave`."""
         self._exchange.mark = self._observer.under_way.add(self)
         otel_context.attach(self._context)
+
+    def is_told(self) -> Exchange:
+        """The call is not made in a context of ours: events tell of it."""
+        self._exchange.mark = self._observer.under_way.add(self)
+        self._exchange.is_told = True
+        self._let_go()
+        return self._exchange
 
     def leave(self) -> None:
         """It has ended, and the context is what it was."""
@@ -214,6 +221,10 @@ class Observation:
     def forgotten(self) -> None:
         """The body is gone, and nobody has read it."""
         self._finish_unread(None)
+
+    def unanswered(self) -> None:
+        """Nobody tells any more how the call ends."""
+        self.finish(no_answer, None)
 
     def finish(
         self, answer: Answer, error: BaseException | None, first: float | None = None, last: float | None = None

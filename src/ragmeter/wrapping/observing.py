@@ -21,7 +21,7 @@ from ragmeter.guard import Guard
 from ragmeter.reading.declaration import Call, Reading, Target
 from ragmeter.reading.providers import declared_provider
 from ragmeter.reading.shapes.fields import size_of
-from ragmeter.wrapping.exchange import IN_PROGRESS, Exchange
+from ragmeter.wrapping.exchange import TOLD, exchange_around
 from ragmeter.wrapping.late_start import LateStart
 from ragmeter.wrapping.observation import Moment, Observation
 from ragmeter.wrapping.others_spans import is_recorded_by
@@ -103,6 +103,15 @@ class Observer:
             self.guard.caught("reading a call", error)
             return None
 
+    def begin_told(self, target: Target, call: Call) -> Observation | None:
+        """The same for a call of which a client's events tell: it is in no context of ours."""
+        # Two of which events tell are never one: each has a key of its own.
+        TOLD.set(None)
+        observation = self.begin_step(target, call)
+        if observation is not None:
+            TOLD.set(observation.is_told())
+        return observation
+
     def _begin_late(self, target: Target, call: Call, reading: Reading, began: Moment | None) -> Observation | None:
         try:
             parent = self._recorded_context()
@@ -121,12 +130,13 @@ class Observer:
     def _observation(
         self, target: Target, call: Call, reading: Reading, parent: Context, began: Moment | None = None
     ) -> Observation | None:
-        around = parent.get(IN_PROGRESS)
-        if isinstance(around, Exchange):
-            if around.covers(target, call, reading):
-                return None
-            around.surrounds(reading.request)
         request = self._known(reading.request)
+        around = exchange_around(parent)
+        if around is not None:
+            if around.covers(target, call, reading, request):
+                around.passes_on()
+                return None
+            around.surrounds(request)
         return Observation(self, target, call, reading=reading, request=request, parent=parent, began=began)
 
     def _known(self, request: Request) -> Request:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import partialmethod
 from typing import Any
 
@@ -15,32 +14,9 @@ import wrapt
 from ragmeter.guard import Guard
 from ragmeter.reading.declaration import Wrapper
 from ragmeter.wrapping.bypasses import Place, asks_above, attribute_of, heirs, leads_to, maker_of, references
+from ragmeter.wrapping.listening import Listening
+from ragmeter.wrapping.patch_state import Front, PatchState
 from ragmeter.wrapping.wrapped_function import WrappedFunction, is_method, wrapped
-
-
-class PatchState(StrEnum):
-    """Where a target stands: waiting for its module, wrapped, not in this version, skipped by the settings.
-
-    `shadowed`: wrapped, but a function of others leads calls past the wrapper.
-    """
-
-    WAITING = "waiting"
-    PATCHED = "patched"
-    ABSENT = "absent"
-    SKIPPED = "skipped"
-    SHADOWED = "shadowed"
-
-
-@dataclass(frozen=True, slots=True)
-class Front:
-    """A function of others that calls meet before ours: where it stands, who made it, and whether it leads to ours."""
-
-    path: str
-    maker: str
-    leads_to_ours: bool
-
-    def __str__(self) -> str:
-        return f"{self.path} by {self.maker}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +111,15 @@ class Patch:
         return frozenset(identity for link in links for identity in (id(link.after), id(_bare(link.after))))
 
 
+Patches = Mapping[str, Patch | Listening]
+"""What is put in place, by its path."""
+
+
 class Patching:
     """All patches of one `instrument()`; `undo` restores what it finds unchanged and silences the rest."""
 
     def __init__(self, guard: Guard) -> None:
-        self.patches: dict[str, Patch] = {}
+        self.patches: dict[str, Patch | Listening] = {}
         self._declared: set[str] = set()
         self._guard = guard
         self._active = True
@@ -149,11 +129,15 @@ class Patching:
         self._declared.update(paths)
 
     def wrap(self, path: str, make_wrapper: Callable[[Any], Wrapper], imported: Callable[[], None]) -> None:
-        """Wrap the function at `path`; `make_wrapper` gets the original, `imported` is called once it is there.
+        """Wrap the function at `path`; `make_wrapper` gets the original, `imported` is called once it is there."""
+        self.put(Patch(path, make_wrapper, imported))
+
+    def put(self, patch: Patch | Listening) -> None:
+        """Put something in its place.
 
         Never imports the module: if the app has not done so yet, the patch waits for it.
         """
-        patch = Patch(path, make_wrapper, imported)
+        path = patch.path
         self.patches[path] = patch
         module_name = path.partition(":")[0]
         if module_name in sys.modules:
@@ -169,7 +153,7 @@ class Patching:
 
         wrapt.register_post_import_hook(apply, module_name)
 
-    def apply(self, patch: Patch, module: Any) -> None:
+    def apply(self, patch: Patch | Listening, module: Any) -> None:
         """Wrap the target of a patch in its module, which is there now."""
         if not self._active:
             return
@@ -180,7 +164,7 @@ class Patching:
             self._guard.caught("patching", error)
         self._reach(patch)
 
-    def _reach(self, patch: Patch) -> None:
+    def _reach(self, patch: Patch | Listening) -> None:
         for heir in heirs(patch.parent, patch.attribute):
             try:
                 if f"{heir.__module__}:{heir.__qualname__}.{patch.attribute}" not in self._declared:
@@ -192,7 +176,10 @@ class Patching:
         """Put the originals back; from now on nothing more is wrapped."""
         self._active = False
         for patch in reversed(self.patches.values()):
-            patch.undo()
+            try:
+                patch.undo()
+            except Exception as error:
+                self._guard.caught("putting back", error)
 
 
 def _inside(function: Any) -> frozenset[int]:

@@ -16,12 +16,12 @@ from opentelemetry import context as otel_context
 
 from ragmeter.reading.declaration import (
     Call,
-    Declared,
     Receiving,
     Resumption,
     Retrieval,
     Sending,
     Target,
+    Wrapped,
     Wrapper,
 )
 from ragmeter.wrapping.exchange import IN_PROGRESS, Exchange
@@ -39,7 +39,7 @@ class Wrappers:
         self._observer = observer
         self._guard = observer.guard
 
-    def wrapper(self, target: Declared, original: Any) -> Wrapper:
+    def wrapper(self, target: Wrapped, original: Any) -> Wrapper:
         """The wrapper for one declared target."""
         return target.wrapper(self, getattr(original, "__func__", original))
 
