@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -134,6 +135,16 @@ class TestBodies(OutcomeContract):
         assert copy.copy(body).read() == b""
         reference = weakref.ref(body)
         del body
+        assert reference() is None
+
+    async def test_a_client_that_holds_its_last_body_goes_with_it(self, watch):
+        """Nothing of the client is kept until a body is read, which may never be."""
+        watch()
+        client = self.client(asynchronous=False)
+        client.last = client.parts(QUESTION)
+        reference = weakref.ref(client)
+        del client
+        gc.collect()
         assert reference() is None
 
 

@@ -124,10 +124,15 @@ class Exchange:
         """Whether another call made the request in its place: a client that hands on to another client."""
         return self.is_wired and self.surrounded and not self.was_sent
 
+    def let_go(self) -> None:
+        """The call has returned, and its answer is still to come: nothing of the client is kept until then."""
+        self.is_over = True
+        self.instance = self.asked = self.question = None
+
     def empty(self) -> None:
         """The call is over."""
-        self.is_over = True
-        self.instance = self.asked = self.question = self.sent = self.received = None
+        self.let_go()
+        self.sent = self.received = None
 
 
 def exchange_around(context: Context) -> Exchange | None:

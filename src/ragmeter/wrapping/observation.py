@@ -208,6 +208,7 @@ class Observation:
     def carry(self, outcome: Unread) -> None:
         """The answer is in a body that nobody has read yet."""
         self._unread = True
+        self._exchange.let_go()
         if TRAVELLING.put(outcome.carrier, self):
             hear_body(outcome, self._finish_unread)
         else:
