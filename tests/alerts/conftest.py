@@ -17,7 +17,7 @@ from stack.servers import find_program
 from .promtool import Promtool
 
 
-@pytest.fixture(selection="session")
+@pytest.fixture(scope="session")
 def promtool() -> Promtool:
     """Skip where promtool is missing; fail instead when RAGMETER_REQUIRE_STACK=1, as in CI."""
     program = find_program("promtool")
@@ -29,13 +29,13 @@ def promtool() -> Promtool:
     pytest.skip(reason)
 
 
-@pytest.fixture(selection="session")
+@pytest.fixture(scope="session")
 def rules(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """The three rule files by name, without a budget."""
     return write_rules(tmp_path_factory.mktemp("rules"), Options())
 
 
-@pytest.fixture(selection="session")
+@pytest.fixture(scope="session")
 def rules_with_budget(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """The three rule files with a budget of 7,200 US dollars a month, which are ten an hour."""
     return write_rules(tmp_path_factory.mktemp("budget"), Options(budget=7200))

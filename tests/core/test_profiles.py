@@ -36,7 +36,10 @@ def test_a_profile_has_all_its_metrics(watch, profile):
             client.chat.completions.create(**question)
     database = QdrantClient(":memory:")
     database.create_collection("shop", vectors_config=VectorParams(size=2, distance=Distance.COSINE))
-    database.query_points("shop", query=[1.0, 0.0])
+    if hasattr(database, "query_points"):
+        database.query_points("shop", query=[1.0, 0.0])
+    else:
+        database.search("shop", [1.0, 0.0])
     chosen = (Profile.RELEASED, Profile.LATEST) if profile == "both" else (Profile(profile),)
     wanted = {metric.name for metric in metrics_of(*chosen)}
     if profile == "latest":

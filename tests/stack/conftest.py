@@ -13,7 +13,7 @@ from .client import PrometheusClient
 from .past import Past, two_weeks
 
 
-@pytest.fixture(selection="session")
+@pytest.fixture(scope="session")
 def programs() -> None:
     """Skip where Prometheus or vmagent is missing; fail instead when RAGMETER_REQUIRE_STACK=1, as in CI."""
     missing = [name for name in servers.PROGRAMS if servers.find_program(name) is None]
@@ -25,7 +25,7 @@ def programs() -> None:
     pytest.skip(reason)
 
 
-@pytest.fixture(selection="module")
+@pytest.fixture(scope="module")
 def start_prometheus(
     programs: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., PrometheusClient]]:
@@ -36,7 +36,7 @@ def start_prometheus(
         )
 
 
-@pytest.fixture(selection="module")
+@pytest.fixture(scope="module")
 def pushed_prometheus(
     programs: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[PrometheusClient, str]]:
@@ -46,7 +46,7 @@ def pushed_prometheus(
         yield PrometheusClient(url), endpoint
 
 
-@pytest.fixture(selection="session")
+@pytest.fixture(scope="session")
 def past(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
     """Two weeks of the demo's history, with what our rules record of it."""
     with two_weeks(tmp_path_factory.mktemp("past")) as found:

@@ -26,7 +26,7 @@ READY_SECONDS = 30.0
 LOADING_SECONDS = 300.0
 
 # Prometheus' own OTLP receiver makes job and instance of the resource and leaves the rest of it, and the
-# selection, off the series. vmagent keeps them all: this does the same to what it sends on.
+# scope, off the series. vmagent keeps them all: this does the same to what it sends on.
 RELABEL = [
     {
         "source_labels": ["service_namespace", "service_name"],

@@ -43,7 +43,7 @@ def served_app(port: int) -> Iterator[None]:
     assert process.returncode == 0
 
 
-@pytest.fixture(selection="module", params=["scrape", "push"])
+@pytest.fixture(scope="module", params=["scrape", "push"])
 def prometheus_of_app(request: pytest.FixtureRequest) -> Iterator[PrometheusClient]:
     """A Prometheus that has all metrics of the app, by each of the two ways."""
     if request.param == "scrape":

@@ -48,7 +48,7 @@ WANTS_A_DAY = {"ragmeter-overview: Projected month A", "ragmeter-overview: Share
 """Queries that an app of a minute rightly has nothing for."""
 
 
-@pytest.fixture(selection="module", params=["scrape", "push"])
+@pytest.fixture(scope="module", params=["scrape", "push"])
 def live(
     request: pytest.FixtureRequest, programs: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PrometheusClient]:

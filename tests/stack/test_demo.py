@@ -46,7 +46,7 @@ def served_demo(figures: Path, port: int) -> Iterator[None]:
     assert ended_with == 0
 
 
-@pytest.fixture(selection="module", params=["scrape", "push"])
+@pytest.fixture(scope="module", params=["scrape", "push"])
 def demo(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[PrometheusClient, list[dict[str, Any]]]]:

@@ -120,7 +120,7 @@ def spending_app(client: PrometheusClient, port: int) -> Iterator[None]:
     assert process.returncode == 0
 
 
-@pytest.fixture(selection="module")
+@pytest.fixture(scope="module")
 def stack(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole chain, while an app spends far more than in the days before."""
     folder = tmp_path_factory.mktemp("end-to-end")

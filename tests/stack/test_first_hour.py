@@ -107,12 +107,12 @@ class Page:
         return self.young.counted(name, **labels) * self.seconds / SCRAPE
 
 
-@pytest.fixture(selection="module")
+@pytest.fixture(scope="module")
 def run(programs: None) -> tuple[Sample, ...]:
     return one_run()
 
 
-@pytest.fixture(selection="module", params=CLOCKS, ids=str)
+@pytest.fixture(scope="module", params=CLOCKS, ids=str)
 def pages(
     request: pytest.FixtureRequest, run: tuple[Sample, ...], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Mapping[int, Page]]:

@@ -23,7 +23,7 @@ DAYS = 2
 MADE_UP = semconv.metrics_of(Profile.OWN, Profile.RELEASED)
 
 
-@pytest.fixture(selection="module")
+@pytest.fixture(scope="module")
 def shop(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[PrometheusClient, History, Path]]:
     """A Prometheus with two days of history, the history itself, and the folder of its blocks."""
     folder = tmp_path_factory.mktemp("history")

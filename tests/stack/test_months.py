@@ -29,7 +29,7 @@ HOURS = 32 * 24
 OF_MONTHS = [query for query in panel_queries() if ":increase1h" in query.expression]
 
 
-@pytest.fixture(selection="module")
+@pytest.fixture(scope="module")
 def hundred_shops(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusClient]:
     """A Prometheus that has the hourly series of a month of a hundred shops."""
     folder = tmp_path_factory.mktemp("months")
