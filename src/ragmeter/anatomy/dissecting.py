@@ -74,12 +74,14 @@ class Dissector:
         judged = self._judge(prompt, located.places, "".join(operation.response.text))
         unread = prompt.unread or _added(operation.response)
         if unread is None:
-            self._learn(operation, parts, tools, weight)
+            self._learn(operation, parts, tools, weight, tokenizer)
         return Dissection(parts, judged, unread, self.weigher.is_exact(tokenizer), located.unsettled)
 
-    def _learn(self, operation: Operation, parts: Sequence[Segment], tools: int, weight: float) -> None:
+    def _learn(
+        self, operation: Operation, parts: Sequence[Segment], tools: int, weight: float, tokenizer: Tokenizer
+    ) -> None:
         """Learn from the provider's total of a prompt that was read once and as a whole; `weight` is its tools'."""
-        usage, tokenizer = operation.response.usage, tokenizer_of(operation.model)
+        usage = operation.response.usage
         if usage is None or not usage.input_tokens or usage.longest_input is not None:
             return
         others = [part.weight for part in paused(parts, self._pause) if part.origin is not Origin.TOOLS]

@@ -136,7 +136,8 @@ def segments(
 ) -> tuple[Segment, ...]:
     """The prompt cut at the places of its chunks, in wire order; tools weigh `tools_factor` of their text."""
     cut = _cut(prompt, places, weigh, tools_factor, pause)
-    return (*islice(cut, MOST_APART), *_together(cut))
+    apart = tuple(islice(cut, MOST_APART))
+    return apart if len(apart) < MOST_APART else (*apart, *_together(cut))
 
 
 def _cut(
@@ -260,7 +261,8 @@ def _is_framing(surplus: float, dissection: Dissection, pause: Pause) -> bool:
     parts = dissection.segments
     if not dissection.is_exact or any(part.origin is Origin.TOOLS for part in paused(parts, pause)):
         return False
-    return surplus <= FRAMING * (len(parts) + sum([len(part.further) for part in paused(parts, pause)]) + 1)
+    further = sum([len(part.further) for part in paused(parts, pause)]) if len(parts) > MOST_APART else 0
+    return surplus <= FRAMING * (len(parts) + further + 1)
 
 
 def _largest_remainder(weights: Sequence[float], total: int, pause: Pause) -> list[int]:
