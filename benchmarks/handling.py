@@ -174,7 +174,8 @@ def table(most: int = 10) -> str:
     rows = "\n".join([*HEAD, *(row(name, found[name]) for name in longest[:most])])
     slowest, collected = (max(found, key=lambda name: getattr(found[name], what)) for what in ("seconds", "longest"))
     return f"""Whole records of the same {len(found)} kinds through the real worker, from the body that was sent to the totals, tokens counted where the
-extra is there, and how late another thread's timer was meanwhile and with an idle worker; the longest slices first. The most CPU
+extra is there, and how late another thread's timer was meanwhile and with an idle worker; the longest slices first. Of three
+runs the least: a run of the garbage collector over all objects of the process, which falls into some of them, is not in it. The most CPU
 takes {slowest}, {found[slowest].seconds:.2f} s; with a run of the garbage collector the longest slice is {found[collected].longest * 1e3:.1f} ms ({collected}).
 
 {rows}"""
