@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import urllib.request
@@ -71,8 +72,15 @@ def wait_for_queries(client: PrometheusClient) -> None:
 
 def test_prometheus_tells_what_1000_queries_cost(prometheus_of_app: PrometheusClient) -> None:
     """The published query gives, for each strategy, what the prices and the server's token counts make."""
-    costs = prometheus_of_app.by_label(COST_PER_1000_QUERIES, "ragmeter_strategy")
-    assert costs == pytest.approx(app.cost_per_1000_queries(), rel=1e-9)
+    expected = pytest.approx(app.cost_per_1000_queries(), rel=1e-9)
+    # What is pushed arrives series by series: the queries may be there before the last part of their cost.
+    with contextlib.suppress(TimeoutError):
+        prometheus_of_app.wait_for(lambda known: costs_in(known) == expected, what="the cost of all queries")
+    assert costs_in(prometheus_of_app) == expected
+
+
+def costs_in(client: PrometheusClient) -> dict[str, float]:
+    return client.by_label(COST_PER_1000_QUERIES, "ragmeter_strategy")
 
 
 def test_every_metric_arrives_under_its_promised_name(prometheus_of_app: PrometheusClient) -> None:
