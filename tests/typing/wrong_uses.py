@@ -6,9 +6,7 @@ ragmeter.instrument(lables=["team"])  # Unexpected keyword argument "lables" for
 ragmeter.instrument(["team"])  # Too many positional arguments for "instrument"
 ragmeter.instrument(labels=3)  # Argument "labels" to "instrument" has incompatible type "int"; expected "Iterable
 ragmeter.instrument(profile="newest")  # expected "Literal['released', 'latest', 'both'] | None"
-ragmeter.instrument(
-    prices={"gpt-4o": 3}
-)  # "str": "int"; expected "str": "Mapping[str, float | Mapping[str, float]] | str"
+ragmeter.instrument(prices={"gpt-4o": 3})  # "str": "int"; expected "str": "Mapping[str, float | Mapping[
 ragmeter.instrument(prometheus_port="9464")  # incompatible type "str"; expected "int | None"
 ragmeter.instrument(tracer_provider="https://collector")  # incompatible type "str"; expected "TracerProvider | None"
 ragmeter.query(3)  # Argument 1 to "query" has incompatible type "int"; expected "str | None"
