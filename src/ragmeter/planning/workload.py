@@ -1,0 +1,48 @@
+"""What an app's traffic is like, strategy by strategy: the half of a plan that is measured. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The traffic of one strategy over the time that was looked at.
+
+    `queries` were answered in that time. What follows is a mean for one query: `tokens` and `cost` (US dollars) by part
+    (the origins of a prompt, `output`, `reasoning`, `embedding`, `search`, `rerank`), `context_tokens` by what became of the
+    retrieved text. `cost_per_query` is `None` where no price is known; `cost_deviation` is its standard deviation from query
+    to query. `price_states` and `models` (provider and model) are shares of the operations. Latencies are in seconds.
+    `None` is not measured.
+    """
+
+    strategy: str
+    queries: float
+    queries_per_day: float
+    tokens: Mapping[str, float]
+    cost: Mapping[str, float] = field(default_factory=dict)
+    cost_per_query: float | None = None
+    cost_deviation: float | None = None
+    cached_share: float | None = None
+    price_states: Mapping[str, float] = field(default_factory=dict)
+    models: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    latency_p50: float | None = None
+    latency_p95: float | None = None
+    error_rate: float | None = None
+    context_tokens: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """The traffic of an app: `days` of it were looked at, `source` says where, `notes` what a reader must know of it."""
+
+    strategies: Mapping[str, Traffic]
+    days: float
+    source: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def queries_per_day(self) -> float:
+        """Queries of all strategies in a day."""
+        return sum(traffic.queries_per_day for traffic in self.strategies.values())
