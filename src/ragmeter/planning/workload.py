@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """The traffic of one strategy over the time that was looked at.
+    """The traffic of one strategy over the time that was looked at, in which `queries` were answered.
 
-    `queries` were answered in that time. What follows is a mean for one query: `tokens` and `cost` (US dollars) by part
-    (the origins of a prompt, `output`, `reasoning`, `embedding`, `search`, `rerank`), `context_tokens` by what became of the
-    retrieved text. `cost_per_query` is `None` where no price is known; `cost_deviation` is its standard deviation from query
-    to query. `price_states` and `models` (provider and model) are shares of the operations. Latencies are in seconds.
-    `None` is not measured.
+    All else is a mean for one query: `tokens` and `cost` (US dollars) by part (the origins of a prompt, `output`,
+    `reasoning`, `embedding`, `search`, `rerank`), `context_tokens` by what became of the retrieved text.
+    `cost_per_query` is `None` where no price is known; `cost_deviation` is its standard deviation from query to query.
+    `price_states` and `models` (provider and model) are shares of the operations. Latencies are in seconds. `None` is
+    not measured.
     """
 
     strategy: str
@@ -35,7 +35,7 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """The traffic of an app: `days` of it were looked at, `source` says where, `notes` what a reader must know of it."""
+    """The traffic of an app over `days`; `source` says where it was read, `notes` what a reader must know of it."""
 
     strategies: Mapping[str, Traffic]
     days: float
