@@ -67,6 +67,7 @@ TRUE_ZEROS = {
     "health: Values counted as other",
     "health: Untested clients",
     "health: Queue",
+    "health: Queries outside of any scope",
     "health: What went wrong when",
     "overview: Unpriced",
     "overview: Estimated",
@@ -193,6 +194,17 @@ def test_an_app_without_prices_is_told_apart(run: tuple[Sample, ...], tmp_path: 
             assert sum(map(len, values.values())) == 1
             said = panels[f"overview: {name}"].texts
             assert [said[reference] for reference, found in values.items() if found] == ["no call with a price"]
+
+
+def test_queries_outside_of_any_scope_are_a_share_of_all(run: tuple[Sample, ...], tmp_path: Path) -> None:
+    """Health shows by service which share of the queries nothing encloses."""
+    queries = sum(sample.value for sample in run if sample.name == "ragmeter_queries_total")
+    counted = (*run, Sample("ragmeter_queries_unscoped_total", {}, queries / 4))
+    with young_app(tmp_path, counted, next(iter(CLOCKS.values()))) as young:
+        panels = {str(panel): panel for panel in shown(young.client, young.clock.start + 60 * AGES[1])}
+    values = panels["health: Queries outside of any scope"].of("A", job="app")
+    assert values
+    assert values == pytest.approx([0.25] * len(values))
 
 
 @pytest.mark.parametrize("age", AGES)

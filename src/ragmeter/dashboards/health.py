@@ -119,7 +119,6 @@ def _operations(within: Selection) -> tuple[Panel, ...]:
             "Calls to models and databases per second, by kind.",
             [Query(by_kind, legend(promql.OPERATION))],
             PER_SECOND,
-            width=8,
             stacked=True,
         ),
         lines(
@@ -127,7 +126,6 @@ def _operations(within: Selection) -> tuple[Panel, ...]:
             "Share of the calls to models and databases by the state of their price.",
             [Query(promql.share_of(by_price, every), legend(promql.PRICE_STATE))],
             SHARE,
-            width=8,
             stacked=True,
             colours=PRICES,
             highest=1,
@@ -137,9 +135,24 @@ def _operations(within: Selection) -> tuple[Panel, ...]:
             "Operations that wait to be accounted for: a worker that keeps up has next to none.",
             [Query(promql.total(within.series(semconv.QUEUED), [promql.JOB]), legend(promql.JOB))],
             NUMBER,
-            width=8,
             calculations=("mean", "max"),
         ),
+        _unscoped(),
+    )
+
+
+def _unscoped() -> Panel:
+    # What no scope names has no labels either: both are counted for whole services.
+    services = Selection(strategies=False)
+    unscoped, queries = (services.rate(metric, promql.JOB) for metric in (semconv.UNSCOPED, semconv.QUERIES))
+    return lines(
+        "Queries outside of any scope",
+        "Share of the queries that neither `ragmeter.query()` nor the span of a request encloses, by service. Their "
+        "calls are joined by what they say, and some steps count as queries of their own. Where it is more than next to "
+        "nothing, put `with ragmeter.query():` around each request, or instrument the web framework.",
+        [Query(promql.per(promql.or_zero(unscoped, queries), queries), legend(promql.JOB))],
+        SHARE,
+        calculations=("mean", "max"),
     )
 
 
