@@ -68,8 +68,8 @@ def test_the_price_library_left_out_is_said_once():
 
 
 HOSTS = """
-from ragmeter.reading.providers import provider_of_host
-print(provider_of_host("cloud.databricks.com"), ragmeter.status().internal_errors)
+from ragmeter.reading.providers import provider_of_url
+print(provider_of_url("https://cloud.databricks.com", "cloud.databricks.com"), ragmeter.status().internal_errors)
 """
 
 

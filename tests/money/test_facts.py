@@ -132,9 +132,8 @@ def test_other_names_are_names_of_one_provider():
 def test_a_host_is_found_by_its_own_row():
     """No row of hosts stands in the shadow of one above it."""
     for row in facts.read("hosts", providers.HostRow):
-        if row.host:
-            assert providers.provider_of_host(row.host) == row.provider
-            assert providers.provider_of_host(f"me.{row.host}") == row.provider
+        for host in (row.host, f"me.{row.host}") if row.host else ():
+            assert providers.provider_of_url(f"https://{host}", host) == row.provider
 
 
 LATE = """
@@ -145,8 +144,9 @@ ragmeter.instrument(meter_provider=MeterProvider(shutdown_on_exit=False))
 pkgutil.get_data = None
 from ragmeter.money.price_conditions import surcharge
 from ragmeter.money.price_rows import fees_of
-from ragmeter.reading.providers import provider_of_host
-print(provider_of_host("api.groq.com"), surcharge("openai", "gpt-5.4", "eu.api.openai.com", None))
+from ragmeter.reading.providers import provider_of_url
+print(provider_of_url("https://api.groq.com", "api.groq.com"))
+print(surcharge("openai", "gpt-5.4", "eu.api.openai.com", None))
 print(*fees_of("x-ai", "grok"))
 print(ragmeter.status().internal_errors)
 """

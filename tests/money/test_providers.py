@@ -14,7 +14,6 @@ from ragmeter.reading.providers import (
     checked_providers,
     declared_provider,
     library_id,
-    provider_of_host,
     provider_of_url,
     vendor_of_model,
 )
@@ -59,7 +58,7 @@ ANSWER = {
 )
 def test_a_host_tells_its_provider(host, provider):
     """Regional hosts and private links belong to their vendor; a host that only sounds like one does not."""
-    assert provider_of_host(host) == provider
+    assert provider_of_url(f"https://{host}", host) == provider
 
 
 def address_of(pattern):

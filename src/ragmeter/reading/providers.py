@@ -66,11 +66,6 @@ class ProviderError(ValueError):
     """A provider's name that cannot be meant; the message says which would do."""
 
 
-def provider_of_host(host: str) -> str:
-    """The provider name of `host`, or the host itself where it is not known."""
-    return provider_of_url(f"https://{host}", host)
-
-
 def provider_of_url(url: str, host: str) -> str:
     """The provider name of a URL on `host`, or the host itself where neither is known."""
     for known, name in HOSTS.items():
