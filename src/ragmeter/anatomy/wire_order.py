@@ -85,10 +85,3 @@ def cache_order(operation: Operation) -> str | None:
 def _is_partly_cached(usage: Usage) -> bool:
     cached = (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0)
     return 0 < cached < (usage.input_tokens or 0)
-
-
-def _is_cached_in_part(usage: Usage | None) -> bool:
-    """Whether a cache holds some of a prompt's tokens, and not all of them."""
-    if usage is None:
-        return False
-    return 0 < (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0) < (usage.input_tokens or 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Protocol
 
 
 class Ending(Enum):
@@ -16,22 +15,12 @@ class Ending(Enum):
     OPERATION = auto()
 
 
-class QuerySpan(Protocol):
-    """The span of a query as its handle knows it: nothing but what tells whether it is still open, and ends it."""
-
-    def is_recording(self) -> bool:
-        """Whether it has not ended, and is kept."""
-
-    def end(self, end_time: int | None = None) -> None:
-        """End it, at a time in nanoseconds since the epoch."""
-
-
 @dataclass(eq=False, slots=True)
 class QueryHandle:
     """The identity of one query, shared by all calls made for it.
 
     `begun` grows by one for each call (appending is atomic across threads); `finished` and `posted` are the worker's.
-    Times are nanoseconds since the epoch.
+    `span` is the tracer's, of which nothing is known here. Times are nanoseconds since the epoch.
     """
 
     ending: Ending
@@ -43,5 +32,5 @@ class QueryHandle:
     started: int | None = None
     ended: int | None = None
     error_type: str | None = None
-    span: QuerySpan | None = None
+    span: object = None
     trace_id: int | None = None

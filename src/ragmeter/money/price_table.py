@@ -74,10 +74,10 @@ def card_of(prices: Mapping[str, Any], row: str, *, exact: bool = True) -> RateC
     return RateCard(tuple(rates), row, exact)
 
 
-def card_of_provider(table: PriceTable, system: str, *, exact: bool) -> RateCard | None:
+def card_of_provider(table: PriceTable, provider: str, *, exact: bool) -> RateCard | None:
     """The prices that the app gives all calls of a provider or of a database, whatever their model."""
-    entry = table.get(system)
-    return None if entry is None or isinstance(entry, str) else card_of(entry, f"prices[{system!r}]", exact=exact)
+    entry = table.get(provider)
+    return None if entry is None or isinstance(entry, str) else card_of(entry, f"prices[{provider!r}]", exact=exact)
 
 
 def with_fees(card: RateCard, fees: RateCard | None, *, above: bool) -> RateCard:

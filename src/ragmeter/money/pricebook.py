@@ -131,31 +131,31 @@ class PriceBook:
                 return card if meaning.declared else _undeclared(card, meaning, names[0], is_tuned=is_tuned)
         return None
 
-    def _meanings(self, system: str, names: Sequence[str]) -> Iterator[Meaning]:
-        provider = library_id(system)
+    def _meanings(self, provider: str, names: Sequence[str]) -> Iterator[Meaning]:
+        own = library_id(provider)
         for name in names:
             # An alias says what a deployment is; the name in the response may be the deployment's own.
             alias = self.canonical(name)
             if alias and alias != name:
-                yield Meaning(provider, alias, name, declared=True)
+                yield Meaning(own, alias, name, declared=True)
                 if (vendor := vendor_of_model(alias)) is not None:
                     yield Meaning(library_id(vendor[0]), vendor[1], name, declared=True)
         for name in names:
-            yield Meaning(provider, name, name)
+            yield Meaning(own, name, name)
             vendor = vendor_of_model(name)
-            if vendor is not None and library_id(vendor[0]) == provider:
-                yield Meaning(provider, vendor[1], name)
+            if vendor is not None and library_id(vendor[0]) == own:
+                yield Meaning(own, vendor[1], name)
 
     def _tell(self, operation: Operation) -> None:
         """One line a process for the first model without a price, and the setting that gives it one."""
         if self._told or not _lacks_price(operation):
             return
         self._told = True
-        system, usage = operation.request.provider, operation.response.usage
+        provider, usage = operation.request.provider, operation.response.usage
         if usage is not None and usage.units and not operation.request.kind.is_inference:
-            _tell_of_units(system, usage.units)
+            _tell_of_units(provider, usage.units)
         else:
-            _tell_of_model(system, operation.model or "unknown")
+            _tell_of_model(provider, operation.model or "unknown")
 
 
 def _lacks_price(operation: Operation) -> bool:
@@ -166,24 +166,24 @@ def _lacks_price(operation: Operation) -> bool:
     return not operation.request.kind.means.of_database if usage is None else usage.reported_cost is None
 
 
-def _tell_of_model(system: str, model: str) -> None:
-    gateway = "" if provider_named(system) else f" providers={{{system!r}: 'openai'}} or whoever is behind it, or"
+def _tell_of_model(provider: str, model: str) -> None:
+    gateway = "" if provider_named(provider) else f" providers={{{provider!r}: 'openai'}} or whoever is behind it, or"
     logger.warning(
         "ragmeter: no price is known for the model %r at %r: what it costs is not counted. Give instrument()%s "
         "prices={%r: {'input': ..., 'output': ...}} in US dollars per million tokens. ragmeter.status() names all.",
         model,
-        system,
+        provider,
         gateway,
         model,
     )
 
 
-def _tell_of_units(system: str, units: Iterable[str]) -> None:
+def _tell_of_units(provider: str, units: Iterable[str]) -> None:
     logger.warning(
         "ragmeter: no price is known for the units that %r bills: what they cost is not counted. Give instrument() "
         "prices={%r: {'units': {%s}}} in US dollars for one. ragmeter.status() names all.",
-        system,
-        system,
+        provider,
+        provider,
         ", ".join(f"{unit!r}: ..." for unit in units),
     )
 

@@ -340,7 +340,7 @@ def _declared(points: Iterable[Point], app: tuple[str, ...]) -> Points:
 
 
 def _generations(profile: str) -> tuple[Profile, ...]:
-    """The generations of standard metrics that the setting `metrics_profile` asks for."""
+    """The generations of standard metrics that the setting `profile` asks for."""
     return (Profile.RELEASED, Profile.LATEST) if profile == "both" else (Profile(profile),)
 
 

@@ -23,7 +23,7 @@ def is_recorded_by(span: Span, request: Request) -> bool:
     if not attributes or not isinstance(attributes, Mapping):
         return False
     operation = attributes.get(semconv.OPERATION_NAME)
-    if operation is None or not _is_of_kind(operation, request) or not span.is_recording() or _is_ours(span):
+    if operation is None or not _is_of_kind(operation, request) or not span.is_recording() or is_ours(span):
         return False
     return _is_of_model(attributes, request)
 
@@ -32,7 +32,8 @@ def _is_of_kind(operation: Any, request: Request) -> bool:
     return operation in INFERENCES if request.kind.is_inference else operation == request.kind.value
 
 
-def _is_ours(span: Any) -> bool:
+def is_ours(span: Any) -> bool:
+    """Whether a span is one that we have started."""
     return getattr(getattr(span, "instrumentation_scope", None), "name", None) == semconv.SCOPE
 
 

@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from ragmeter.domain.query import Ending, QueryHandle
 from ragmeter.guard import Guard
 from ragmeter.reading.errors import error_type_of
+from ragmeter.wrapping.others_spans import is_ours
 
 CURRENT_QUERY = otel_context.create_key("ragmeter-query")
 
@@ -104,7 +105,7 @@ class RootSpans(SpanProcessor):
             span_id = span.get_span_context().span_id
             if span.parent is None or span.parent.is_remote:
                 # A root span of our own is the operation itself, not what encloses it.
-                if span.instrumentation_scope is None or span.instrumentation_scope.name != "ragmeter":
+                if not is_ours(span):
                     self.handles[span_id] = QueryHandle(Ending.ROOT_SPAN, started=span.start_time)
             elif (handle := self.handles.get(span.parent.span_id)) is not None:
                 self.handles[span_id] = handle

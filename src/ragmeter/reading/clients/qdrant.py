@@ -45,7 +45,8 @@ LISTINGS = ("order_by", "sample")
 
 def read_search(method: str, call: Call) -> Reading | None:
     """Read a call of any search method: the collection comes first, by position or by name."""
-    asked = [is_search(query) for query in queries_of(method, call)]
+    queries = queries_of(method, call)
+    asked = [is_search(query) for query in queries]
     if asked and not any(asked):
         return None
     request = Request(
@@ -56,8 +57,8 @@ def read_search(method: str, call: Call) -> Reading | None:
         top_k=limit_of(method, call),
     )
     reader = READER if all(asked) else replace(READER, hold=partial(hold, asked=tuple(asked)))
-    merged = [is_merged(query) for query in queries_of(method, call)]
-    return Reading(request, replace(reader, response=read_merged) if merged and all(merged) else reader)
+    is_all_merged = bool(queries) and all(is_merged(query) for query in queries)
+    return Reading(request, replace(reader, response=read_merged) if is_all_merged else reader)
 
 
 def limit_of(method: str, call: Call) -> int | None:

@@ -7,7 +7,6 @@ means the same for every provider. Cache writes have two lifetimes with two pric
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -17,7 +16,7 @@ from ragmeter.domain import gate
 from ragmeter.domain.model import Origin, Prompt, PromptPart, Response, Role, Usage
 from ragmeter.reading.declaration import Reader
 from ragmeter.reading.shapes.costs import read_cost
-from ragmeter.reading.shapes.documents import REREADABLE, Read, either, read_content, unread_iterators
+from ragmeter.reading.shapes.documents import REREADABLE, Read, either, json_text, read_content, unread_iterators
 from ragmeter.reading.shapes.fees import added, billed, read_units, units_of_blocks
 from ragmeter.reading.shapes.fields import blocks_of, count, entries, field, items, named
 from ragmeter.reading.shapes.openai_chat import call_text, definitions, role_of, tool_definitions
@@ -178,7 +177,7 @@ def read_response(result: Any) -> Response:
             if isinstance(text := field(block, name), str):
                 kind.append(text)
         if isinstance(arguments := field(block, "input"), dict):
-            texts.append(json.dumps(arguments, default=str, ensure_ascii=False))
+            texts.append(json_text(arguments))
     reason, model, identifier = named(result, "stop_reason"), named(result, "model"), named(result, "id")
     told = field(result, "usage")
     usage = added(read_usage(told, model=model), units_of_blocks(blocks))

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from ragmeter.domain.model import Chunk, Origin, PromptPart, Role
+from ragmeter.domain.model import Chunk, Origin, Prompt, PromptPart, Role
 from ragmeter.domain.pausing import LONG_TEXT, pause_of_thread
 from ragmeter.reading.shapes.fields import (
     blocks_of,
@@ -19,6 +19,7 @@ from ragmeter.reading.shapes.fields import (
     items,
     may_have,
     named,
+    numbers_in,
     plain_text,
     score,
     strings_in,
@@ -70,6 +71,14 @@ def read_content(role: Role, content: Any) -> Read:
             parts += [PromptPart(role, text) for text in texts]
         is_opaque = is_opaque or block_opaque
     return parts, Origin.OTHER if is_opaque else None
+
+
+def read_input(given: Any, *further: Any) -> Prompt:
+    """What an endpoint without turns is given: one text, several, or tokens as numbers; and the texts beside it."""
+    texts = [text for text in (*(items(given) or (given,)), *further) if isinstance(text, str)]
+    is_encoded = any(not isinstance(text, str) for text in items(given))
+    parts = tuple(PromptPart(Role.USER, text) for text in texts)
+    return Prompt(parts, Origin.OTHER if is_encoded else None, numbers_in(given))
 
 
 def read_documents(documents: Any) -> Read:

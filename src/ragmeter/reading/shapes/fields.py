@@ -119,15 +119,6 @@ def _number(text: str) -> int | None:
     return int(text) if len(text) <= LONGEST_COUNT and text.isascii() and text.isdigit() else None
 
 
-def amount(value: Any, *names: str) -> float | None:
-    """The amount under the path `names`; `None` where any step is missing, and for what is no amount."""
-    for name in names:
-        value = field(value, name)
-        if value is None:
-            return None
-    return gate.amount(value)
-
-
 def text_of(content: Any) -> tuple[list[str], bool]:
     """The texts inside a message's content, and whether something in it cannot be read: images, audio, files.
 

@@ -11,8 +11,16 @@ from typing import Any
 from ragmeter.domain.model import Origin, Prompt, PromptPart, Response, Role
 from ragmeter.reading.declaration import Reader
 from ragmeter.reading.shapes.chat_answers import REASONING, Gathered
-from ragmeter.reading.shapes.documents import Read, either, json_text, read_content, read_documents, unread_iterators
-from ragmeter.reading.shapes.fields import field, items, named, numbers_in, strings_in
+from ragmeter.reading.shapes.documents import (
+    Read,
+    either,
+    json_text,
+    read_content,
+    read_documents,
+    read_input,
+    unread_iterators,
+)
+from ragmeter.reading.shapes.fields import field, items, named, strings_in
 from ragmeter.reading.shapes.tool_calls import chat_results, results_after_question
 
 ROLES = {
@@ -107,12 +115,7 @@ def read_chat_prompt(body: Any) -> Prompt:
 
 def read_completion_prompt(body: Any) -> Prompt:
     """The prompt of a legacy completion request body: one text, or several for several answers, and what follows."""
-    prompt = field(body, "prompt")
-    given = [*(items(prompt) or (prompt,)), field(body, "suffix")]
-    texts = [text for text in given if isinstance(text, str)]
-    is_encoded = any(not isinstance(text, str) for text in items(prompt))
-    parts = tuple(PromptPart(Role.USER, text) for text in texts)
-    return Prompt(parts, Origin.OTHER if is_encoded else None, numbers_in(field(body, "prompt")))
+    return read_input(field(body, "prompt"), field(body, "suffix"))
 
 
 def read_completion(result: Any) -> Response:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ragmeter.domain.model import Origin, Prompt, PromptPart, Response, Role, Usage
+from ragmeter.domain.model import Prompt, Response, Usage
 from ragmeter.reading.declaration import Reader
 from ragmeter.reading.leaves import leaves_of
 from ragmeter.reading.shapes.costs import COSTS
-from ragmeter.reading.shapes.fields import field, items, named, numbers_in
+from ragmeter.reading.shapes.documents import read_input
+from ragmeter.reading.shapes.fields import field, items, named
 from ragmeter.reading.shapes.usage import read_usage
 
 KEPT = ("model", "usage", *COSTS, "provider_metadata")
@@ -17,12 +18,8 @@ KEPT = ("model", "usage", *COSTS, "provider_metadata")
 
 
 def read_prompt(body: Any) -> Prompt:
-    """The texts to embed; inputs given as token numbers are left out."""
-    given = field(body, "input")
-    texts = [given] if isinstance(given, str) else [text for text in items(given) if isinstance(text, str)]
-    is_encoded = any(not isinstance(text, str) for text in items(given))
-    parts = tuple(PromptPart(Role.USER, text) for text in texts)
-    return Prompt(parts, Origin.OTHER if is_encoded else None, numbers_in(given))
+    """The texts to embed; of inputs given as token numbers only how many there are."""
+    return read_input(field(body, "input"))
 
 
 def read_response(result: Any) -> Response:

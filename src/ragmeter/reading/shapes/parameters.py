@@ -7,6 +7,7 @@ from typing import Any
 
 from ragmeter.domain.model import Parameter
 from ragmeter.reading.shapes.fields import items, named
+from ragmeter.reading.shapes.openai_chat import SCHEMAS
 
 NUMBERS = ("temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "max_tokens", "seed")
 LIMITS = ("max_completion_tokens", "max_output_tokens")
@@ -14,9 +15,6 @@ LIMITS = ("max_completion_tokens", "max_output_tokens")
 
 LEVELS = (("reasoning_effort",), ("reasoning", "effort"), ("output_config", "effort"))
 """Where a level of reasoning stands: in chats, in Responses and at routers, in Messages."""
-
-FORMS = (("response_format",), ("text", "format"), ("output_config", "format"), ("output_format",))
-"""Where the form of the answer stands: in chats, Responses, Messages and their first beta."""
 
 OUTPUT_TYPES = {"json_object": "json", "json_schema": "json", "text": "text"}
 """Kinds of form, and the type of output that each is."""
@@ -65,5 +63,5 @@ def _output_type(body: Mapping[str, Any]) -> str | None:
     """What kind of answer was asked for; `None` where the request leaves it to the model."""
     if "audio" in items(body.get("modalities")):
         return "speech"
-    kinds = (named(body, *path, "type") for path in FORMS)
+    kinds = (named(body, *path, "type") for path in SCHEMAS)
     return next((OUTPUT_TYPES[kind] for kind in kinds if kind in OUTPUT_TYPES), None)
