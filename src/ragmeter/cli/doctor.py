@@ -5,9 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import platform
-import urllib.error
-import urllib.request
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -19,6 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 import ragmeter
+from ragmeter.domain.model import PriceState
+from ragmeter.measured.errors import MeasuredError
+from ragmeter.measured.page import read_samples
+from ragmeter.measured.samples import Samples
 from ragmeter.naming import semconv
 from ragmeter.naming.metric import Metric
 from ragmeter.settings import (
@@ -33,8 +34,6 @@ from ragmeter.status_report import IntegrationStatus, Status, installed_version
 from ragmeter.telemetry.otel_environment import DISABLED, Signal, without_secrets
 from ragmeter.telemetry.providers import otlp_endpoint
 from ragmeter.wrapping.patch_state import PatchState
-
-PAGE_SECONDS = 5.0
 
 WRAPPED = (PatchState.PATCHED, PatchState.SHADOWED)
 
@@ -54,10 +53,6 @@ class PageReport:
     unscoped: int = 0
 
 
-class PageError(RuntimeError):
-    """A page cannot be read; the message says why."""
-
-
 def doctor(
     *,
     metrics: Annotated[
@@ -75,8 +70,9 @@ def doctor(
         with notes.status("Importing the installed clients …"):
             status, failures = examine()
         page = None if metrics is None else read_page(metrics)
-    except (SettingsError, PageError) as error:
-        notes.print("[red]Error:[/]", Text(str(error)))
+    except (SettingsError, MeasuredError) as error:
+        about = "--metrics: " if isinstance(error, MeasuredError) else ""
+        notes.print("[red]Error:[/]", Text(f"{about}{error}"))
         raise typer.Exit(1) from error
     _show_versions(screen, status, settings)
     _show_settings(screen, status, settings)
@@ -112,35 +108,22 @@ def examine() -> tuple[Status, dict[str, str]]:
 
 
 def read_page(url: str) -> PageReport:
-    """What the `/metrics` page at `url` tells; raises `PageError` when it cannot be read."""
-    from prometheus_client.parser import text_string_to_metric_families
-
-    if not url.startswith(("http://", "https://")):
-        raise PageError(f"--metrics: expected the address of a page, such as http://127.0.0.1:9464/metrics, got {url}")
-    try:
-        with urllib.request.urlopen(url, timeout=PAGE_SECONDS) as page:  # noqa: S310 - the scheme is checked above
-            text = page.read().decode("utf-8")
-        samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-    except (OSError, ValueError) as error:
-        raise PageError(f"--metrics: {url} cannot be read: {error}") from error
-    unpriced = [sample for sample in samples if sample.labels.get(_label(semconv.PRICE_STATE)) == "unpriced"]
+    """What the `/metrics` page at `url` tells; raises `MeasuredError` when it cannot be read."""
+    samples = read_samples(url)
+    unpriced = samples.only(semconv.PRICE_STATE, PriceState.UNPRICED)
     return PageReport(
         _counted(unpriced, semconv.OPERATIONS, semconv.PROVIDER_NAME, semconv.RESPONSE_MODEL),
         _counted(samples, semconv.INTERNAL_ERRORS, semconv.PLACE),
-        sum(_counted(samples, semconv.OVERFLOWED).values()),
+        int(samples.total(semconv.OVERFLOWED) or 0),
         _counted(samples, semconv.LABELS_OVERFLOWED, semconv.LABEL),
-        sum(_counted(samples, semconv.QUERIES).values()),
-        sum(_counted(samples, semconv.UNSCOPED).values()),
+        int(samples.total(semconv.QUERIES) or 0),
+        int(samples.total(semconv.UNSCOPED) or 0),
     )
 
 
-def _counted(samples: Iterable[Any], metric: Metric, *labels: str) -> dict[str, int]:
+def _counted(samples: Samples, metric: Metric, *labels: str) -> dict[str, int]:
     """The counts of a metric by the values of labels."""
-    counts: Counter[str] = Counter()
-    for sample in samples:
-        if sample.name == _total(metric):
-            counts[" ".join(sample.labels.get(_label(name), "") for name in labels)] += int(sample.value)
-    return dict(counts)
+    return {" ".join(values): int(number) for values, number in samples.sums(metric, *labels).items()}
 
 
 def _import_all(integrations: Iterable[IntegrationStatus]) -> dict[str, str]:
@@ -290,11 +273,3 @@ def _show_requests(screen: Console, page: PageReport) -> None:
             "No request span was ever seen: calls are joined to queries by what they say, and some steps count as "
             "queries of their own. Put `with ragmeter.query():` around each request, or instrument the web framework."
         )
-
-
-def _label(name: str) -> str:
-    return name.replace(".", "_")
-
-
-def _total(metric: Metric) -> str:
-    return f"{_label(metric.name)}_total"

@@ -13,8 +13,8 @@ class Traffic:
     All else is a mean for one query: `tokens` and `cost` (US dollars) by part (the origins of a prompt, `output`,
     `reasoning`, `embedding`, `search`, `rerank`), `context_tokens` by what became of the retrieved text.
     `cost_per_query` is `None` where no price is known; `cost_deviation` is its standard deviation from query to query.
-    `price_states` and `models` (provider and model) are shares of the operations. Latencies are in seconds. `None` is
-    not measured.
+    `price_states` are shares of the operations, `models` (provider and model) of those that ask a model. Latencies are
+    in seconds. `None` is not measured.
     """
 
     strategy: str
@@ -35,12 +35,17 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """The traffic of an app over `days`; `source` says where it was read, `notes` what a reader must know of it."""
+    """The traffic of an app over `days`; `source` says where it was read, `notes` what a reader must know of it.
+
+    `outside` is the money that was spent for no query in that time, such as the embedding of documents: US dollars by
+    part.
+    """
 
     strategies: Mapping[str, Traffic]
     days: float
     source: str
     notes: tuple[str, ...] = ()
+    outside: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def queries_per_day(self) -> float:
