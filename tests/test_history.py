@@ -33,6 +33,8 @@ DOLLARS_A_MILLION = {
 }
 """Input, input from a cache and output, written here apart from the demo's own table."""
 
+DOLLARS_A_SEARCH = 0.01
+
 FRIDAY = datetime(2026, 5, 1, 15, 42, tzinfo=UTC)
 
 
@@ -61,9 +63,7 @@ def during(history: History, start: datetime, end: datetime) -> np.ndarray:
 
 
 def real_variants(seen) -> dict[str, set[frozenset[str]]]:
-    # The shop is billed for tokens alone.
-    metrics = {name: points for name, points in seen.metrics().items() if name != semconv.UNITS.name}
-    return {name: {frozenset(key for key, _ in labels) for labels in points} for name, points in metrics.items()}
+    return {name: {frozenset(key for key, _ in labels) for labels in points} for name, points in seen.metrics().items()}
 
 
 @pytest.fixture
@@ -105,7 +105,6 @@ def test_every_metric_has_the_labels_of_a_real_program(real: dict[str, set[froze
     }
     assert set(found) == {metric.name for metric in MADE_UP} - {
         semconv.INTERNAL_ERRORS.name,
-        semconv.UNITS.name,
         semconv.UNSCOPED.name,
     }
 
@@ -170,6 +169,8 @@ def check_money(history: History) -> None:
         )
         expected = full * price_output if part in OUTPUT_PARTS else full * price_input + cached * price_cached
         assert cost == pytest.approx(expected / 1e6, abs=1e-12), key
+    searches = made(semconv.UNITS, history, ragmeter_unit="web_searches")
+    assert made(semconv.COST, history, ragmeter_part="search") == pytest.approx(searches * DOLLARS_A_SEARCH, abs=1e-12)
     for strategy in values(semconv.STRATEGY, semconv.QUERY_COST, history):
         of_queries = made(semconv.QUERY_COST, history, ragmeter_strategy=strategy)
         assert of_queries == pytest.approx(made(semconv.COST, history, ragmeter_strategy=strategy), abs=1e-12)

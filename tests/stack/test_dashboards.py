@@ -39,10 +39,6 @@ WANTS_A_FAULT = {"ragmeter-health: Without a price A"}
 """Queries that an app in which every model has a price rightly has nothing for."""
 WANTS_FULL_LABELS = {"ragmeter-health: What went wrong when C"}
 """Queries that an app in which no label is full rightly has nothing for, and so the demo's history."""
-WANTS_UNITS = {
-    f"ragmeter-{board}: Units beside tokens {reference}" for board in ("overview", "retrieval") for reference in "AB"
-}
-"""Queries that the demo's history rightly has nothing for: the shop is billed for tokens alone."""
 WANTS_AN_HOUR = {"ragmeter-change: Traffic A"}
 WANTS_A_DAY = {"ragmeter-overview: Projected month A", "ragmeter-overview: Share of the budget A"}
 """Queries that an app of a minute rightly has nothing for."""
@@ -136,7 +132,7 @@ def problems(
 def test_every_query_has_data_over_two_weeks_of_history(past):
     """Every panel and variable has data in the demo's history, whatever it is compared with; annotations are valid."""
     end = past.period.end.timestamp()
-    wanted = [query for query in panel_queries() if str(query) not in WANTS_FULL_LABELS | WANTS_UNITS]
+    wanted = [query for query in panel_queries() if str(query) not in WANTS_FULL_LABELS]
     for compare in ("1d", "7d"):
         assert problems(past.client, wanted, now=end, rate="8m", window="24h", compare=compare) == []
     assert problems(past.client, variable_queries(), now=end, rate="8m", window="24h") == []

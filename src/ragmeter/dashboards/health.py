@@ -148,8 +148,8 @@ def _unscoped() -> Panel:
     return lines(
         "Queries outside of any scope",
         "Share of the queries that neither `ragmeter.query()` nor the span of a request encloses, by service. Their "
-        "calls are joined by what they say, and some steps count as queries of their own. Where it is more than next to "
-        "nothing, put `with ragmeter.query():` around each request, or instrument the web framework.",
+        "calls are joined by what they say, and some steps count as queries of their own. Where it is more than a few "
+        "percent, put `with ragmeter.query():` around each request, or instrument the web framework.",
         [Query(promql.per(promql.or_zero(unscoped, queries), queries), legend(promql.JOB))],
         SHARE,
         calculations=("mean", "max"),

@@ -29,6 +29,7 @@ from ragmeter.domain.model import (
     Role,
     Usage,
 )
+from ragmeter.reading.shapes.fees import WEB_SEARCHES
 
 WORD = "word "
 """About a token: of an answer that was cut short nobody reports the tokens, and they are estimated by its text."""
@@ -111,7 +112,8 @@ def _response(case: Case, tokens: int, answer: Answer) -> Response:
     name = case.stream.model.name
     if case.outcome is Outcome.LEFT:
         return Response(model=name, text=(WORD * answer.output,))
-    usage = Usage(input_tokens=tokens, output_tokens=answer.output, cache_read_tokens=answer.cached)
+    units = {WEB_SEARCHES: float(answer.web_searches)} if answer.web_searches else {}
+    usage = Usage(tokens, answer.output, cache_read_tokens=answer.cached, units=units)
     return Response(model=name, usage=usage)
 
 

@@ -33,11 +33,12 @@ A query is accounted for in a millisecond: all of two weeks, nearly a million, w
 """
 
 INGESTION_HOUR = 2
-INGESTED_AT_NIGHT = 40
+INGESTED_AT_NIGHT = 600
 INGESTED_AGAIN = 300
-"""Batches of documents that are embedded: each night what has changed, and everything before a re-index."""
-INGESTED_TOKENS = 6_000
-DOCUMENTS = 20
+"""Batches of documents that are embedded: each night all products, whose prices change, and a collection anew before
+its re-index."""
+INGESTED_TOKENS = 26_000
+DOCUMENTS = 100
 """Texts in a batch."""
 REINDEX_SECONDS = 1_200
 
