@@ -21,6 +21,8 @@ from ragmeter import facts
 from ragmeter.anatomy import wire_order
 from ragmeter.money import price_conditions, price_rows
 from ragmeter.money.price_table import UNITS
+from ragmeter.planning.assumptions import AssumptionRow
+from ragmeter.planning.quantities import QUANTITIES
 from ragmeter.reading import providers
 from ragmeter.reading.price_library import PriceLibrary, provider_ids
 from ragmeter.status_report import ForeignRow
@@ -30,6 +32,7 @@ FIRST_DAY = date(2026, 11, 26)
 """The day on which this project began to read sources."""
 
 KINDS: dict[str, type[facts.Fact]] = {
+    "assumptions": AssumptionRow,
     "fees": price_rows.FeeRow,
     "foreign": ForeignRow,
     "geographies": price_conditions.Geography,
@@ -90,8 +93,7 @@ def test_a_row_is_dated_has_a_source_and_its_types(subject, row):
 def test_no_row_stands_there_twice(subject):
     """Two rows with the same key would hide which of them counts."""
     valued = {"price", "prices", "factor", "tokens", "date", "source", "note", "library_id", "other_names", "order"}
-    if subject == "hosts":
-        valued.add("provider")
+    valued |= {"hosts": {"provider"}, "assumptions": {"low", "high", "mistaken", "why"}}.get(subject, set())
     keys = [
         tuple(str(getattr(row, each.name)) for each in fields(row) if each.name not in valued)
         for row in facts.read(subject, KINDS[subject])
@@ -120,6 +122,15 @@ def test_an_order_of_the_wire_names_every_kind_of_part_once():
     """Each row says where tools, system text and messages stand."""
     for row in wire_order.ORDER_ROWS:
         assert sorted(row.order) == sorted(wire_order.READERS_ORDER)
+
+
+def test_an_assumption_is_a_range_of_a_quantity_that_plans_know():
+    """Each row stands for a quantity, with the lower end first; one that is often mistaken says why."""
+    for row in facts.read("assumptions", AssumptionRow):
+        assert row.assumption in QUANTITIES
+        assert 0 < row.low <= row.high
+        assert row.note.strip()
+        assert bool(row.mistaken) == bool(row.why)
 
 
 def test_other_names_are_names_of_one_provider():

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 class Traffic:
     """The traffic of one strategy over the time that was looked at, in which `queries` were answered.
 
+    With `queries` 0 nothing was looked at: all else is assumed.
+
     All else is a mean for one query: `tokens` and `cost` (US dollars) by part (the origins of a prompt, `output`,
     `reasoning`, `embedding`, `search`, `rerank`), `context_tokens` by what became of the retrieved text.
     `cost_per_query` is `None` where no price is known; `cost_deviation` is its standard deviation from query to query.

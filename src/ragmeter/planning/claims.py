@@ -1,0 +1,181 @@
+"""What others say of costs, held against the sums here, and what it would take for it to hold. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ragmeter.planning import closed_form
+from ragmeter.planning.bills import Bill, Line, Term, Values, by_line, is_tuned, retrieves, summed
+from ragmeter.planning.horizon import DAYS
+
+THOUSAND = 1_000.0
+MILLION = 1e6
+ROUNDING = 0.5
+"""By how much a figure in whole dollars may be off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a source says that 1,000 queries with a strategy cost, in whole US dollars."""
+
+    strategy: str
+    dollars: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A source's claim that one strategy is so many times cheaper than another at a traffic, at least and at most."""
+
+    cheaper: str
+    than: str
+    least: float
+    most: float
+    queries_per_day: float
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What became of a claim: whether it `holds`, what was `found`, and what it `needs` to hold; in sentences."""
+
+    statement: str
+    holds: bool
+    found: str
+    needs: tuple[str, ...] = ()
+
+
+def check_table(bills: Mapping[str, Bill], values: Values, expectations: Sequence[Expectation]) -> Iterator[Check]:
+    """Each row of a table of costs, then what the rows together need."""
+    expected = {each.strategy: each.dollars for each in expectations}
+    found = {name: _per_thousand(bills[name], values) for name in expected if name in bills}
+    for strategy, wanted in expected.items():
+        ours = found.get(strategy)
+        said = f"1,000 queries with {strategy} cost ${wanted:,.0f}"
+        if ours is None:
+            yield Check(said, holds=False, found="no price is known for it here")
+        else:
+            yield Check(said, abs(ours - wanted) <= ROUNDING, f"here they cost ${ours:,.2f}")
+    yield from _price_of_context(bills, values, expected)
+    yield from _premium(found, expected)
+
+
+def _per_thousand(ours: Bill, values: Values) -> float:
+    return THOUSAND * float(summed(ours.query, values)[0])
+
+
+def _price_of_context(bills: Mapping[str, Bill], values: Values, expected: Mapping[str, float]) -> Iterator[Check]:
+    """At which price of a token the context makes up the difference of the rows of base and RAG."""
+    tokens = _context_tokens(bills["rag"], values) if "rag" in bills else 0.0
+    if not tokens or not {"base", "rag"} <= expected.keys():
+        return
+    apart = expected["rag"] - expected["base"]
+    low, high = ((apart + off) / THOUSAND / tokens * MILLION for off in (-2 * ROUNDING, 2 * ROUNDING))
+    paid = float(by_line(bills["rag"].query, values)[Line.CONTEXT][0]) / tokens * MILLION
+    said = f"${apart:,.0f} more for RAG is the price of its context of {tokens:,.0f} tokens"
+    needed = f"a million input tokens for ${low:,.2f} to ${high:,.2f}"
+    yield Check(said, low <= paid <= high, f"here they cost ${paid:,.2f}", (needed,))
+
+
+def _context_tokens(ours: Bill, values: Values) -> float:
+    """The context tokens of a query, where the bill has them times a price."""
+    tokens = 0.0
+    for term in ours.query:
+        if term.line is Line.CONTEXT and (prices := _token_prices(term)):
+            dollars = float(summed([term], values)[0])
+            tokens += dollars / float(values[prices[0]][0]) * MILLION
+    return tokens
+
+
+def _token_prices(term: Term) -> list[str]:
+    return [path for path in term.factors if path.startswith("prices.") and not path.endswith(".request")]
+
+
+def _premium(found: Mapping[str, float], expected: Mapping[str, float]) -> Iterator[Check]:
+    """Whether a dearer token, or else an amount beside the tokens, makes fine-tuned rows of the others."""
+    pairs = [(plain, tuned) for plain, tuned in (("base", "fine_tuned"), ("rag", "fine_tuned_rag"))]
+    known = [(expected[tuned], found[plain]) for plain, tuned in pairs if plain in found and tuned in expected]
+    if len(known) < 2:
+        return
+    factors = [((wanted - ROUNDING) / plain, (wanted + ROUNDING) / plain) for wanted, plain in known]
+    extras = [(wanted - ROUNDING - plain, wanted + ROUNDING - plain) for wanted, plain in known]
+    yield Check(
+        "A dearer token of the fine-tuned model explains both fine-tuned rows",
+        *_common(factors, "", " times the price"),
+    )
+    yield Check(
+        "An amount beside the tokens explains both fine-tuned rows",
+        *_common(extras, "$", " for 1,000 queries, such as hosting shared over them"),
+    )
+
+
+def _common(intervals: Sequence[tuple[float, float]], before: str, after: str) -> tuple[bool, str]:
+    """Whether intervals overlap, and where, or else where each lies."""
+    low, high = max(low for low, _ in intervals), min(high for _, high in intervals)
+    if low <= high:
+        return True, f"it takes {before}{low:.2f} to {before}{high:.2f}{after}"
+    each = " and ".join(f"{before}{first:.2f} to {before}{last:.2f}{after}" for first, last in intervals)
+    return False, f"the one takes {each.replace(' and ', ', the other ')}"
+
+
+def check_claim(bills: Mapping[str, Bill], values: Values, months: int, claim: Claim) -> Check:
+    """Hold a claim against what both strategies cost over the horizon at its traffic, with all that is paid."""
+    said = (
+        f"{claim.cheaper} is {claim.least:g} to {claim.most:g} times cheaper than {claim.than} at "
+        f"{claim.queries_per_day:,.0f} queries a day"
+    )
+    if claim.cheaper not in bills or claim.than not in bills:
+        return Check(said, holds=False, found="one of them has no price here")
+    ours, theirs = bills[claim.cheaper], bills[claim.than]
+    cheap, dear = (_all_in(each, values, months, claim.queries_per_day) for each in (ours, theirs))
+    times = dear / cheap if cheap else float("inf")
+    found = f"{times:.1f} times: ${THOUSAND * dear:,.2f} against ${THOUSAND * cheap:,.2f} for 1,000 queries, all in"
+    holds = claim.least <= times <= claim.most
+    needs = tuple(
+        need
+        for wanted in dict.fromkeys((claim.least, claim.most))
+        for need in (
+            _needed_price(ours, values, cheap, dear / wanted, wanted),
+            _needed_context(theirs, values, dear, cheap * wanted, wanted),
+        )
+        if need
+    )
+    return Check(said, holds, found, needs)
+
+
+def _all_in(ours: Bill, values: Values, months: int, queries_per_day: float) -> float:
+    """US dollars of the horizon for each query of it."""
+    at = {**values, "queries_per_day": np.array([queries_per_day])}
+    answers = DAYS * queries_per_day * closed_form.geometric(values["growth.traffic"], months)
+    return float((closed_form.total(ours, at, months) / answers)[0])
+
+
+def _needed_price(ours: Bill, values: Values, cost: float, wanted: float, times: float) -> str:
+    """How cheap a token of the cheaper strategy must be."""
+    by_tokens = float(summed([term for term in ours.query if _token_prices(term)], values)[0])
+    if not by_tokens:
+        return ""
+    left = wanted - (cost - by_tokens)
+    who = "fine-tuned model" if is_tuned(ours.strategy) else "model"
+    if left <= 0:
+        beside = THOUSAND * (cost - by_tokens)
+        return f"{times:g} times: no token is cheap enough, as ${beside:,.2f} for 1,000 queries is paid beside them"
+    return f"{times:g} times: tokens of the {who} at {left / by_tokens:.2f} times the price they have here"
+
+
+def _needed_context(theirs: Bill, values: Values, cost: float, wanted: float, times: float) -> str:
+    """How long the context of the dearer strategy must be; its growth is left out."""
+    tokens = _context_tokens(theirs, values)
+    if not retrieves(theirs.strategy) or not tokens:
+        return ""
+    each = float(by_line(theirs.query, values)[Line.CONTEXT][0]) / tokens
+    needed = tokens + (wanted - cost) / each
+    return f"{times:g} times: or a context of {max(0.0, needed):,.0f} tokens instead of {tokens:,.0f}"
+
+
+def in_lines(checks: Iterable[Check]) -> Iterator[str]:
+    """Each check as lines of text."""
+    for check in checks:
+        yield f"{'holds' if check.holds else 'does not hold'}: {check.statement}; {check.found}."
+        yield from (f"  needs {need}" for need in check.needs)
