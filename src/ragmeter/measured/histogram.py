@@ -45,8 +45,8 @@ class Histogram:
         """The standard deviation, estimated: values lie evenly in their bucket; `None` for less than two of them.
 
         The variance of grouped data, between the buckets' middles and within them (their width squared, by twelve). The
-        buckets' mean differs from the exact one by what the middles are wrong; the result is brought to its scale. Values
-        that lie closer together than a bucket is wide seem to lie as far apart as that.
+        buckets' mean differs from the exact one by what the middles are wrong; the result is brought to its scale.
+        Values that lie closer together than a bucket is wide seem to lie as far apart as that.
         """
         if self.count < 2:
             return None
