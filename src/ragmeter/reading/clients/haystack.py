@@ -30,7 +30,7 @@ INTEGRATION = Integration(
     name="haystack",
     module="haystack",
     distribution="haystack-ai",
-    tested=("2.10", "3.4"),
+    tested=("3.0", "3.4"),
     targets=tuple(
         Retrieval(path, hold, read_passages)
         for path in (

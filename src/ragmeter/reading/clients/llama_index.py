@@ -12,7 +12,7 @@ INTEGRATION = Integration(
     name="llama_index",
     module="llama_index.core",
     distribution="llama-index-core",
-    tested=("0.11", "0.14"),
+    tested=("0.13", "0.14"),
     targets=(
         *(
             Retrieval(f"llama_index.core.base.base_retriever:BaseRetriever.{method}", hold_passages, read_passages)
