@@ -224,6 +224,16 @@ def test_a_host_that_counts_nothing_is_estimated_and_found_by_its_question(hoste
     ] == []
 
 
+def test_passages_found_by_a_question_are_unsent_where_no_prompt_has_them(hosted, shop, search):
+    """Outside of any scope the question ties the search to its answer, and with it what was found and not used."""
+    seen = hosted()
+    search(bills=None)
+    shop.ask([], question=QUESTION)
+    settle()
+    assert seen.total("ragmeter.operations", ragmeter_strategy="base") == 3
+    assert seen.total("ragmeter.chunks", ragmeter_chunk_fate="unsent", ragmeter_strategy="base") == 2
+
+
 @pytest.mark.parametrize("make", [Index, AsyncIndex], ids=["sync", "async"])
 def test_what_an_upsert_embeds_is_ingestion(hosted, shop, make):
     """Documents on their way into an index are ingestion with all that is done for them, in a query as outside."""

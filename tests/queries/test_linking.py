@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +12,10 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import ragmeter
+from ragmeter.domain.model import KnownChunk
+from ragmeter.domain.query import Ending, QueryHandle
+from ragmeter.ledger.ledger import MOST_CHUNKS, OpenQuery
+from shop import QUESTION
 
 
 def strategies(seen):
@@ -155,3 +160,41 @@ def test_the_span_of_a_query_carries_what_it_cost(metered, shop):
         sum(span.attributes.get("ragmeter.cost.amount", 0.0) for span in children)
     )
     assert trace.get_current_span().get_span_context().is_valid is False
+
+
+def test_a_scope_whose_retrieval_another_answer_has_used_still_has_its_span(metered, shop):
+    """What is left of the scope is a span with an end: its children never hang below one that nobody exports."""
+    with ragmeter.query(name="look"):
+        found = shop.search()
+    shop.ask(found)
+    assert metered.total("ragmeter.operations", ragmeter_strategy="rag") == 2
+    (whole,) = [span for span in metered.spans() if span.name == "query look"]
+    assert whole.attributes["ragmeter.strategy"] == "none"
+    assert "ragmeter.query.operations" not in whole.attributes
+
+
+def test_what_was_done_under_another_label_stays_there(metered, shop):
+    """A team's embedding is not charged to another that asks the same; one that has lost its label is."""
+
+    def embed(**labels):
+        ragmeter.label(**labels)
+        shop.embed(QUESTION)
+
+    for labels in ({"team": "search"}, {}):
+        contextvars.copy_context().run(embed, **labels)
+    with ragmeter.query(team="support"):
+        shop.ask([], question=QUESTION)
+    with ragmeter.query(team="support"):
+        shop.ask([], question=QUESTION)
+    assert metered.total("ragmeter.operations", team="support") == 3
+    assert metered.total("ragmeter.operations", team="search", ragmeter_strategy="none") == 1
+
+
+def test_a_query_that_is_open_for_days_remembers_its_prompts_within_bounds():
+    """What stood in one of them is known of the chunks that it still has, whatever number of others there were."""
+    query = OpenQuery(QueryHandle(Ending.SCOPE), 0.0)
+    query.chunks[0, 1] = KnownChunk((0, 1))
+    for number in range(5 * MOST_CHUNKS):
+        query.send([(number, 1)])
+    assert (0, 1) in query.sent
+    assert len(query.sent) <= 2 * MOST_CHUNKS

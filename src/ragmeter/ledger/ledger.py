@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from itertools import islice
 
 from ragmeter.anatomy.parts import current_turn, question_of
-from ragmeter.domain.model import KnownChunk, Prompt, Role, TextKey
+from ragmeter.domain.model import KnownChunk, OperationKind, Prompt, Role, TextKey
 from ragmeter.domain.pausing import Pause, paused, without_pause
 from ragmeter.domain.query import Ending, QueryHandle
 from ragmeter.ledger.continuations import Continuations, hash_of_question
@@ -62,6 +62,23 @@ class OpenQuery:
     has_inference: bool = False
     is_over: bool = False
     written: int | None = None
+
+    def send(self, keys: Iterable[TextKey]) -> None:
+        """Remember what stands in a prompt of it; a query that is open for days has prompts without end."""
+        self.sent.update(keys)
+        if len(self.sent) > 2 * MOST_CHUNKS:
+            self.sent.intersection_update(self.chunks)
+
+    def may_be_for(self, other: OpenQuery) -> bool:
+        """Whether what was done in it may be for another query: no label of both has two values."""
+        labels = {**other.labels, **other.handle.labels}
+        own = {**self.labels, **self.handle.labels}
+        return all(labels.get(name, value) == value for name, value in own.items())
+
+    @property
+    def has_open_span(self) -> bool:
+        """Whether the app has left it, and its span waits to be ended."""
+        return self.handle.span is not None and self.handle.ended is not None and not self.handle.posted
 
     @property
     def claimable(self) -> list[Entry]:
@@ -120,7 +137,7 @@ class Ledger:
         if metered.operation.request.kind.means.ranks:
             _rank(query, chunks)
         _keep(query, chunks)
-        query.sent.update([use.place.chunk.key for use in paused(metered.context, self._pause)])
+        query.send([use.place.chunk.key for use in paused(metered.context, self._pause)])
         query.operations += entries_of(metered, within, self._pause)
         if handle.ending is Ending.OPERATION and metered.ingests:
             # Documents on their way into a database: no answer will ever claim them.
@@ -265,7 +282,7 @@ class Ledger:
         operations, query.operations = tuple(query.operations), []
         unsent = Counter(chunk.collection for key, chunk in query.chunks.items() if key not in query.sent)
         query.sent.update(query.chunks)
-        if operations or unsent:
+        if operations or unsent or query.has_open_span:
             report = report_of(query.handle, operations, query.labels, unsent)
             self.counted[query.handle.ending] += report.counts
             self._post(report)
@@ -273,16 +290,15 @@ class Ledger:
     def _claim(self, query: OpenQuery, metered: Metered) -> None:
         """Take over retrieval whose text this prompt holds, and embeddings of its question, if unanswered so far.
 
-        Each text is claimed once, from the latest search that gave it: an equal search of someone else stays theirs.
+        Each text is claimed once, from the latest search that gave it: an equal search of someone else stays theirs, as
+        does what was done under other labels.
         """
         missing = {use.place.chunk.key for use in metered.context}.difference(query.chunks)
         asked = _asked(metered.operation.prompt, self._pause)
         latest = list(islice(reversed(self._unanswered.values()), MOST_UNANSWERED))
-        for other in [each for each in latest if each.is_over]:
+        for other in [each for each in latest if each.is_over and each.may_be_for(query)]:
             if not missing.isdisjoint(other.chunks):
                 missing.difference_update(other.chunks)
-                query.chunks = {**other.chunks, **query.chunks}
-                other.chunks = {}
                 self._take(query, other, other.claimable)
             elif taken := [each for each in other.claimable if _is_asked(each, asked, query.written)]:
                 self._take(query, other, taken)
@@ -290,8 +306,12 @@ class Ledger:
     def _take(self, query: OpenQuery, other: OpenQuery, taken: Sequence[Entry]) -> None:
         query.operations[:0] = taken
         other.operations = [each for each in other.operations if each not in taken]
-        if not other.operations and other.handle.ending is Ending.OPERATION:
-            self._close(other)
+        if not any(each.kind is OperationKind.SEARCH for each in other.operations):
+            # No search is left that has found them.
+            query.chunks, other.chunks = {**other.chunks, **query.chunks}, {}
+            _keep(query, ())
+        if not other.operations:
+            self._finish(other)
 
 
 def _asked(prompt: Prompt, pause: Pause) -> str:

@@ -279,7 +279,7 @@ class Accounting:
     def _post(self, report: QueryReport) -> None:
         self._stage("counting a query", None, self.telemetry.count_query, report, _context_of(report))
         span = report.handle.span
-        if isinstance(span, trace.Span) and report.handle.ended is not None:
+        if isinstance(span, trace.Span) and span.is_recording() and report.handle.ended is not None:
             self._tracing.end_query(span, report.handle.ended, _query_attributes(report), report.error_type)
 
 
@@ -334,5 +334,5 @@ def _query_attributes(report: QueryReport) -> Mapping[str, str | int | float | N
         semconv.STRATEGY: report.strategy,
         semconv.COST_AMOUNT: report.cost,
         semconv.COST_CURRENCY: None if report.cost is None else "USD",
-        semconv.QUERY_OPERATIONS: len(report.operations),
+        semconv.QUERY_OPERATIONS: len(report.operations) or None,
     }
