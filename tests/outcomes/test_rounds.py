@@ -9,6 +9,7 @@ import pytest
 from opentelemetry.trace import SpanKind
 
 from clients.blanks import both_kinds, finished
+from fake_rounds import MODEL
 from outcome_contract import OutcomeContract, Scenario
 from telemetry_seen import Seen
 
@@ -68,6 +69,19 @@ class TestRounds(OutcomeContract):
         (cost,) = seen.metric("ragmeter.query.cost.usd").values()
         assert cost.total == pytest.approx(expected)
 
+    @pytest.mark.parametrize("tokens", [{"input": 0.15, "output": 0.6}, {}], ids=["with tokens", "alone"])
+    @pytest.mark.parametrize("name", ["gpt-4o-mini", "openai"])
+    async def test_a_price_of_a_request_is_paid_once(self, watch, name, tokens):
+        """Rounds are no requests, by the row of model or provider; alone it has the tokens of all rounds in it."""
+        seen = watch(prices={name: {**tokens, "request": 1.0}}, builtin_prices=False)
+        await self.told(whole, asynchronous=False)
+        states = {dict(key)["ragmeter.price.state"] for key in seen.metric("ragmeter.operations") if chats(key)}
+        assert states == {"priced"}
+        expected = 1.0 + (90 * tokens.get("input", 0) + 16 * tokens.get("output", 0)) / 1e6
+        assert seen.total("ragmeter.cost.usd", gen_ai_response_model=MODEL) == pytest.approx(expected)
+        (cost,) = seen.metric("ragmeter.query.cost.usd").values()
+        assert cost.total == pytest.approx(seen.total("ragmeter.cost.usd"))
+
     async def test_each_has_a_span_below_the_calls_own(self, watch):
         """Below the call's span stands one for each, internal, with its tokens and money; no duration is told."""
         seen = watch()
@@ -88,6 +102,10 @@ class TestRounds(OutcomeContract):
         assert seen.count("gen_ai.client.operation.duration") == 1
         tokens = sum(value.total for value in seen.metric("gen_ai.client.token.usage").values())
         assert tokens == self.all_tokens
+
+
+def chats(key):
+    return ("gen_ai.operation.name", "chat") in key
 
 
 KINDS = ("chat", "embeddings", "rerank")

@@ -102,14 +102,18 @@ class PriceBook:
         return None if model is None else meant_by(self._prices, model)
 
     def _resolve(self, operation: Operation) -> RateCard | None:
+        card = self._card_of_call(operation)
+        if card is None or not operation.shares_request:
+            return card
+        return without_requests(card, is_inference=operation.request.kind.is_inference)
+
+    def _card_of_call(self, operation: Operation) -> RateCard | None:
         names = _names(operation)
         fees = card_of_provider(self._prices, operation.request.provider, exact=_is_plain(operation))
         if (own := self._own_card(operation, names)) is not None:
             return with_fees(own, fees, above=False)
         if (known := self._known_card(operation, names)) is not None:
             return with_fees(known, fees, above=True)
-        if fees is not None and operation.shares_request:
-            fees = without_requests(fees)
         return fees if fees is not None and _can_stand_alone(fees, operation) else None
 
     def _own_card(self, operation: Operation, names: Sequence[str]) -> RateCard | None:

@@ -173,8 +173,13 @@ def prices_requests(card: RateCard) -> bool:
     return any(rate.unit == REQUESTS for rate in card.rates)
 
 
-def without_requests(card: RateCard) -> RateCard | None:
-    """A card for what is no request of its own; `None` when it has no other price."""
+def without_requests(card: RateCard, *, is_inference: bool) -> RateCard | None:
+    """A card for what is no request of its own; `None` when it has no other price.
+
+    Where the price of a request has all the tokens of an inference in it, it has those of a round within it as well.
+    """
+    if is_inference and all(rate.unit == REQUESTS for rate in card.rates):
+        return replace(card, rates=tuple([rate.times(0.0) for rate in card.rates]))
     # A price of a request is within no other, and stands behind all that others have within: their numbers stay.
     rates = tuple(rate for rate in card.rates if rate.unit != REQUESTS)
     return replace(card, rates=rates) if rates else None
