@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import subprocess
@@ -187,3 +188,29 @@ def test_an_app_without_the_price_library_is_told_and_runs():
     ran = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr.count("said: ragmeter: the price list of the package genai-prices is not installed") == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_forked_while_models_are_read_knows_them_all():
+    """A fork comes from any thread, also in the middle of a look-up of the worker's: no model is lost in the child."""
+    expected = [model.id for model in PriceLibrary().provider("openai").models]
+    forked = []
+
+    def fork_in_the_middle(frame, event, _):
+        if event != "call" or frame.f_globals.get("__name__") != price_library.__name__:
+            return
+        if "fork" not in forked and frame.f_back.f_code.co_qualname == "Models.__iter__":
+            forked.append("fork")
+            child = os.fork()
+            if child == 0:
+                sys.setprofile(None)
+                os._exit([model.id for model in models] != expected)
+            forked.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    models = PriceLibrary().provider("openai").models
+    sys.setprofile(fork_in_the_middle)
+    try:
+        assert [model.id for model in models] == expected
+    finally:
+        sys.setprofile(None)
+    assert forked == ["fork", 0]

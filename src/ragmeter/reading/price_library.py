@@ -159,8 +159,10 @@ class Models:
     def __iter__(self) -> Iterator[Model]:
         yield from self._models
         while self._pieces:
-            model: Model = _value(self._pieces.pop())
+            model: Model = _value(self._pieces[-1])
             self._models.append(model)
+            # Last of all: a child that is forked meanwhile has the model in the one place or in the other.
+            self._pieces.pop()
             self._pause()
             yield model
 
@@ -171,13 +173,15 @@ class PriceLibrary:
     def __init__(self, pause: Callable[[], None] = lambda: None) -> None:
         self._data = _data()
         self._pause = pause
-        self._providers: dict[str, Provider | None] = {}
+        self._providers: dict[str, Provider] = {}
 
     def provider(self, provider_id: str) -> Provider | None:
         """The provider of this id of the library."""
-        if provider_id not in self._providers:
-            self._providers[provider_id] = self._read(provider_id)
-        return self._providers[provider_id]
+        known = self._providers.get(provider_id) or self._read(provider_id)
+        if known is not None:
+            # Hosts of all kinds are asked for here: what is no provider is not remembered.
+            self._providers[provider_id] = known
+        return known
 
     def find(self, provider_id: str, name: str) -> Found | None:
         """The model that a name means at a provider; a date without dashes also stands for one with them."""
