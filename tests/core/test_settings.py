@@ -141,6 +141,22 @@ def test_a_wrong_value_says_which_and_what_would_do(arguments, environment, mess
         read_settings(arguments, environment)
 
 
+@pytest.mark.parametrize(
+    ("value", "captures"),
+    [
+        ("NO_CONTENT", False),
+        ("SPAN_ONLY", True),
+        ("EVENT_ONLY", False),
+        ("SPAN_AND_EVENT", True),
+        ("event_only", False),
+    ],
+)
+def test_each_value_of_the_standard_variable_is_one(value, captures):
+    """What other instrumentations are told by it stops no app; messages are put on spans where it names spans."""
+    name = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+    assert read_settings({}, {name: value}).capture_content is captures
+
+
 def test_a_label_given_twice_is_one():
     """The same name again is no mistake worth stopping an app for."""
     assert read_settings({}, {"RAGMETER_LABELS": "team,feature,team"}).labels == ("team", "feature")

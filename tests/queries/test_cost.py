@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ragmeter
+from ragmeter.worker import accounting
 from wire import whole
 
 PRICED, UNPRICED, REFUSED = "gpt-4o-mini", "our-own-model", "broken"
@@ -66,6 +67,17 @@ def test_a_query_whose_only_answer_has_no_price_is_not_free(metered, shop):
         shop.ask(shop.search(), model=UNPRICED)
     assert sum(metered.metric("ragmeter.queries").values()) == 1
     assert metered.metric("ragmeter.query.cost.usd") == {}
+
+
+def test_names_without_a_price_are_kept_within_bounds(watch, shop, monkeypatch):
+    """The status names the first of very many models that have no price; further ones are counted together."""
+    monkeypatch.setattr(accounting, "MOST_MODELS", 3)
+    watch(providers={"127.0.0.1": "openai"})
+    for number in range(6):
+        shop.ask([], model=f"homemade-{number}")
+    assert ragmeter.flush()
+    found = {each.model: each.operations for each in ragmeter.status().unpriced}
+    assert found == {"homemade-0": 1, "homemade-1": 1, "homemade-2": 1, "other": 3}
 
 
 def test_nothing_beside_something_unknown_is_not_nothing(metered, wire, shop):

@@ -20,6 +20,8 @@ CAPTURE_VALUES = {
     "false": False,
     "0": False,
     "": False,
+    # It is about log records of other instrumentations: ours puts messages on spans or nowhere.
+    "event_only": False,
     "span_only": True,
     "span_and_event": True,
     "true": True,
@@ -145,7 +147,7 @@ def capture(value: Any) -> bool:
     """A value of OpenTelemetry's variable for the content of messages, or a switch."""
     flag = value if isinstance(value, bool) else CAPTURE_VALUES.get(str(value).lower())
     if flag is None:
-        raise ValueRefusedError(f"expected NO_CONTENT, SPAN_ONLY or SPAN_AND_EVENT, got {value!r}")
+        raise ValueRefusedError(f"expected NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT, got {value!r}")
     return flag
 
 

@@ -42,6 +42,7 @@ from ragmeter.settings import Settings
 from ragmeter.telemetry.exceptions import log_exception
 from ragmeter.telemetry.metrics import Telemetry
 from ragmeter.telemetry.spans import Tracing
+from ragmeter.telemetry.totals import OTHER
 from ragmeter.wrapping.observation import PROCESS_EXIT
 from ragmeter.wrapping.records import Item, Record, Retrieved
 from ragmeter.wrapping.scopes import Scopes
@@ -169,7 +170,12 @@ class Accounting:
         if record.standard and operation.error_type not in (None, PROCESS_EXIT):
             self._stage("logging an exception", None, log_exception, operation, context)
         if metered.cost.state is PriceState.UNPRICED:
-            self.unpriced[operation.request.provider, _unpriced(operation)] += 1
+            self._count_unpriced(operation.request.provider, _unpriced(operation))
+
+    def _count_unpriced(self, provider: str, name: str) -> None:
+        """Names come from outside: those beyond the first are counted together."""
+        is_kept = (provider, name) in self.unpriced or len(self.unpriced) < MOST_MODELS
+        self.unpriced[(provider, name) if is_kept else (OTHER, OTHER)] += 1
 
     def _stage(self, place: str, otherwise: Result, step: Callable[..., Result], *arguments: Any) -> Result:
         """One station of a record's way: when it fails, the others go on with what stands in for its result."""
