@@ -6,7 +6,6 @@ The file also has what our hourly recording rules would have recorded, so that p
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from ragmeter.measured.times import FIRST_YEAR, LAST_YEAR, duration, in_utc, moment
+
 if TYPE_CHECKING:
     from ragmeter.demo.history.generation import Period
     from ragmeter.demo.history.incidents import Incident
@@ -26,11 +27,9 @@ if TYPE_CHECKING:
 DEFAULT_OUTPUT = Path("history.om")
 DEFAULT_EVERY = "2m"
 LONGEST = timedelta(days=60)
-FIRST_YEAR, LAST_YEAR = 2000, 2100
 LEAST_EVERY, MOST_EVERY = timedelta(seconds=15), timedelta(minutes=4)
 """Prometheus treats a series as gone when it had no sample for five minutes."""
 
-UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 MADE_UP = (
     "Made up: no program ran. Single queries were drawn at random and counted as ragmeter counts those of a program."
 )
@@ -46,14 +45,14 @@ def write_history(length: str, output: Path | None, every: str | None, end: str 
     if wanted < 2 * step:
         raise typer.BadParameter("it must be at least two steps of --every.", param_hint="--history")
     _check_files(target, json_file)
-    moment = _moment(end)
+    until = _moment(end)
     notes = Console(stderr=True, highlight=False, soft_wrap=True)
     if find_spec("numpy") is None:
         notes.print("[red]Error:[/]", Text("The history needs numpy: pip install 'ragmeter[demo]'"))
         raise typer.Exit(1)
     from ragmeter.demo.history.generation import Period, rounded_down
 
-    _write_files(Period(wanted, rounded_down(moment, step), step), target, json_file, notes)
+    _write_files(Period(wanted, rounded_down(until, step), step), target, json_file, notes)
 
 
 def _check_files(target: Path, json_file: Path | None) -> None:
@@ -150,14 +149,14 @@ def _plain(incident: Incident) -> dict[str, str]:
 
 
 def _length(text: str) -> timedelta:
-    found = _duration(text)
+    found = duration(text)
     if found is None or not timedelta(0) < found <= LONGEST:
         raise typer.BadParameter(f"write a time such as 14d or 36h, at most {LONGEST.days}d.", param_hint="--history")
     return found
 
 
 def _step(text: str) -> timedelta:
-    found = _duration(text)
+    found = duration(text)
     if found is None or not LEAST_EVERY <= found <= MOST_EVERY:
         raise typer.BadParameter(
             f"write a time such as 30s or 2m, from {LEAST_EVERY.seconds}s to {MOST_EVERY.seconds // 60}m: Prometheus "
@@ -167,28 +166,14 @@ def _step(text: str) -> timedelta:
     return found
 
 
-def _duration(text: str) -> timedelta | None:
-    """A time such as `14d`, `90m` or `1h30m`; `None` where it is none."""
-    if not re.fullmatch(r"(\d{1,6}[smhd])+", text):
-        return None
-    return sum((int(number) * UNITS[unit] for number, unit in re.findall(r"(\d+)([smhd])", text)), timedelta())
-
-
 def _moment(text: str | None) -> datetime:
     """A time as people write it by ISO 8601, in UTC where it does not say; now where there is none."""
     if text is None:
         return datetime.now(UTC)
-    moment = _parsed(text)
-    if moment is None or not FIRST_YEAR <= moment.year <= LAST_YEAR:
+    found = moment(text)
+    if found is None:
         raise typer.BadParameter(
             f"write a time such as 2026-05-01T12:00Z, in the years {FIRST_YEAR} to {LAST_YEAR}; got {text!r}.",
             param_hint="--end",
         )
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _parsed(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
+    return in_utc(found)

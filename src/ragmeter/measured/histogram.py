@@ -6,6 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+MOST_BEYOND = 0.01
+"""Share of the values that may lie above all bounds for a spread to be told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
@@ -42,13 +45,15 @@ class Histogram:
 
     @property
     def deviation(self) -> float | None:
-        """The standard deviation, estimated: values lie evenly in their bucket; `None` for less than two of them.
+        """The standard deviation, estimated: values lie evenly in their bucket.
+
+        `None` for less than two values, and where so many lie above all bounds that nothing tells how far they spread.
 
         The variance of grouped data, between the buckets' middles and within them (their width squared, by twelve). The
         buckets' mean differs from the exact one by what the middles are wrong; the result is brought to its scale.
         Values that lie closer together than a bucket is wide seem to lie as far apart as that.
         """
-        if self.count < 2:
+        if self.count < 2 or self.counts[-1] > MOST_BEYOND * self.count:
             return None
         ends = (0.0, *self.bounds, *self.bounds[-1:])
         groups = [
