@@ -43,7 +43,7 @@ def duration(text: str) -> timedelta | None:
 
 
 def moment(text: str) -> datetime | None:
-    """A time as people write it by ISO 8601, with or without a time zone; `None` where it is none, or not of our day."""
+    """A time as people write it by ISO 8601, with or without a time zone; `None` where it is none, or far off."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
