@@ -29,6 +29,9 @@ from ragmeter.demo.program import (
 from ragmeter.demo.server import FINGERPRINT, SIMULATED, Served, SimulatedServer, serving
 from ragmeter.demo.simulation import NO_TEXT, Latency, count_tokens, embed
 from ragmeter.demo.stores import STORES
+from ragmeter.measured.collected import samples_of
+from ragmeter.measured.histogram import Histogram
+from ragmeter.naming import semconv
 
 DOLLARS_A_MILLION = {BASE_MODEL: (0.15, 0.60), FINE_TUNED_MODEL: (0.30, 1.20), EMBEDDING_MODEL: (0.02, 0.0)}
 """Input and output, from OpenAI's price page of 2024-2026, written here apart from ragmeter's tables."""
@@ -278,10 +281,7 @@ def test_mixed_traffic_costs_what_the_server_has_counted(run):
 
 def test_every_token_the_server_has_counted_is_in_the_metrics(run):
     """By model, the tokens of all parts together are those in and out that the server has counted."""
-    counted: dict[str, float] = {}
-    for point in report._points(run.exporters.collect(), report.semconv.PART_TOKEN_COUNT):
-        model = point.attributes["gen_ai.response.model"]
-        counted[model] = counted.get(model, 0) + point.value
+    counted = samples_of(run.exporters.collect()).by(semconv.PART_TOKEN_COUNT, semconv.RESPONSE_MODEL)
     expected: dict[str, float] = {}
     for served in (*run.served.values(), run.indexing):
         for model, each in served.items():
@@ -362,7 +362,7 @@ def test_a_question_that_fails_does_not_stop_the_others(client):
 )
 def test_percentiles_are_those_of_histogram_quantile(counts, share, expected):
     """Linear inside the bucket, from 0 in the lowest, the highest bound beyond it, none without observations."""
-    assert report.Buckets((1.0, 2.0, 4.0), counts).quantile(share) == expected
+    assert Histogram((1.0, 2.0, 4.0), counts).quantile(share) == expected
 
 
 def test_without_metrics_there_is_no_table():

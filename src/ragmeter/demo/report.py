@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ragmeter.domain.model import Origin
+from ragmeter.measured.collected import samples_of
+from ragmeter.measured.samples import Samples
 from ragmeter.money.dollars import dollars
 from ragmeter.naming import semconv
-from ragmeter.naming.metric import Metric
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData
@@ -45,60 +45,40 @@ class StrategyFigures:
     p95: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Buckets:
-    """A histogram: upper bounds, and one count more than bounds, the last for what lies above all of them."""
-
-    bounds: tuple[float, ...]
-    counts: tuple[int, ...]
-    total: float = 0.0
-
-    def quantile(self, share: float) -> float | None:
-        """The value below which `share` of the observations lie, as Prometheus' `histogram_quantile` finds it.
-
-        Linear inside a bucket, whose lowest begins at 0; the highest bound for what lies above it; `None` when empty.
-        """
-        rank = share * sum(self.counts)
-        if not rank:
-            return None
-        below, lower = 0, 0.0
-        for upper, count in zip(self.bounds, self.counts, strict=False):
-            if count and below + count >= rank:
-                return lower + (upper - lower) * (rank - below) / count
-            below, lower = below + count, upper
-        return lower
-
-
 def figures(metrics: MetricsData | None) -> tuple[StrategyFigures, ...]:
     """The rows of the table, the cheapest strategy first; none when there are no queries in the metrics."""
-    queries = _sums(metrics, semconv.QUERIES)
-    cost = _sums(metrics, semconv.COST)
-    tokens = _sums(metrics, semconv.PART_TOKEN_COUNT, lambda labels: labels[semconv.PART] in INPUT_PARTS)
-    context = _sums(metrics, semconv.PART_TOKEN_COUNT, lambda labels: labels[semconv.PART] == Origin.CONTEXT)
-    question = _sums(metrics, semconv.PART_TOKEN_COUNT, lambda labels: labels[semconv.PART] == Origin.QUESTION)
-    durations = _histograms(metrics, semconv.QUERY_DURATION)
-    shares = _histograms(metrics, semconv.SEARCH_SHARE)
+    samples = samples_of(metrics)
     rows = (
-        StrategyFigures(
-            strategy=strategy,
-            cost_per_1k=cost[strategy] / number * 1000 if strategy in cost else None,
-            queries=int(number),
-            input_tokens=tokens.get(strategy, 0.0) / number,
-            context_tokens=context.get(strategy, 0.0) / number,
-            bloat_factor=tokens[strategy] / question[strategy] if question.get(strategy) else None,
-            search_share=shares[strategy].total / number if strategy in shares else 0.0,
-            p50=durations[strategy].quantile(0.5) if strategy in durations else None,
-            p95=durations[strategy].quantile(0.95) if strategy in durations else None,
-        )
-        for strategy, number in queries.items()
+        _row(strategy, number, samples.only(semconv.STRATEGY, strategy))
+        for strategy, number in samples.by(semconv.QUERIES, semconv.STRATEGY).items()
     )
     return tuple(sorted(rows, key=lambda row: (row.cost_per_1k is None, row.cost_per_1k or 0.0)))
 
 
+def _row(strategy: str, queries: float, samples: Samples) -> StrategyFigures:
+    cost = samples.total(semconv.COST)
+    parts = samples.by(semconv.PART_TOKEN_COUNT, semconv.PART)
+    prompt = sum(tokens for part, tokens in parts.items() if part in INPUT_PARTS)
+    question = parts.get(Origin.QUESTION)
+    durations, shares = samples.histogram(semconv.QUERY_DURATION), samples.histogram(semconv.SEARCH_SHARE)
+    return StrategyFigures(
+        strategy=strategy,
+        cost_per_1k=None if cost is None else cost / queries * 1000,
+        queries=int(queries),
+        input_tokens=prompt / queries,
+        context_tokens=parts.get(Origin.CONTEXT, 0.0) / queries,
+        bloat_factor=prompt / question if question else None,
+        search_share=shares.sum / queries if shares else 0.0,
+        p50=durations.quantile(0.5) if durations else None,
+        p95=durations.quantile(0.95) if durations else None,
+    )
+
+
 def spent_outside_queries(metrics: MetricsData | None) -> float | None:
     """US dollars spent for no query: embedding the documents. `None` where no price is known."""
-    queries = _sums(metrics, semconv.QUERIES)
-    costs = [cost for strategy, cost in _sums(metrics, semconv.COST).items() if strategy not in queries]
+    samples = samples_of(metrics)
+    queries = samples.by(semconv.QUERIES, semconv.STRATEGY)
+    costs = [cost for strategy, cost in samples.by(semconv.COST, semconv.STRATEGY).items() if strategy not in queries]
     return sum(costs) if costs else None
 
 
@@ -131,40 +111,3 @@ COLUMNS: Mapping[str, Callable[[StrategyFigures], str]] = {
 
 def _written(value: float | None, form: str) -> str:
     return "-" if value is None else form.format(value)
-
-
-def _points(metrics: MetricsData | None, wanted: Metric) -> Iterator[Any]:
-    for resource in metrics.resource_metrics if metrics is not None else ():
-        for scope in resource.scope_metrics:
-            for metric in scope.metrics:
-                if metric.name == wanted.name:
-                    yield from metric.data.data_points
-
-
-def _sums(
-    metrics: MetricsData | None, wanted: Metric, chosen: Callable[[Mapping[str, Any]], bool] = lambda _: True
-) -> dict[str, float]:
-    """A counter by strategy, over those of its series that are `chosen` by their labels."""
-    sums: dict[str, float] = defaultdict(float)
-    for point in _points(metrics, wanted):
-        if chosen(point.attributes):
-            sums[point.attributes[semconv.STRATEGY]] += point.value
-    return dict(sums)
-
-
-def _histograms(metrics: MetricsData | None, wanted: Metric) -> dict[str, Buckets]:
-    """A histogram by strategy, its series added up."""
-    points: dict[str, list[Any]] = defaultdict(list)
-    for point in _points(metrics, wanted):
-        points[point.attributes[semconv.STRATEGY]].append(point)
-    return {strategy: _added(each) for strategy, each in points.items()}
-
-
-def _added(points: Iterable[Any]) -> Buckets:
-    series = list(points)
-    counts = zip(*(point.bucket_counts for point in series), strict=True)
-    return Buckets(
-        bounds=tuple(series[0].explicit_bounds),
-        counts=tuple(sum(column) for column in counts),
-        total=sum(point.sum for point in series),
-    )
