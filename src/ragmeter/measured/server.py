@@ -25,8 +25,6 @@ LOOK_BACK = timedelta(days=400)
 """How far back metrics are looked for when a range has none."""
 
 HOUR = 3600.0
-WHOLE_DAY = 0.9
-"""Days from which on all hours of a day are there."""
 
 
 def read_server(
@@ -127,8 +125,6 @@ def _of_coverage(covered: Coverage, asked: TimeRange) -> Iterator[str]:
             f"For {covered.hours_without:.1f} hours of it there are none: either the app did not run, and answered "
             "nothing, or it was not scraped; choose a range without them if it was neither."
         )
-    if covered.days < WHOLE_DAY:
-        yield "It is less than a day: busy hours count as if all were like them."
 
 
 def _of_restarts(source: Source) -> Iterator[str]:

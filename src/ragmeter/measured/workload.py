@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
 
 from ragmeter.domain import strategy
-from ragmeter.domain.model import KINDS, Origin, PriceState
+from ragmeter.domain.model import KINDS, Origin
 from ragmeter.measured.errors import MeasuredError
 from ragmeter.measured.samples import Samples
 from ragmeter.naming import semconv
@@ -43,10 +43,7 @@ def workload(grown: Samples, days: float, source: str, notes: tuple[str, ...] = 
         )
     strategies = {name: _traffic(name, grown.only(semconv.STRATEGY, name), days) for name in sorted(queries)}
     outside = grown.only(semconv.STRATEGY, strategy.NONE).by(semconv.COST, semconv.PART)
-    unpriced = tuple(_unpriced(strategies))
-    return Workload(
-        strategies, days, source, (*notes, *unpriced), {part: cost for part, cost in outside.items() if cost}
-    )
+    return Workload(strategies, days, source, notes, {part: cost for part, cost in outside.items() if cost})
 
 
 def _traffic(name: str, grown: Samples, days: float) -> Traffic:
@@ -92,10 +89,3 @@ def _models(grown: Samples) -> dict[tuple[str, str], float]:
 def _shares(amounts: Mapping[Key, float]) -> dict[Key, float]:
     whole = sum(amounts.values())
     return {key: amount / whole for key, amount in amounts.items() if amount}
-
-
-def _unpriced(strategies: Mapping[str, Traffic]) -> Iterator[str]:
-    for name, traffic in strategies.items():
-        share = traffic.price_states.get(PriceState.UNPRICED, 0.0)
-        if share and traffic.cost_per_query is not None:
-            yield f"{share:.1%} of the operations of {name} have no price: it costs more than is counted."
