@@ -76,8 +76,8 @@ class Runtime:
         self.scopes = Scopes(self.guard, self._query_ended)
         self.accounting = Accounting(settings, self.guard, self.tracing, self.telemetry, self.scopes, pause=self._pause)
         self.worker: Worker[Item] = Worker(
-            self._handle,
-            self.accounting.handle_slim,
+            partial(self._handle, self.accounting.handle),
+            partial(self._handle, self.accounting.handle_slim),
             slim,
             tick=self.accounting.tick,
             deadline=self.accounting.next_deadline,
@@ -207,10 +207,10 @@ class Runtime:
         self.observer.under_way.clear()
         self._handing_in.forked()
 
-    def _handle(self, item: Item) -> None:
+    def _handle(self, account: Callable[[Item], None], item: Item) -> None:
         self._begin()
         self._following.tracer_provider(self.providers.tracer_provider)
-        self.accounting.handle(item)
+        account(item)
         if isinstance(item, Record):
             self.providers.used()
 

@@ -64,6 +64,10 @@ PROGRAMS = {
         3,
         "ask()\nfor _ in range(2):\n    child = os.fork()\n    if child: sys.exit(os.waitpid(child, 0)[1])\n    ask()",
     ),
+    "a child whose first call is too long to wait with its prompt": (
+        2,
+        "ask()\nif os.fork(): sys.exit(os.wait()[1])\nragmeter.worker.queue.MOST_CHARACTERS = 0\nask()",
+    ),
     "a call in a handler of the interpreter's exit that is older than we": (2, "before_instrument.append(ask); ask()"),
 }
 
