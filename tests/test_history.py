@@ -33,7 +33,7 @@ DOLLARS_A_MILLION = {
 }
 """Input, input from a cache and output, written here apart from the demo's own table."""
 
-DOLLARS_A_SEARCH = 0.01
+DOLLARS_A_SEARCH = 0.0025
 
 FRIDAY = datetime(2026, 5, 1, 15, 42, tzinfo=UTC)
 
@@ -169,7 +169,7 @@ def check_money(history: History) -> None:
         )
         expected = full * price_output if part in OUTPUT_PARTS else full * price_input + cached * price_cached
         assert cost == pytest.approx(expected / 1e6, abs=1e-12), key
-    searches = made(semconv.UNITS, history, ragmeter_unit="web_searches")
+    searches = made(semconv.UNITS, history, ragmeter_unit="storage_searches")
     assert made(semconv.COST, history, ragmeter_part="search") == pytest.approx(searches * DOLLARS_A_SEARCH, abs=1e-12)
     for strategy in values(semconv.STRATEGY, semconv.QUERY_COST, history):
         of_queries = made(semconv.QUERY_COST, history, ragmeter_strategy=strategy)

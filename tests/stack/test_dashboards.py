@@ -19,6 +19,7 @@ from ragmeter.dashboards.expressions import LAST_PART, by_last_part
 from ragmeter.dashboards.recording import BUDGET, hourly, limits, lookbacks
 from ragmeter.dashboards.rule_files import rule_file
 from ragmeter.dashboards.rules import Recording
+from ragmeter.demo.history.incidents import LOOP
 from ragmeter.naming import semconv
 from ragmeter.naming.prometheus_names import label_name
 
@@ -40,7 +41,11 @@ WANTS_A_FAULT = {"ragmeter-health: Without a price A"}
 WANTS_FULL_LABELS = {"ragmeter-health: What went wrong when C"}
 """Queries that an app in which no label is full rightly has nothing for, and so the demo's history."""
 WANTS_AN_HOUR = {"ragmeter-change: Traffic A"}
-WANTS_A_DAY = {"ragmeter-overview: Projected month A", "ragmeter-overview: Share of the budget A"}
+WANTS_A_DAY = {
+    "ragmeter-overview: Against the usual A",
+    "ragmeter-overview: Projected month A",
+    "ragmeter-overview: Budget share A",
+}
 """Queries that an app of a minute rightly has nothing for."""
 
 
@@ -216,6 +221,33 @@ def test_only_another_time_is_compared_with(past, window, compare, is_another_ti
     for query in before:
         filled = query.filled(rate="8m", window=window, compare=compare)
         assert bool(past.client.query(filled, at=past.period.end.timestamp())) == is_another_time, query
+
+
+def test_what_is_unusual_is_seen(past):
+    """`Against the usual` is about one in an ordinary hour, and far above it while a client is in a loop."""
+    query = next(query for query in panel_queries() if str(query) == "ragmeter-overview: Against the usual A")
+    loop = next(each for each in past.planted if each.name == LOOP)
+
+    def asked(at):
+        (value,) = past.client.query(query.filled(rate="8m", window="24h"), at=at.timestamp())
+        return value.value
+
+    assert 0.6 < asked(loop.start) < 1.4
+    assert asked(loop.end) > 1.3 * asked(loop.start)
+
+
+def test_what_to_do_would_save_all_waste(past):
+    """The steps under `What should I do?` together save what is wasted, and each names its strategy."""
+    by_name = {str(query): query.filled(rate="8m", window="24h") for query in panel_queries()}
+    now = past.period.end.timestamp()
+    steps = past.client.query(by_name["ragmeter-overview: What would be worth it A"], at=now)
+    wasted = past.client.query(by_name["ragmeter-overview: Waste per day A"], at=now)
+    assert sum(step.value for step in steps) == pytest.approx(30 * sum(each.value for each in wasted))
+    assert {(step.labels["ragmeter_strategy"], step.labels["what_to_do"]) for step in steps} == {
+        (strategy, what)
+        for strategy in ("rag", "fine_tuned_rag")
+        for what in ("send fewer chunks", "send each chunk once")
+    }
 
 
 def test_embedding_documents_makes_no_call_longer(past):

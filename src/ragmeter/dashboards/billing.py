@@ -38,11 +38,11 @@ def units(within: Selection) -> Panel:
         "Units that are billed beside tokens, such as read units, searches and pictures, in the chosen range. The cost "
         "is that of the whole part at the provider or database: two units of one part show the same amount. A unit "
         "without a cost has no known price of its own.",
-        {promql.PROVIDER: "Provider or database", promql.PART: "Part", promql.UNIT: "Unit"},
-        (Column("Units", billed, COUNT, 0), Column("Cost of the part", cost, DOLLARS)),
-        width=12,
+        {promql.PROVIDER: "Billed by", promql.PART: "Part", promql.UNIT: "Unit"},
+        (Column("Units", billed, COUNT, 0), Column("Cost", cost, DOLLARS)),
+        width=14,
         height=8,
-        sorted_by="Cost of the part",
+        sorted_by="Cost",
         missing=NO_UNITS,
     )
 
@@ -58,6 +58,7 @@ def answering_and_ingestion(within: Selection) -> Panel:
         "database. Everything else is answering.",
         [Query(f"{money} * {promql.HOUR}", name) for name, money in (("answering", answering), (INGESTION, ingestion))],
         DOLLARS,
+        width=10,
         stacked=True,
         colours={"answering": PLAIN, INGESTION: palette.PARTS[INGESTION]},
     )
@@ -72,6 +73,7 @@ def ingestion(within: Selection) -> Panel:
         "writing them. The retrieval above does not include it.",
         [Query(f"{money} * {promql.DAY}", legend(promql.PROVIDER))],
         DOLLARS,
+        width=10,
         stacked=True,
         missing=NO_INGESTION,
     )

@@ -61,16 +61,17 @@ def board(options: Options) -> Board:
         "call, money for each token. The parts sum to the change.",
         within,
         (
-            Section("How much, and because of what?", (*_figures(within), _split(within), _split_over_time(within))),
-            Section("The factors", _factors(within)),
+            Section("How much, and because of what?", (*_figures(within), split(within, 12), _split_over_time(within))),
+            Section("Which factor moved?", _factors(within)),
             Section("Who changed?", _who(within)),
         ),
         since="now-6h",
-        variables=(_comparison(),),
+        variables=(comparison(),),
     )
 
 
-def _comparison() -> CustomVariable:
+def comparison() -> CustomVariable:
+    """The variable that chooses what is compared with."""
     first = next(iter(COMPARISONS))
     return (
         CustomVariable("compare")
@@ -145,15 +146,32 @@ def _figures(within: Selection) -> tuple[Panel, ...]:
     )
 
 
-def _split(within: Selection) -> Panel:
+def split(within: Selection, width: int) -> Panel:
+    """The change of the bill by what drives it."""
     return changes(
         "What the change comes from",
         "The change over the chosen range in US dollars, by driver. The drivers sum to the change.",
         promql.told_apart(_parts(within, RANGE), "driver"),
         "driver",
         DOLLARS,
-        width=10,
+        width=width,
         colours=palette.DRIVERS,
+        missing=NOTHING_BEFORE,
+    )
+
+
+def by_strategy(within: Selection) -> Panel:
+    """The change of the bill by strategy."""
+    now, before = (within.grown(semconv.COST, promql.STRATEGY, offset=offset) for offset in ("", BEFORE))
+    changed = promql.where(f"({promql.change(now, before)})", _comparable(within))
+    return changes(
+        "Which strategy changed",
+        "The change over the chosen range in US dollars, by strategy. Models and labels are on the dashboard "
+        "`Why did it change?`.",
+        f"sort_desc(round({changed}, {NANO}))",
+        promql.STRATEGY,
+        DOLLARS,
+        colours=palette.STRATEGIES,
         missing=NOTHING_BEFORE,
     )
 
@@ -164,7 +182,6 @@ def _split_over_time(within: Selection) -> Panel:
         "Change of each hour against the same hour before, in US dollars, by driver.",
         [Query(expression, driver) for driver, expression in _parts(within, HOURLY).items()],
         DOLLARS,
-        width=14,
         height=9,
         stacked=True,
         bars=True,

@@ -32,6 +32,7 @@ from ragmeter.dashboards.panels import (
     strip,
 )
 from ragmeter.dashboards.selection import RANGE_SECONDS, RATE, Selection, selection
+from ragmeter.dashboards.waste import context_money
 from ragmeter.domain.model import Fate, Origin
 from ragmeter.naming import hourly_series, semconv
 from ragmeter.naming.hourly_series import Hourly
@@ -56,7 +57,7 @@ def board(options: Options) -> Board:
             Section("Is it growing?", _growth(within)),
             Section("What did the context buy?", _use(within)),
             Section("Where is the waste?", (_worst(within), _stale(within), _cache(within))),
-            Section("Over the last month", _month(within)),
+            Section("How was the last month?", _month(within)),
         ),
     )
 
@@ -181,7 +182,7 @@ def _growth_figures(within: Selection) -> tuple[Panel, ...]:
             decimals=0,
         ),
         number(
-            "Context in prompts",
+            "Share of context",
             "Share of the input tokens that is retrieved text, in the chosen range.",
             share(semconv.PART_TOKEN_COUNT, match.IS_CONTEXT, match.IS_INPUT),
             SHARE,
@@ -208,7 +209,6 @@ def _prompt_size(within: Selection, offset: str) -> str:
 def _use(within: Selection) -> tuple[Panel, ...]:
     queries = within.rate(semconv.QUERIES)
     tokens = within.rate(semconv.CONTEXT_TOKENS, promql.FATE)
-    money = within.pace(semconv.CONTEXT_COST, promql.FATE)
     used = within.grown(semconv.USED_RANK, ending="_count")
     return (
         lines(
@@ -221,15 +221,7 @@ def _use(within: Selection) -> tuple[Panel, ...]:
             stacked=True,
             colours=FATES,
         ),
-        lines(
-            "Context money a day, by fate",
-            "US dollars a day at the rate of each moment. unused and repeated bought nothing.",
-            [Query(f"{money} * {promql.DAY}", legend(promql.FATE))],
-            DOLLARS,
-            width=8,
-            stacked=True,
-            colours=FATES,
-        ),
+        context_money(within, 8),
         ranking(
             "Would the top chunks do?",
             "Share of the used chunks that stood at this rank of their retrieval or above: where it nears 100 %, what "
@@ -258,12 +250,13 @@ def _worst(within: Selection) -> Panel:
     columns = (
         Column("Waste per day", f"{waste} / {within.length_of_data()} * {promql.DAY}", DOLLARS),
         Column("Wasted", promql.per(wasted, known), SHARE, 0),
-        Column("Context tokens per query", promql.per(context, queries), COUNT, 0),
+        Column("Context tokens", promql.per(context, queries), COUNT, 0),
         Column("Queries", f"{queries} and {waste}", COUNT, 0),
     )
     return rows_of(
         "The most wasteful",
-        "US dollars per day for context that was unused or repeated, over the time with data in the chosen range.",
+        "US dollars per day for context that was unused or repeated, over the time with data in the chosen range. "
+        "Context tokens are those of one query.",
         {promql.STRATEGY: "Strategy", **headings},
         [replace(column, expression=promql.all_named(column.expression, within.labels)) for column in columns],
         colours=palette.STRATEGIES,

@@ -90,7 +90,7 @@ def _figures(within: Selection) -> tuple[Panel, ...]:
             limits=TROUBLE,
         ),
         number(
-            "Values counted as other",
+            "Counted as other",
             "Label values in the chosen range that were counted as `other`: their label was full, or a metric reached "
             "the app's meter provider's limit of series. No figure is lost, only its name.",
             within.grown_or_zero(semconv.LABELS_OVERFLOWED),
@@ -172,7 +172,7 @@ def _details(within: Selection) -> tuple[Panel, ...]:
             "Without a price",
             "Calls in the chosen range without a known price. Set one with `instrument(prices=...)`, that of a "
             "database under its own name.",
-            {promql.PROVIDER: "Provider or database", promql.MODEL: "Model"},
+            {promql.PROVIDER: "Provider", promql.MODEL: "Model"},
             (Column("Calls", f"{unpriced} > 0", COUNT, 0),),
             width=8,
             missing="no call without a price",

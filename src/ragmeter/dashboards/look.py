@@ -45,6 +45,12 @@ NO_UNITS = "nothing was billed beside tokens"
 NO_INGESTION = "no ingestion with a price"
 """Shown where an app has billed none of these."""
 
+NO_WASTE = "no context that bought nothing"
+"""Shown where no chunk was unused or repeated."""
+
+AFTER_HOURS = "after six hours"
+"""Shown where a figure needs other hours to compare with."""
+
 NOTHING_BEFORE = "no comparable time before this one"
 """Shown where there was no data then, or less, or the chosen range reaches into it."""
 

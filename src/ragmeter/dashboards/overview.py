@@ -1,4 +1,4 @@
-"""The dashboard `Overview`: what does it cost?"""
+"""The dashboard `Overview`: what do I spend, why did it change, where is the waste, and what should I do?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards import month
 from ragmeter.dashboards.billing import answering_and_ingestion, units
 from ragmeter.dashboards.board import Board, Section
+from ragmeter.dashboards.change import by_strategy, comparison, split
 from ragmeter.dashboards.look import (
+    AFTER_HOURS,
     COUNT,
     DOLLARS,
     FROM_THEN_ON,
@@ -19,6 +21,7 @@ from ragmeter.dashboards.look import (
     RECORDED_HOURLY,
     SECONDS,
     SHARE,
+    TIMES,
 )
 from ragmeter.dashboards.options import Options
 from ragmeter.dashboards.panels import (
@@ -34,8 +37,9 @@ from ragmeter.dashboards.panels import (
     rows_of,
     strip,
 )
-from ragmeter.dashboards.recording import BUDGET, CHUNK_P95_1H, chunk_p95
+from ragmeter.dashboards.recording import BUDGET, CHUNK_P95_1H, COST_RATE_1H, COST_USUAL_1H, chunk_p95
 from ragmeter.dashboards.selection import FINEST, RANGE, RATE, Selection, selection
+from ragmeter.dashboards.waste import context_money, to_do, wasted_by
 from ragmeter.naming import hourly_series, semconv
 
 MOST = 8
@@ -45,56 +49,78 @@ MOST_IN_LINE = 4
 
 
 def board(options: Options) -> Board:
-    """What is spent, by whom, and what a thousand queries cost with each strategy."""
+    """What is spent, why that changed, where the waste is, and what to do about it; then the figures behind it."""
     within = selection(options, models=True)
     # Queries have no model: what is counted for each query counts all models.
     of_queries = selection(options)
     return Board(
         "overview",
         "Overview",
-        "What does it cost? Spend, cost of 1,000 queries by strategy, who spends it, and how exact the figures are.",
+        "What do I spend, and is it normal? Why did it change, where is the waste, and what should I do? Then what "
+        "1,000 queries cost with each strategy, and who spends it.",
         within,
         (
             Section("What do I spend, and is it normal?", (*_spend(within), _spend_over_time(within), _days(within))),
-            Section(
-                "What do 1,000 queries cost with each strategy?",
-                (_table(of_queries), _per_1000_over_time(of_queries), _latency(of_queries)),
-            ),
+            Section("Why did it change?", (split(within, 12), by_strategy(within))),
+            Section("Where is the waste?", (context_money(within, 12), wasted_by(within))),
+            Section("What should I do?", (to_do(within), *_exactness(within))),
+            Section("What do 1,000 queries cost with each strategy?", (_table(of_queries),)),
             Section("Who spends it?", (*_spenders(within), answering_and_ingestion(within), units(within))),
-            Section("Traffic and errors", (*_traffic(of_queries), _chunks(within))),
+            Section("How much is asked, and what fails?", (*_traffic(of_queries), _chunks(within))),
         ),
+        variables=(comparison(),),
     )
 
 
 def _spend(within: Selection) -> tuple[Panel, ...]:
-    cost = within.grown(semconv.COST)
-    calls = within.grown(semconv.OPERATIONS)
+    return strip(
+        number("Cost per hour", "US dollars per hour over the last five minutes.", _now(within), DOLLARS),
+        _against_usual(within),
+        number("In this range", "US dollars in the chosen range.", within.grown(semconv.COST), DOLLARS),
+        *_of_month(within),
+    )
+
+
+def _against_usual(within: Selection) -> Panel:
+    strategies = (promql.one_of(promql.JOB, "$service"), promql.one_of(promql.STRATEGY, "$strategy"))
+    hour, usual = (promql.total(promql.selector(record, strategies)) for record in (COST_RATE_1H, COST_USUAL_1H))
+    return number(
+        "Against the usual",
+        "What the last hour has cost, as a multiple of the same hour on other days, from the recording rules. It "
+        "follows the variables Service and Strategy alone.",
+        promql.per(hour, usual),
+        TIMES,
+        decimals=2,
+        instead=(
+            Instead(f"{hour} unless on () ({usual} > 0)", text=AFTER_HOURS),
+            Instead(month.not_priced(within), text=NOT_PRICED),
+        ),
+        missing=NEEDS_RULES,
+        limits=((2.0, "orange"), (3.0, "red")),
+    )
+
+
+def _exactness(within: Selection) -> tuple[Panel, ...]:
+    """How far the figures can be trusted, and what to do where they cannot."""
+    cost, calls = within.grown(semconv.COST), within.grown(semconv.OPERATIONS)
     unpriced = within.grown(semconv.OPERATIONS, where=(match.IS_UNPRICED,))
     estimated = within.grown(semconv.COST, where=(match.IS_ESTIMATED,))
-    return strip(
-        number("Current cost per hour", "US dollars per hour over the last five minutes.", _now(within), DOLLARS),
-        number("In this range", "US dollars in the chosen range.", cost, DOLLARS),
-        number(
-            "Last 24 hours",
-            "US dollars in the 24 hours before the end.",
-            within.grown(semconv.COST, window="24h"),
-            DOLLARS,
-        ),
-        *_of_month(within),
+    return (
         number(
             "Unpriced",
             "Share of the calls to models and databases without a known price. Their cost is missing from every figure "
-            "here. A database that bills nothing for a call is free.",
+            "here: give them one with `instrument(prices=...)`. The dashboard `Health` names them. A database that "
+            "bills nothing for a call is free.",
             promql.per(f"({unpriced} or vector(0))", calls),
             SHARE,
             limits=((0.01, "orange"), (0.05, "red")),
-        ),
+        ).height(6),
         number(
             "Estimated",
             "Share of the money whose tokens or price are not exact.",
             promql.per(f"({estimated} or vector(0))", cost),
             SHARE,
-        ),
+        ).height(6),
     )
 
 
@@ -127,7 +153,7 @@ def _of_month(within: Selection) -> tuple[Panel, ...]:
             missing=NEEDS_RULES,
         ),
         number(
-            "Share of the budget",
+            "Budget share",
             f"The projected month for your selection as a share of the whole budget: {budget} (0: none).",
             f"({projected}) / ({budget} > 0)",
             SHARE,
@@ -201,40 +227,12 @@ def _table(within: Selection) -> Panel:
     )
 
 
-def _per_1000_over_time(within: Selection) -> Panel:
-    by = promql.STRATEGY
-    per_query = promql.per(within.rate(semconv.COST, by), within.rate(semconv.QUERIES, by))
-    return lines(
-        "Cost of 1,000 queries",
-        "US dollars by strategy. A step up without more traffic: see the dashboard `Why did it change?`.",
-        [Query(f"1000 * {per_query}", legend(promql.STRATEGY))],
-        DOLLARS,
-        colours=palette.STRATEGIES,
-    )
-
-
-def _latency(within: Selection) -> Panel:
-    matchers = within.matchers(semconv.QUERY_DURATION)
-    return lines(
-        "Time until the answer, p95",
-        "Seconds from the start of a query to its end that 95 % of the queries stay below.",
-        [
-            Query(
-                promql.quantile(0.95, semconv.QUERY_DURATION, RATE, [promql.STRATEGY], matchers),
-                legend(promql.STRATEGY),
-            )
-        ],
-        SECONDS,
-        colours=palette.STRATEGIES,
-    )
-
-
 def _spenders(within: Selection) -> tuple[Panel, ...]:
     labels = (promql.MODEL, *within.labels)
     rankings = [
         ranking(
             f"By {'model' if label == promql.MODEL else label.replace('_', ' ')}",
-            f"US dollars in the chosen range; the {MOST} most expensive.",
+            f"US dollars in the chosen range; the {MOST} most expensive. `unset` is what no query has labelled.",
             [
                 Query(
                     f"sort_desc(topk({MOST}, {promql.named(within.grown(semconv.COST, label), label)} > 0))",
@@ -258,6 +256,7 @@ def _traffic(within: Selection) -> tuple[Panel, ...]:
             "User queries answered per second, including those that failed for good.",
             [Query(within.pace(semconv.QUERIES, by), legend(promql.STRATEGY))],
             PER_SECOND,
+            width=8,
             stacked=True,
             colours=palette.STRATEGIES,
         ),
@@ -266,6 +265,7 @@ def _traffic(within: Selection) -> tuple[Panel, ...]:
             "Share of the queries that failed for good.",
             [Query(promql.per(promql.or_zero(failed, queries), queries), legend(promql.STRATEGY))],
             SHARE,
+            width=8,
             colours=palette.STRATEGIES,
             calculations=("mean", "max"),
         ),
@@ -284,5 +284,5 @@ def _chunks(within: Selection) -> Panel:
             Query(hour, f"{legend(promql.MODEL)}, last hour"),
         ],
         SECONDS,
-        width=24,
+        width=8,
     )

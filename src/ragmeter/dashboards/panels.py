@@ -220,6 +220,7 @@ def changes(
         .x_field(label)
         .color_by_field(label)
         .show_value(kinds.VisibilityMode.ALWAYS)
+        .text(common.VizTextDisplayOptions().value_size(11))
         .x_tick_label_max_length(LONGEST_TICK)
         .bar_width(0.7)
         .fill_opacity(80)

@@ -63,7 +63,7 @@ def _figures(within: Selection) -> tuple[Panel, ...]:
     return strip(
         *(
             number(
-                f"p{share * 100:.0f}",
+                f"p{share * 100:.0f} of searches",
                 f"Seconds that {share:.0%} of the searches stay below, in the chosen range.",
                 promql.quantile_of(share, buckets),
                 SECONDS,
@@ -71,7 +71,7 @@ def _figures(within: Selection) -> tuple[Panel, ...]:
             for share in (0.5, 0.95, 0.99)
         ),
         number(
-            "Share of answers' time",
+            "Share of time",
             "Mean share of a query's duration that was spent searching, for queries that searched.",
             promql.per(
                 within.grown(semconv.SEARCH_SHARE, ending="_sum"), within.grown(semconv.SEARCH_SHARE, ending="_count")
@@ -117,7 +117,7 @@ def _places(within: Selection) -> Panel:
                 )
                 for share in (0.5, 0.95, 0.99)
             ),
-            Column("Chunks per search", promql.per(found, answered), NUMBER, 1),
+            Column("Chunks", promql.per(found, answered), NUMBER, 1),
             Column("Empty", promql.per(promql.or_zero(empty, answered), answered), SHARE, 1),
             Column("Failed", promql.per(promql.or_zero(failed, every), every), SHARE, 1),
         ),
@@ -189,7 +189,7 @@ def _results(within: Selection) -> tuple[Panel, ...]:
             ],
             PER_SECOND,
             width=8,
-            calculations=("mean", "max"),
+            calculations=("max",),
         ),
         bands(
             "Scores of the best chunk",
@@ -204,6 +204,7 @@ def _results(within: Selection) -> tuple[Panel, ...]:
             "where lower is nearer, a rise means the same.",
             [Query(_mean_score(within), legend(*PLACE, promql.SCORE_ORDER))],
             NUMBER,
+            calculations=("mean",),
         ),
     )
 

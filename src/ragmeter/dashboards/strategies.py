@@ -40,9 +40,9 @@ def board(options: Options) -> Board:
         "the chunks that answers use would save. Running costs only: training and labour are not in the metrics.",
         within,
         (
-            Section("Side by side", (_table(within), *_bars(within))),
-            Section("Over time", _over_time(within)),
-            Section("The third way: trim the context", (_savings(within), _saved_over_time(within))),
+            Section("What does each strategy cost?", (_table(within), *_bars(within))),
+            Section("Does it stay so?", _over_time(within)),
+            Section("What would a trimmed context save?", (_savings(within), _saved_over_time(within))),
         ),
     )
 
@@ -139,18 +139,18 @@ def _savings(within: Selection) -> Panel:
     queries = within.grown(semconv.QUERIES, BY)
     return rows_of(
         "If prompts had only the chunks that answers use",
-        "An upper bound: nobody knows before the answer which chunks it will use. A reranker or a smaller top k gets "
-        "part of it. 30 days are at the pace of the chosen range, from its first data to its last. The rank of the "
-        "used chunks is on the dashboard `Context bloat`.",
+        "What 1,000 queries cost now, and trimmed. An upper bound: nobody knows before the answer which chunks it will "
+        "use. A reranker or a smaller top k gets part of it. 30 days are at the pace of the chosen range, from its "
+        "first data to its last. The rank of the used chunks is on the dashboard `Context bloat`.",
         {BY: "Strategy"},
         (
-            Column("Cost of 1,000", f"1000 * {promql.per(cost, queries)} and {waste}", DOLLARS),
-            Column("Cost when trimmed", f"1000 * {promql.per(f'({cost} - {waste})', queries)}", DOLLARS),
+            Column("Now", f"1000 * {promql.per(cost, queries)} and {waste}", DOLLARS),
+            Column("Trimmed", f"1000 * {promql.per(f'({cost} - {waste})', queries)}", DOLLARS),
             Column("Saved", promql.per(waste, cost), SHARE, 1),
             Column("In 30 days", f"{waste} / {within.length_of_data()} * 30 * {promql.DAY}", DOLLARS),
             Column("Not used", promql.per(wasted, known), SHARE, 0),
         ),
-        width=12,
+        width=14,
         colours=palette.STRATEGIES,
         sorted_by="In 30 days",
     )
@@ -169,6 +169,7 @@ def _saved_over_time(within: Selection) -> Panel:
             Query(f"1000 * {promql.per(f'({cost} - {waste})', queries)}", f"{LEGEND} trimmed"),
         ],
         DOLLARS,
+        width=10,
         height=7,
         colours=palette.STRATEGIES | trimmed,
         dashed=tuple(trimmed),

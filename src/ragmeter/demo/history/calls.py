@@ -29,7 +29,7 @@ from ragmeter.domain.model import (
     Role,
     Usage,
 )
-from ragmeter.reading.shapes.fees import WEB_SEARCHES
+from ragmeter.reading.shapes.fees import FILE_SEARCHES
 
 WORD = "word "
 """About a token: of an answer that was cut short nobody reports the tokens, and they are estimated by its text."""
@@ -112,7 +112,7 @@ def _response(case: Case, tokens: int, answer: Answer) -> Response:
     name = case.stream.model.name
     if case.outcome is Outcome.LEFT:
         return Response(model=name, text=(WORD * answer.output,))
-    units = {WEB_SEARCHES: float(answer.web_searches)} if answer.web_searches else {}
+    units = {FILE_SEARCHES: float(answer.file_searches)} if answer.file_searches else {}
     usage = Usage(tokens, answer.output, cache_read_tokens=answer.cached, units=units)
     return Response(model=name, usage=usage)
 

@@ -71,7 +71,7 @@ class Passage:
 class Answer:
     """A call of the model: `parts` are what stands before the passages in its prompt, in this order.
 
-    `cached` of the input's first tokens come from a cache. `web_searches` are those that the model has made for it.
+    `cached` of the input's first tokens come from a cache. `file_searches` are those that the model has made for it.
     """
 
     parts: tuple[tuple[Origin, int], ...]
@@ -80,7 +80,7 @@ class Answer:
     output: int
     seconds: float
     first_seconds: float
-    web_searches: int
+    file_searches: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +134,13 @@ def _answers(case: Case, question: Ints, random: Generator) -> list[Answer]:
     seconds = refusal if case.outcome is Outcome.REFUSED else first + output / OUTPUT_TOKENS_A_SECOND
     # What the release adds is new each time, and in no cache.
     cached = _cached(length - tokens[:, 1 + stream.sent :].sum(axis=1), random)
-    searches = _web_searches(stream, number, random)
+    searches = _file_searches(stream, number, random)
     return _rows(Answer, _named(parts, number), passages, cached, output, seconds, first, searches)
 
 
-def _web_searches(stream: Stream, number: int, random: Generator) -> Ints:
-    """One for each answer that the model searches the web for."""
-    return (_chances((number,), random) < stream.web_searches).astype(np.int64)
+def _file_searches(stream: Stream, number: int, random: Generator) -> Ints:
+    """One for each answer that the model searches its provider's files for."""
+    return (_chances((number,), random) < stream.file_searches).astype(np.int64)
 
 
 def _named(parts: Mapping[Origin, Ints], number: int) -> list[tuple[tuple[Origin, int], ...]]:

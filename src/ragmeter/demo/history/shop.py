@@ -12,7 +12,7 @@ from types import MappingProxyType
 from ragmeter.domain import strategy
 from ragmeter.domain.model import Origin
 from ragmeter.money.price_rows import fees_of
-from ragmeter.reading.shapes.fees import WEB_SEARCHES
+from ragmeter.reading.shapes.fees import FILE_SEARCHES
 
 JOB = "shop"
 INSTANCE = "shop-1"
@@ -40,11 +40,11 @@ EMBEDDING = _hosted("text-embedding-3-small")
 OWN = Model("shop-intents-1b", "vllm", "models.internal", 8000)
 """A little model that the shop runs itself and has given no price."""
 
-SEARCH_FEE = fees_of(SMALL.provider, SMALL.name)[WEB_SEARCHES]
-"""US dollars for one search of the web."""
+SEARCH_FEE = fees_of(SMALL.provider, SMALL.name)[FILE_SEARCHES]
+"""US dollars for one search of the files that the shop has given its provider."""
 
 PRICES: Mapping[str, Mapping[str, float]] = {
-    SMALL.name: {"input": 0.15, "cache_read": 0.075, "output": 0.60, "web_search": 1_000 * SEARCH_FEE},
+    SMALL.name: {"input": 0.15, "cache_read": 0.075, "output": 0.60, "file_search": 1_000 * SEARCH_FEE},
     TUNED.name: {"input": 0.30, "cache_read": 0.15, "output": 1.20},
     EMBEDDING.name: {"input": 0.02},
 }
@@ -84,8 +84,8 @@ class Stream:
     `peak` are queries in the busiest hour of a working day. `parts` are the mean tokens of each part that is no
     retrieved text, in the order in which they stand in the prompt; parts in `now_and_then` have them only in that share
     of the prompts. `sent` chunks go into a prompt. `broken_off` is the share of answers that the customer left before
-    their end, whose tokens are then estimated; `refused` the share of calls that the provider refuses; `web_searches`
-    the share of answers for which the model searches the web.
+    their end, whose tokens are then estimated; `refused` the share of calls that the provider refuses; `file_searches`
+    the share of answers for which the model itself searches the files that its provider keeps.
     """
 
     team: str
@@ -99,7 +99,7 @@ class Stream:
     streamed: bool = False
     broken_off: float = 0.0
     refused: float = 0.0
-    web_searches: float = 0.0
+    file_searches: float = 0.0
     now_and_then: Mapping[Origin, float] = field(default_factory=dict)
 
     @property
@@ -139,7 +139,7 @@ def _assistant(collection: Collection, peak: float) -> Stream:
         streamed=True,
         broken_off=0.02,
         refused=0.008,
-        web_searches=0.004,
+        file_searches=0.016,
         now_and_then=_ASSISTANT_SELDOM,
     )
 
