@@ -32,6 +32,7 @@ def application() -> Typer:
     from ragmeter.cli.anatomy import anatomy
     from ragmeter.cli.demo import demo
     from ragmeter.cli.doctor import doctor
+    from ragmeter.cli.price import price
 
     app = Typer(
         help="What a thousand answers cost: with RAG, with fine-tuning, with both and with neither.",
@@ -42,5 +43,6 @@ def application() -> Typer:
     app.command()(anatomy)
     app.command()(demo)
     app.command()(doctor)
+    app.command()(price)
     app.add_typer(dashboards.app, name="dashboards")
     return app

@@ -30,7 +30,7 @@ from ragmeter.money.price_table import (
 )
 from ragmeter.money.pricing import Line, Rate, RateCard, without_requests
 from ragmeter.reading.price_library import Found, PriceLibrary, Prices, Tiers, Unit
-from ragmeter.reading.providers import library_id, provider_named, vendor_of_model
+from ragmeter.reading.providers import library_id, names_of_library_ids, provider_named, vendor_of_model
 
 __all__ = ["PriceBook", "PriceTable", "PriceTableError", "card_of", "check_aliases", "read_price_table"]
 
@@ -39,6 +39,9 @@ logger = logging.getLogger("ragmeter")
 STANDARD_TIERS = (None, "default", "standard", "auto", "on_demand", "standard_only")
 MINUTE = 60_000_000_000
 MOST_KEPT = 4_096
+
+OWN_TABLE = "prices="
+"""What stands for a provider where the app's own table has a model's price, whoever serves it."""
 
 CLOSE = 0.9
 """Likeness, by `difflib`, from which the unknown model of an alias is taken for a slip of the pen."""
@@ -89,7 +92,7 @@ class PriceBook:
             return kept[1]
         if not load:
             return None
-        card = self._resolve(operation)
+        card = self.find(operation)
         if len(self._kept) >= MOST_KEPT:
             self._kept.clear()
         self._kept[key] = (minute, card)
@@ -101,7 +104,25 @@ class PriceBook:
         """The model that a name stands for by the app's aliases; the name itself where it is none."""
         return None if model is None else meant_by(self._prices, model)
 
-    def _resolve(self, operation: Operation) -> RateCard | None:
+    def sellers(self, model: str) -> tuple[str, ...]:
+        """The providers, by the conventions' names, that list a model; `OWN_TABLE` where the app's prices have it."""
+        if entry_of(self._prices, meant_by(self._prices, model)) is not None:
+            return (OWN_TABLE,)
+        if self._library is None:
+            return ()
+        names = names_of_library_ids()
+        listed = [names[found.provider] for each in names if (found := self._library.find(each, model)) is not None]
+        tuned = ["openai"] if _row_of(model) is not None else []
+        vendor = vendor_of_model(model)
+        return tuple(dict.fromkeys([*tuned, *listed, *([] if vendor is None else [vendor[0]])]))
+
+    def models(self) -> tuple[str, ...]:
+        """The names of all models that have a price, without those that only a pattern means."""
+        library = () if self._library is None else self._library.model_ids()
+        return tuple(sorted({*self._prices, *library}))
+
+    def find(self, operation: Operation) -> RateCard | None:
+        """The prices of `operation`, looked up anew and without a word where there are none."""
         card = self._card_of_call(operation)
         if card is None or not operation.shares_request:
             return card

@@ -77,7 +77,7 @@ def provider_of_url(url: str, host: str) -> str:
     address = f"https://{host}"
     for library_pattern, library_id in url_patterns():
         if _is_of(library_pattern, address, urlsplit(url).path):
-            return _names_of_library_ids()[library_id]
+            return names_of_library_ids()[library_id]
     return host or "unknown"
 
 
@@ -101,7 +101,7 @@ def provider_named(name: str) -> str | None:
     name = name.strip().lower()
     if name in _known():
         return name
-    return OTHER_NAMES.get(name.replace("-", "_")) or _names_of_library_ids().get(name)
+    return OTHER_NAMES.get(name.replace("-", "_")) or names_of_library_ids().get(name)
 
 
 def vendor_of_model(model: str | None) -> tuple[str, str] | None:
@@ -166,11 +166,11 @@ def _checked(host: str, name: str) -> str:
 
 @cache
 def _known() -> frozenset[str]:
-    return frozenset((*HOSTS.values(), *LIBRARY_IDS, *_names_of_library_ids().values()))
+    return frozenset((*HOSTS.values(), *LIBRARY_IDS, *names_of_library_ids().values()))
 
 
 @cache
-def _names_of_library_ids() -> Mapping[str, str]:
+def names_of_library_ids() -> Mapping[str, str]:
     """Names for the ids of genai-prices: the conventions' where they have one, else the id itself."""
     # Of several providers with one id the first gives it its name.
     names = {library: name for name, library in reversed(LIBRARY_IDS.items())}

@@ -1,0 +1,79 @@
+"""`ragmeter price`: the rates of a model, where they come from, and what tokens cost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from genai_prices import Usage, calc_price
+from typer.testing import CliRunner, Result
+
+from ragmeter.cli import application
+
+
+def run(*arguments: str) -> Result:
+    """The command in this process, in a terminal of 100 columns."""
+    return CliRunner(env={"COLUMNS": "100"}).invoke(application(), ["price", *arguments])
+
+
+@pytest.mark.parametrize(("model", "provider"), [("gpt-4o", "openai"), ("claude-sonnet-4-5", "anthropic")])
+def test_the_cost_of_tokens_is_that_of_genai_prices(model: str, provider: str) -> None:
+    """Tokens given on the command line cost what genai-prices' own function says."""
+    tokens = ("--input=3000", "--output=300", "--cache-read=1000")
+    (quote,) = json.loads(run(model, f"--provider={provider}", *tokens, "--json").stdout)
+    usage = Usage(input_tokens=3000, output_tokens=300, cache_read_tokens=1000)
+    expected = calc_price(usage, model, provider_id=provider).total_price
+    assert quote["cost"]["usd"] == pytest.approx(float(expected), rel=1e-12)
+    assert quote["cost"]["usd"] == pytest.approx(sum(quote["cost"]["lines"].values()), rel=1e-12)
+
+
+def test_rates_come_with_their_source_and_its_version_or_day() -> None:
+    """Each quote names the row of its price, and the version or the day of the list."""
+    assert "genai-prices: openai/gpt-4o, version 0." in run("gpt-4o").output
+    assert "ragmeter's row of 20" in run("ft:gpt-4o-mini:acme").output
+
+
+def test_a_model_of_several_providers_is_quoted_at_each() -> None:
+    """Without --provider every provider that has a price for the model is shown, and none that has not."""
+    sold = {quote["provider"] for quote in json.loads(run("claude-sonnet-4-5", "--json").stdout)}
+    assert {"anthropic", "gcp.gen_ai"} <= sold
+    assert [quote["provider"] for quote in json.loads(run("gpt-4o", "--json").stdout)] == ["openai"]
+
+
+def test_a_rate_that_depends_on_the_length_of_the_prompt_is_shown_for_each_length() -> None:
+    """A price with tiers has a line for each."""
+    assert "prompts above 200,000 tokens" in run("gemini-2.5-pro").output
+
+
+def test_own_prices_stand_above_the_list(tmp_path: Path) -> None:
+    """A file of prices counts as it does for an app, and aliases are followed."""
+    file = tmp_path / "prices.toml"
+    file.write_text('ours = {input = 1.0, output = 2.0}\n"prod-answers" = "ours"\n', "utf-8")
+    (quote,) = json.loads(run("prod-answers", f"--prices={file}", "--input=1000000", "--json").stdout)
+    assert (quote["cost"]["usd"], quote["source"]) == (1.0, "prices['ours']")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("gpt4o",), "Did you mean gpt-4o"),
+        (("gemini-2.5-pro", "--provider=azure"), "but at gcp.gen_ai"),
+        (("gpt-4o", "--provider=opnai"), "No provider is called 'opnai'"),
+        (("gpt-4o", "--input=5", "--cache-read=6"), "cannot be less than"),
+        (("gpt-4o", "--prices=/nowhere/prices.toml"), "cannot read"),
+    ],
+)
+def test_what_has_no_price_is_said_with_what_to_write(arguments: tuple[str, ...], said: str) -> None:
+    """A wrong name ends with one sentence and status 2, without a traceback or a log line."""
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "is not counted" not in result.stderr
+
+
+def test_rates_alone_have_no_cost() -> None:
+    """Without tokens nothing is priced: no $0."""
+    assert json.loads(run("gpt-4o", "--json").stdout)[0]["cost"] is None
+    assert "a call" not in run("gpt-4o").output
