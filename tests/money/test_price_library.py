@@ -20,8 +20,9 @@ from genai_prices.data_snapshot import get_snapshot
 from ragmeter.domain.model import Operation, OperationKind, Prompt, Request, Response, Usage
 from ragmeter.money.pricebook import PriceBook
 from ragmeter.money.pricing import price
-from ragmeter.reading import price_library
-from ragmeter.reading.price_library import PriceLibrary, Tiers, url_patterns
+from ragmeter.reading import price_data
+from ragmeter.reading.price_library import PriceLibrary, url_patterns
+from ragmeter.reading.price_models import Tiers
 
 TESTS = Path(__file__).parent.parent
 
@@ -113,13 +114,13 @@ def test_every_provider_of_the_library_has_its_pattern():
 
 def test_a_library_without_its_text_is_read_from_the_compiled_module(monkeypatch):
     """In an app frozen into one file there is no source: the compiled module gives the same prices."""
-    price_library._data.cache_clear()
-    monkeypatch.setattr(price_library, "_pieces", lambda _: {})
+    price_data.installed.cache_clear()
+    monkeypatch.setattr(price_data, "_pieces", lambda _: {})
     try:
         library = PriceLibrary()
     finally:
         monkeypatch.undo()
-        price_library._data.cache_clear()
+        price_data.installed.cache_clear()
     text = PriceLibrary()
     for provider in providers:
         whole, pieces = library.provider(provider.id), text.provider(provider.id)

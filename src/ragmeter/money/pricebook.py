@@ -29,7 +29,8 @@ from ragmeter.money.price_table import (
     with_fees,
 )
 from ragmeter.money.pricing import Line, Rate, RateCard, without_requests
-from ragmeter.reading.price_library import Found, PriceLibrary, Prices, Tiers, Unit
+from ragmeter.reading.price_library import PriceLibrary
+from ragmeter.reading.price_models import Found, Prices, Tiers, Unit
 from ragmeter.reading.providers import library_id, names_of_library_ids, provider_named, vendor_of_model
 
 __all__ = ["PriceBook", "PriceTable", "PriceTableError", "card_of", "check_aliases", "read_price_table"]
