@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from zipfile import ZipFile
 
+import genai_prices
 import pytest
 from genai_prices import Usage, calc_price
 from typer.testing import CliRunner, Result
@@ -77,3 +79,50 @@ def test_rates_alone_have_no_cost() -> None:
     """Without tokens nothing is priced: no $0."""
     assert json.loads(run("gpt-4o", "--json").stdout)[0]["cost"] is None
     assert "a call" not in run("gpt-4o").output
+
+
+def wheel_with(folder: Path, before: str, after: str) -> Path:
+    """A wheel of genai-prices as the installed one, but for one text of its data."""
+    package = Path(genai_prices.__file__).parent
+    file = folder / "genai_prices-9.9.9-py3-none-any.whl"
+    with ZipFile(file, "w") as wheel:
+        text = (package / "data.py").read_text("utf-8")
+        assert before in text
+        wheel.writestr("genai_prices/data.py", text.replace(before, after))
+        wheel.write(package / "data_units.py", "genai_prices/data_units.py")
+    return file
+
+
+def test_a_newer_wheel_shows_the_prices_it_changes(tmp_path: Path) -> None:
+    """A wheel is compared price by price with the installed list; one that is the same changes nothing."""
+    same = wheel_with(tmp_path, "input_mtok=", "input_mtok=")
+    assert "changes no price" in run("--update", str(same)).output
+    newer = wheel_with(tmp_path, "output_mtok=Decimal('10'),", "output_mtok=Decimal('12'),")
+    changes = json.loads(run("gpt-4o", "--update", str(newer), "--json").stdout)
+    assert {(each["provider"], each["unit"], each["before"], each["after"]) for each in changes} >= {
+        ("openai", "output_tokens", 10.0, 12.0)
+    }
+    assert {each["model"] for each in changes} == {"gpt-4o"}
+    assert "+20%" in run("--update", str(newer)).output
+
+
+def test_a_newer_table_is_compared_with_what_is_charged_now(tmp_path: Path) -> None:
+    """Of a table of prices only what it prices is compared, with our rows and genai-prices."""
+    file = tmp_path / "newer.json"
+    file.write_text('{"gpt-4o": {"input": 3.0, "output": 10.0}, "ours": {"input": 1.0}}', "utf-8")
+    changes = json.loads(run("--update", str(file), "--json").stdout)
+    assert [(each["model"], each["before"], each["after"]) for each in changes] == [
+        ("gpt-4o", 2.5, 3.0),
+        ("ours", None, 1.0),
+    ]
+
+
+@pytest.mark.parametrize("name", ["nothing.whl", "broken.whl", "broken.toml"])
+def test_a_file_of_newer_prices_that_cannot_be_read_is_one_sentence(tmp_path: Path, name: str) -> None:
+    """A missing or broken file ends with status 2 and the file's name."""
+    if name.startswith("broken"):
+        (tmp_path / name).write_bytes(b"\x00 no prices")
+    result = run("--update", str(tmp_path / name))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert name in result.stderr
+    assert "Traceback" not in result.stderr

@@ -57,7 +57,7 @@ def test_each_setting_has_an_environment_variable():
     assert (found.prometheus_host, found.prometheus_port) == ("0.0.0.0", 9999)
     assert (found.capture_chunks, found.exact_tokens, found.tenant_label) == (True, False, "team")
     assert (found.service_name, found.capture_content, found.fine_tuned) == ("shop", True, ("support-*",))
-    assert set(environment) | {"RAGMETER_PRICES"} == set(VARIABLES.values())
+    assert set(environment) | {"RAGMETER_PRICES", "RAGMETER_PRICE_UPDATES"} == set(VARIABLES.values())
 
 
 def test_type_checkers_know_each_setting():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,31 +14,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ragmeter.cli.price_changes import as_data, read_changes, show_changes
 from ragmeter.domain.model import Usage
 from ragmeter.money.dollars import dollars
-from ragmeter.money.price_table import PriceTableError, read_price_table
+from ragmeter.money.price_table import PriceTable, PriceTableError, read_price_table
 from ragmeter.money.pricebook import PriceBook
 from ragmeter.money.pricing import Line, Rate
-from ragmeter.money.quotes import Quote, QuoteError, quotes
+from ragmeter.money.quotes import Quote, QuoteError, quotes, rows_of
 from ragmeter.reading.providers import known_providers, provider_named
 from ragmeter.status_report import installed_version
 
-MILLION = 1_000_000
 CALLS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One rate as it is shown: the unit, the price of `per` of them, and from how many tokens of input it holds."""
-
-    unit: str
-    price: float
-    per: int
-    above: int = 0
-
-
 def price(
-    model: Annotated[str, typer.Argument(help="The model's name, as the provider's answers have it.")],
+    model: Annotated[str | None, typer.Argument(help="The model's name, as the provider's answers have it.")] = None,
     *,
     provider: Annotated[str | None, typer.Option(help="Only this provider: openai, anthropic, azure …")] = None,
     input: Annotated[int, typer.Option(min=0, help="Tokens of the prompt, cached ones included.")] = 0,  # noqa: A002
@@ -46,20 +36,38 @@ def price(
     cache_read: Annotated[int, typer.Option(min=0, help="Tokens of the prompt that the provider's cache had.")] = 0,
     cache_write: Annotated[int, typer.Option(min=0, help="Tokens of the prompt written to that cache.")] = 0,
     prices: Annotated[Path | None, typer.Option(metavar="FILE", help="Your own prices, as TOML or JSON.")] = None,
+    update: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Show what newer prices change: TOML, JSON, or a wheel of genai-prices."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Show a model's rates, where they come from, and what the given tokens cost.
 
     Reads the installed price list and nothing from the network. Without --provider it shows every provider that lists
-    the model.
+    the model. With --update it shows what a newer list changes, of all models or of one.
     """
     screen, notes = Console(highlight=False), Console(stderr=True, highlight=False)
     usage = Usage(input, output, cache_read_tokens=cache_read, cache_write_tokens=cache_write)
     try:
-        found = _found(model, provider, usage, prices)
+        if update is not None:
+            _compare(screen, update, read_price_table(prices), model, as_json=as_json)
+        else:
+            _quote(screen, _found(model, provider, usage, prices), usage, as_json=as_json)
     except (QuoteError, PriceTableError) as error:
         notes.print("[red]ragmeter price:[/]", Text(str(error)), soft_wrap=True)
         raise typer.Exit(2) from error
+
+
+def _compare(screen: Console, file: Path, prices: PriceTable, model: str | None, *, as_json: bool) -> None:
+    changes = read_changes(file, prices, model, datetime.now(tz=UTC))
+    if as_json:
+        typer.echo(json.dumps(as_data(changes), indent=2))
+    else:
+        show_changes(screen, file, changes)
+
+
+def _quote(screen: Console, found: Sequence[Quote], usage: Usage, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps([_as_data(quote, asks_cost=_asks_cost(usage)) for quote in found], indent=2))
         return
@@ -67,22 +75,15 @@ def price(
         _show(screen, quote, usage)
 
 
-def _found(model: str, provider: str | None, usage: Usage, prices: Path | None) -> tuple[Quote, ...]:
+def _found(model: str | None, provider: str | None, usage: Usage, prices: Path | None) -> tuple[Quote, ...]:
+    if model is None:
+        raise QuoteError("Give the name of a model, or --update with a file of newer prices.")
     if (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0) > (usage.input_tokens or 0):
         raise QuoteError("--input counts cached tokens as well: it cannot be less than --cache-read and --cache-write.")
     named = None if provider is None else provider_named(provider)
     if provider is not None and named is None:
         raise QuoteError(f"No provider is called {provider!r}. Known are {', '.join(known_providers())}.")
     return quotes(PriceBook(read_price_table(prices)), model, named, usage, datetime.now(tz=UTC))
-
-
-def rows_of(rate: Rate) -> tuple[Row, ...]:
-    """The rows that show a rate: one, and one more for each length of input from which it changes."""
-    per = MILLION if rate.unit.endswith("tokens") else CALLS
-    return (
-        Row(rate.unit, rate.price * per, per),
-        *(Row(rate.unit, each * per, per, start) for start, each in rate.tiers),
-    )
 
 
 def _show(screen: Console, quote: Quote, usage: Usage) -> None:

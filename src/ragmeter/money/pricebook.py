@@ -28,6 +28,7 @@ from ragmeter.money.price_table import (
     read_price_table,
     with_fees,
 )
+from ragmeter.money.price_updates import NewerPrices, PriceUpdates
 from ragmeter.money.pricing import Line, Rate, RateCard, without_requests
 from ragmeter.reading.price_library import PriceLibrary
 from ragmeter.reading.price_models import Found, Prices, Tiers, Unit
@@ -64,7 +65,8 @@ class PriceBook:
     """Finds the rate card of an operation; not thread-safe, used under the worker's lock.
 
     It is made on the caller's thread, which reads the price library's file; `pause` is called wherever a look-up may
-    give the interpreter away. `fine_tuned` are the app's own patterns of fine-tuned models.
+    give the interpreter away. `fine_tuned` are the app's own patterns of fine-tuned models, `updates` a file of newer
+    prices: the rows of its table stand above the app's own, its list in place of the installed one.
     """
 
     def __init__(
@@ -73,17 +75,30 @@ class PriceBook:
         *,
         builtin: bool = True,
         fine_tuned: Sequence[str] = (),
+        updates: PriceUpdates | None = None,
         pause: Callable[[], None] = lambda: None,
     ) -> None:
-        self._prices = prices
+        self._given = prices
         self._fine_tuned = fine_tuned
-        self._library = PriceLibrary(pause) if builtin else None
+        self._builtin = builtin
+        self._updates = updates
+        self._pause = pause
+        self._take_prices()
         self._kept: dict[tuple[str | bool | None, ...], tuple[int, RateCard | None]] = {}
         self._told = False
+
+    def _take_prices(self) -> None:
+        """Take the prices as they are now: rows of a newer table above the app's, a newer list in place of ours."""
+        newer = NewerPrices() if self._updates is None else self._updates.newer
+        self._prices: PriceTable = {**self._given, **newer.table}
+        self._library = PriceLibrary(self._pause, newer.library) if self._builtin or newer.library else None
 
     def card(self, operation: Operation, *, load: bool = True) -> RateCard | None:
         """The prices of `operation`, `None` when none is known. Without `load` only what is already resolved."""
         response, request = operation.response, operation.request
+        if load and self._updates is not None and self._updates.refresh():
+            self._take_prices()
+            self._kept.clear()
         place = (request.server_address, response.inference_geo)
         served = (response.service_tier, response.speed, request.service_tier, request.speed)
         key = (request.kind, request.provider, response.model, request.model, *served, *place, operation.shares_request)

@@ -9,7 +9,10 @@ from difflib import get_close_matches
 
 from ragmeter.domain.model import Operation, OperationKind, Prompt, Request, Response, Usage
 from ragmeter.money.pricebook import PriceBook
-from ragmeter.money.pricing import Cost, RateCard, price
+from ragmeter.money.pricing import Cost, Rate, RateCard, price
+
+MILLION = 1_000_000
+THOUSAND = 1_000
 
 MOST_MEANT = 3
 """Names that are offered in place of one that nobody knows."""
@@ -23,6 +26,16 @@ class Quote:
     provider: str
     card: RateCard
     cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class RateRow:
+    """One rate as it is shown: the unit, the price of `per` of them, and from how many tokens of input it holds."""
+
+    unit: str
+    price: float
+    per: int
+    above: int = 0
 
 
 class QuoteError(ValueError):
@@ -52,6 +65,15 @@ def card_at(book: PriceBook, model: str, provider: str, at: datetime) -> RateCar
     """The rates of a model at a provider for a plain call at a moment, `None` where no price is known."""
     asked = Request(OperationKind.CHAT, provider, model=model)
     return book.find(Operation(asked, Response(), Prompt(), int(at.timestamp() * 1e9), 0.0))
+
+
+def rows_of(rate: Rate) -> tuple[RateRow, ...]:
+    """The rows that show a rate: one, and one more for each length of input from which it changes."""
+    per = MILLION if rate.unit.endswith("tokens") else THOUSAND
+    return (
+        RateRow(rate.unit, rate.price * per, per),
+        *(RateRow(rate.unit, each * per, per, start) for start, each in rate.tiers),
+    )
 
 
 def _unknown(book: PriceBook, model: str, provider: str | None) -> str:

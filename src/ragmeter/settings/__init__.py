@@ -98,6 +98,14 @@ class Settings:
         default=True,
         meaning="whether genai-prices and our own dated rows are used as well",
     )
+    price_updates: str | None = setting(
+        "RAGMETER_PRICE_UPDATES",
+        readers.price_file,
+        default=None,
+        meaning="a file of newer prices: TOML or JSON like that of `prices`, above which it stands, or a wheel of "
+        "genai-prices; it is looked at once a minute and read again when it has changed, and a new one that cannot be "
+        "used leaves the rates as they were",
+    )
     fine_tuned: tuple[str, ...] = setting(
         "RAGMETER_FINE_TUNED",
         readers.name_list,
@@ -203,6 +211,7 @@ class SettingsArguments(TypedDict, total=False):
     max_label_values: int | None
     prices: Mapping[str, Mapping[str, float | Mapping[str, float]] | str] | str | PathLike[str] | None
     builtin_prices: bool | None
+    price_updates: str | PathLike[str] | None
     fine_tuned: Iterable[str] | None
     providers: Mapping[str, str] | None
     stream_usage: bool | None

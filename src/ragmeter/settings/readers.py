@@ -135,6 +135,19 @@ def price_table(value: Any) -> PriceTable:
     return read_price_table(fspath(value) if isinstance(value, PathLike) else value)
 
 
+def price_file(value: Any) -> str:
+    """The name of a file of prices, which can be read now."""
+    from pathlib import Path
+
+    from ragmeter.money.price_updates import read_newer
+
+    if not isinstance(value, str | PathLike) or not value:
+        raise ValueRefusedError(f"expected the name of a TOML or JSON file or of a wheel, got {value!r}")
+    path = fspath(value)
+    read_newer(Path(path))
+    return path
+
+
 def flag(value: Any) -> bool:
     """A switch: true or false, yes or no, 1 or 0."""
     flag = value if isinstance(value, bool) else FLAGS.get(str(value).lower())

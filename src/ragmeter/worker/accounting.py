@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from opentelemetry import trace
@@ -36,6 +37,7 @@ from ragmeter.guard import Guard
 from ragmeter.ledger.entries import QueryReport
 from ragmeter.ledger.ledger import Ledger
 from ragmeter.ledger.metering import Metered, is_ingestion, meter_barely, meter_inference, meter_other
+from ragmeter.money.price_updates import PriceUpdates
 from ragmeter.money.pricebook import PriceBook
 from ragmeter.naming import semconv
 from ragmeter.settings import Settings
@@ -86,7 +88,11 @@ class Accounting:
         self._known_fine_tuned: dict[tuple[str | None, str | None], bool] = {}
         self._pause = pause
         self._prices = PriceBook(
-            settings.prices, builtin=settings.builtin_prices, fine_tuned=settings.fine_tuned, pause=pause
+            settings.prices,
+            builtin=settings.builtin_prices,
+            fine_tuned=settings.fine_tuned,
+            updates=None if settings.price_updates is None else PriceUpdates(Path(settings.price_updates)),
+            pause=pause,
         )
         self._scopes = scopes
         self._tenant_label = settings.tenant_label
