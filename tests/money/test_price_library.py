@@ -198,7 +198,7 @@ def test_a_child_forked_while_models_are_read_knows_them_all():
     forked = []
 
     def fork_in_the_middle(frame, event, _):
-        if event != "call" or frame.f_globals.get("__name__") != price_library.__name__:
+        if event != "call" or frame.f_globals.get("__name__") != price_data.__name__:
             return
         if "fork" not in forked and frame.f_back.f_code.co_qualname == "Models.__iter__":
             forked.append("fork")
