@@ -205,6 +205,7 @@ class Runtime:
         self.providers.forked()
         self._end.listen()
         self.observer.under_way.clear()
+        self._placing.forked()
         self._handing_in.forked()
 
     def _handle(self, account: Callable[[Item], None], item: Item) -> None:

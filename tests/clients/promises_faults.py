@@ -15,8 +15,18 @@ import pytest
 from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import SpanProcessor
 
-from clients.blanks import ClientBlanks, both_kinds, chunks_of, finished, our_lines, plain
-from ragmeter.reading.declaration import Call, Integration, Reading, Receiving, Sending, Target
+from clients.blanks import ClientBlanks, both_kinds, chunks_of, entering, finished, our_lines, plain
+from ragmeter.reading.declaration import (
+    Call,
+    Generated,
+    Integration,
+    Outcome,
+    Reading,
+    Receiving,
+    Sending,
+    Target,
+    Unread,
+)
 from ragmeter.wrapping import observation, observing, wrappers
 from wire import Wire
 
@@ -29,7 +39,22 @@ def fail(*_: Any) -> Any:
     raise OurError("SENTINEL-QUESTION")
 
 
-def _in_reader(part: str) -> Callable[[Target], Target]:
+def in_reading(**changes: Any) -> Callable[[Target], Target]:
+    """A target whose readings are changed."""
+
+    def broken(target: Target) -> Target:
+        def read(call: Call) -> Reading | None:
+            reading = target.read(call)
+            return reading and replace(reading, **changes)
+
+        return replace(target, read=read)
+
+    return broken
+
+
+def in_reader(part: str) -> Callable[[Target], Target]:
+    """A target one part of whose reader fails."""
+
     def broken(target: Target) -> Target:
         def read(call: Call) -> Reading | None:
             reading = target.read(call)
@@ -40,18 +65,29 @@ def _in_reader(part: str) -> Callable[[Target], Target]:
     return broken
 
 
+def _in_body(target: Target) -> Target:
+    def outcome(result: Any) -> Outcome:
+        found = target.outcome(result)
+        return replace(found, body=fail) if isinstance(found, Unread) else found
+
+    return replace(target, outcome=outcome)
+
+
 BREAKS: dict[str, Callable[[Any], Any]] = {
     "read": lambda target: replace(target, read=fail),
     "read-nonsense": lambda target: replace(target, read=lambda call: object()),
     "outcome": lambda target: replace(target, outcome=fail),
     "outcome-nonsense": lambda target: replace(target, outcome=lambda result: None),
-    "response": _in_reader("response"),
-    "prompt": _in_reader("prompt"),
-    "pieces": _in_reader("pieces"),
-    "hold": _in_reader("hold"),
-    "is_extra": _in_reader("is_extra"),
-    "decode": _in_reader("decode"),
-    "parameters": _in_reader("parameters"),
+    "outcome-no-generator": lambda target: replace(target, outcome=lambda result: Generated(object())),
+    "asked": lambda target: replace(target, asked=fail),
+    "body": _in_body,
+    "response": in_reader("response"),
+    "prompt": in_reader("prompt"),
+    "pieces": in_reader("pieces"),
+    "hold": in_reader("hold"),
+    "is_extra": in_reader("is_extra"),
+    "decode": in_reader("decode"),
+    "parameters": in_reader("parameters"),
     "take": lambda target: replace(target, take=fail),
 }
 """How a reader can fail, by name."""
@@ -117,9 +153,11 @@ class Faults(ClientBlanks):
             answers = [plain(await self.ask(client))]
             raw = await finished(self.method(client, "with_raw_response")(**self.question))
             answers.append(plain(await finished(raw.parse())))
+            async with entering(self.method(client, "with_streaming_response")(**self.question)) as unread:
+                answers.append(plain(await finished(unread.parse())))
             return answers, await chunks_of(await self.ask(client, stream=True))
 
-        answers = (self.whole(), self.whole(), self.stream())
+        answers = (self.whole(), self.whole(), self.whole(), self.stream())
         asks = name == "is_extra"
         seen, told = await self.compared(
             watch,

@@ -198,11 +198,19 @@ def of_parts(body: Any) -> Unread:
 
 
 def of_whole(body: Any) -> Unread:
-    return Unread(body, lambda: body.kept, reads=("read",), pieces=(), closes=("release",))
+    return Unread(body, lambda carrier: carrier.kept, reads=("read",), pieces=(), closes=("release",))
 
 
 def of_aiohttp(body: Any) -> Unread:
-    return Unread(body, lambda: body._body, reads=("read",), pieces=(), closes=("close", "release"))
+    return Unread(
+        body,
+        reads=(),
+        pieces=(),
+        parts=("read",),
+        portions=("readany", "readline", "readuntil", "readchunk"),
+        closes=("close", "release"),
+        source="content",
+    )
 
 
 def target(path: str, outcome: Callable[[Any], Unread]) -> Target:

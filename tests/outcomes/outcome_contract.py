@@ -22,13 +22,14 @@ from typing import Any, ClassVar
 
 import pytest
 from opentelemetry import context as otel_context
+from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 
 import fakes
 import ragmeter
 import ragmeter.wrapping
 from clients.blanks import both_kinds, collect, our_lines
-from clients.promises_faults import BREAKS
+from clients.promises_faults import BREAKS, fail, in_reader, in_reading
 from clients.promises_memory import MOST_LEFT, ours, thread_names
 from clients.promises_results import OTHERS, SUPPRESSING
 from clients.promises_switching import originals
@@ -42,6 +43,9 @@ WRAPPING = str(Path(ragmeter.wrapping.__file__).parent)
 TESTS = Path(__file__).parent.parent
 AT: list[tuple[str, int]] = []
 """Where calls were interrupted."""
+
+ALL_BREAKS = {**BREAKS, "piece": in_reader("take"), "with_usage": in_reading(with_usage=fail)}
+"""How a reader can fail, with what no client of today makes use of in every test."""
 
 ROUNDS = 15
 THREADS, CALLS = 6, 4
@@ -200,17 +204,30 @@ class OutcomeContract:
     # 2: our errors
 
     @both_kinds
-    @pytest.mark.parametrize("name", BREAKS)
+    @pytest.mark.parametrize("name", ALL_BREAKS)
     async def test_a_failing_reader_harms_no_call(self, watch, asynchronous, monkeypatch, caplog, name):
         """Whatever part of a reader raises, the app gets the same, and each of our errors is said once and counted."""
         kinds = (Sending, Receiving) if name == "take" else (Target,)
-        broken = [broken_one(each, BREAKS[name], kinds) for each in self.integration.targets]
+        broken = [broken_one(each, ALL_BREAKS[name], kinds) for each in self.integration.targets]
         changed = replace(self.integration, targets=tuple(broken))
         monkeypatch.setattr(sys.modules[f"ragmeter.reading.clients.{self.fake}"], "INTEGRATION", changed)
-        seen, _ = await self.compared(watch, self.all_forms(), asynchronous=asynchronous, loud=False)
+        asks = name in ("is_extra", "with_usage")
+        seen, _ = await self.compared(watch, self.all_forms(), asynchronous=asynchronous, loud=False, stream_usage=asks)
         everything = seen.everything() + "".join(our_lines(caplog.records))
         assert "SENTINEL-QUESTION" not in everything
         assert len(our_lines(caplog.records)) == len(set(our_lines(caplog.records)))
+
+    @both_kinds
+    async def test_a_call_that_cannot_be_begun_leaves_no_span_open(self, watch, asynchronous, monkeypatch):
+        """Where a reader fails as a call begins, no span was started that nobody would end."""
+        broken = [broken_one(each, BREAKS["asked"], (Target,)) for each in self.integration.targets]
+        changed = replace(self.integration, targets=tuple(broken))
+        monkeypatch.setattr(sys.modules[f"ragmeter.reading.clients.{self.fake}"], "INTEGRATION", changed)
+        seen, spans = watch(loud=False), OpenSpans()
+        seen.tracer_provider.add_span_processor(spans)
+        await self.told(self.all_forms(), asynchronous=asynchronous)
+        assert ragmeter.flush(10)
+        assert spans.open == 0
 
     async def test_a_signal_at_any_moment_leaves_the_context_as_it_was(self, watch):
         """What a signal raises between any two lines of ours comes through, and the context is the one before."""
@@ -411,6 +428,19 @@ def broken_one(declared: Any, breaks: Callable[[Any], Any], kinds: tuple[type, .
     if isinstance(declared, Hook):
         return replace(declared, calls=broken_one(declared.calls, breaks, kinds))
     return breaks(declared) if isinstance(declared, kinds) else declared
+
+
+class OpenSpans(SpanProcessor):
+    """How many spans have started and not ended."""
+
+    def __init__(self) -> None:
+        self.open = 0
+
+    def on_start(self, span: Any, parent_context: Any = None) -> None:
+        self.open += 1
+
+    def on_end(self, span: Any) -> None:
+        self.open -= 1
 
 
 class within:  # noqa: N801 - read as a word

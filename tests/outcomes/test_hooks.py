@@ -10,7 +10,7 @@ import pytest
 
 import ragmeter
 from clients import chat_shapes
-from clients.blanks import finished
+from clients.blanks import finished, our_lines
 from outcome_contract import OutcomeContract, Scenario
 from ragmeter.wrapping import reports
 from wire import Wire
@@ -18,6 +18,22 @@ from wire import whole as whole_answer
 
 QUESTION = "SENTINEL-QUESTION: what is it?"
 MODEL = "gpt-4o-mini"
+
+
+OPEN_AT_FORK = """
+seen = Seen()
+ragmeter.instrument(tracer_provider=seen.tracer_provider, meter_provider=seen.meter_provider)
+contract.client(asynchronous=False).begin_only("what is it?")
+child = os.fork()
+if child == 0:
+    calls = len(ask())
+    ragmeter.uninstrument()
+    os._exit(17 if contract.counted(seen) == calls else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 17
+ragmeter.uninstrument()
+assert contract.operations(seen) == 1
+print("right")
+"""
 
 
 async def by_callbacks(client: Any) -> Any:
@@ -108,6 +124,33 @@ class TestHooks(OutcomeContract):
         assert seen.operations() == 2
         ragmeter.uninstrument()
         assert seen.operations() == 5
+
+    async def test_a_key_that_comes_twice_is_two_calls(self, watch):
+        """A key used again before its call has ended is that of another call, whose end is told."""
+        seen = watch()
+        listener = self.module.callbacks[-1]
+        for _ in range(2):
+            listener.before(number=1, question=QUESTION)
+        listener.success(number=1, answer={"text": "it", "usage": self.module.TOKENS})
+        assert seen.operations() == 2
+        reported = seen.metric("gen_ai.client.token.usage")
+        assert sum(value.total for value in reported.values()) == self.all_tokens
+
+    async def test_a_key_that_cannot_be_one_harms_no_client(self, watch, caplog):
+        """A key that is not hashable is our error, said once: the client's callbacks return."""
+        seen = watch(loud=False)
+        listener = self.module.callbacks[-1]
+        listener.before(number=[], question=QUESTION)
+        listener.success(number=[], answer={})
+        listener.failure(number=[], error=ValueError())
+        assert len(our_lines(caplog.records)) == 1
+        assert seen.total("ragmeter.internal.errors") == 3
+
+    def test_what_is_open_at_a_fork_is_the_parents(self):
+        """A call whose end was not told at a fork is no call of the child's, and stands around none of its own."""
+        done = self.run(OPEN_AT_FORK)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "right\n"
 
     @pytest.mark.parametrize("again", [1, 2])
     async def test_a_client_below_is_the_same_request(self, watch, again):

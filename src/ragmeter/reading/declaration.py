@@ -6,6 +6,7 @@ kept from the app by the core.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from types import AsyncGeneratorType, GeneratorType
@@ -82,17 +83,21 @@ class Streamed:
 class Unread:
     """The call has returned a response whose body the app reads itself, as a whole or as a stream.
 
-    `carrier` is the object that travels to that later place. Of its methods `reads` read all of the body, which `body`
-    gives then (`None` when nothing was kept); those of `pieces` are generator functions, each call of one of `parts`
-    gives the next part, and `closes` close it. Those that it has not do no harm.
+    `carrier` is the object that travels to that later place, `source` its attribute from which it reads, if an app may
+    read there as well. Of the methods of either, `reads` read all of the body, which `body` finds in the carrier then
+    (`None` when nothing was kept). Those of `pieces` return generators. Each call of one of `parts` gives the next
+    part, all of the rest if no size is asked for; each of `portions` the next one as it comes, and an empty one at the
+    end. `closes` close it. What these call of each other is heard once, and those that neither has do no harm.
     """
 
     carrier: Any
-    body: Callable[[], object] = lambda: None
+    body: Callable[[Any], object] = lambda _: None
     reads: tuple[str, ...] = ("read", "aread")
     pieces: tuple[str, ...] = ("iter_bytes", "aiter_bytes")
     parts: tuple[str, ...] = ()
+    portions: tuple[str, ...] = ()
     closes: tuple[str, ...] = ("close", "aclose")
+    source: str | None = None
 
     def passed_on(self, to: Follower, result: Any) -> Any:
         """The response is the app's, as it is."""
@@ -203,7 +208,7 @@ class Declared(Protocol):
         """Put in place what this kind of target needs there."""
 
 
-class Wrapped:
+class Wrapped(ABC):
     """A function of a client that is wrapped."""
 
     __slots__ = ()
@@ -214,9 +219,9 @@ class Wrapped:
         """Put a wrapper around it."""
         places.wrap(self, imported)
 
+    @abstractmethod
     def wrapper(self, wrappers: Wrappers, function: Any) -> Wrapper:
         """The wrapper for this kind of target."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +354,10 @@ class Hook:
 
     `listener` makes what is registered there, beside the app's own, when the client is imported; `add` and `remove`
     register it and take it away, `holds` says whether it is still there. `calls` reads the calls that its events tell.
+
+    The listener's methods run within the client, on its thread and between the app and its answer: they do no more than
+    to find the key and what is told, and hand both on. What `Events` is told harms no call; what they raise themselves
+    goes to the client as any listener's error does.
     """
 
     calls: Target

@@ -235,7 +235,7 @@ class Accounting:
         )
 
     def _response(self, record: Record) -> Response:
-        return gate.response(record.answer(self._pause), self._pause)
+        return gate.response(record.answer(), self._pause)
 
     def _meter(
         self, operation: Operation, query: QueryHandle, tenant: str, *, complete: bool, ingests: bool | None = None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from contextlib import aclosing
-from functools import partial, wraps
+import weakref
+from asyncio import CancelledError
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
 from ragmeter.reading.declaration import Unread
-from ragmeter.wrapping.hearing import hear, hear_close, replace_methods, unhear
+from ragmeter.wrapping.generators import Steps, handed_on
+from ragmeter.wrapping.hearing import Around, hear, unhear
 
 MOST_KEPT = 1_000_000
 """Bytes of a body that are kept."""
@@ -17,130 +19,151 @@ MOST_KEPT = 1_000_000
 ALL = (None, -1)
 """Sizes by which all that is left is asked for."""
 
+SIZES = ("amt", "size", "n")
+"""Names of the argument that says how much is asked for."""
+
+NO_MORE = (b"", "", (b"", False))
+"""Parts that say that there are no more. Some clients say beside a part whether a chunk of the transfer ends there."""
+
+Done = Callable[[object, BaseException | None], None]
+"""Called with what was read of a body and what has ended the reading, if it has failed."""
+
 
 class HeardBody:
-    """A body as the app reads it; `done` is called with it when there is no more to come, or it is closed."""
+    """A body as the app reads it; `done` is called once: when there is no more to come, it is closed, or it fails."""
 
-    __slots__ = ("_done", "_is_closed", "_is_read", "_is_taken", "_kept", "_size")
+    __slots__ = ("_carrier", "_done", "_failure", "_inside", "_is_closed", "_is_over", "_kept", "_size", "_source")
 
-    def __init__(self, done: Callable[[object], None]) -> None:
+    def __init__(self, carrier: Any, done: Done) -> None:
+        self._carrier = weakref.ref(carrier)
         self._done = done
-        self._is_closed = self._is_read = self._is_taken = False
+        self._source: str | None = None
+        self._failure: CancelledError | None = None
+        self._inside = self._is_closed = self._is_over = False
         self._kept: list[bytes] = []
         self._size = 0
 
-    def taken(self) -> bytes | None:
-        """What was taken; `None` for nothing, and for more than is kept."""
-        return b"".join(self._kept) if 0 < self._size <= MOST_KEPT else None
+    def hear(self, unread: Unread) -> None:
+        """Hear what the app reads, of the carrier and of what that reads from."""
+        reads = Around(self.begin, partial(self._read, unread.body), self.failed)
+        around = {
+            **dict.fromkeys(unread.reads, reads),
+            **dict.fromkeys(unread.pieces, Around(self._is_outside, self._handed_on)),
+            **dict.fromkeys(unread.parts, Around(self.begin, self._part, self.failed)),
+            **dict.fromkeys(unread.portions, Around(self.begin, self._portion, self.failed)),
+            **dict.fromkeys(unread.closes, Around(after=self._close, failed=lambda _: self.closed())),
+        }
+        hear(unread.carrier, around)
+        if unread.source is not None:
+            self._source = unread.source
+            hear(getattr(unread.carrier, unread.source), around, owner=unread.carrier)
 
-    def begin(self) -> None:
-        """The app begins to take pieces."""
-        self._is_taken, self._size = True, 0
-        self._kept.clear()
+    def begin(self) -> bool:
+        """The app asks for something; false where only what it has asked for asks on."""
+        if self._inside or self._is_over:
+            return False
+        self._inside = True
+        return True
 
-    def keep(self, piece: Any) -> None:
-        """Keep one piece, as long as they are not too many."""
+    def leave(self) -> None:
+        """It has got what it has asked for."""
+        self._inside = False
+
+    def took(self, piece: Any) -> bool:
+        """Keep one piece, as long as they are not too many; the app gets all of them."""
+        self._failure = None
+        piece = piece[0] if isinstance(piece, tuple) and piece else piece
         piece = piece.encode(errors="replace") if isinstance(piece, str) else piece
-        if isinstance(piece, bytes):
+        if isinstance(piece, bytes | bytearray | memoryview):
             self._size += len(piece)
             if self._size <= MOST_KEPT:
-                self._kept.append(piece)
+                self._kept.append(bytes(piece))
             else:
                 self._kept.clear()
+        return False
 
-    def end(self, *, is_whole: bool) -> None:
-        """The app takes no more pieces, because there are none or because it wants none."""
-        self._is_taken = False
-        if (self._is_closed or is_whole) and not self._is_read:
-            self._done(self.taken())
+    def ended(self, error: BaseException | None) -> None:
+        """A generator has ended; without an error the app has closed it, or let go of it."""
+        if isinstance(error, StopIteration | StopAsyncIteration) or (error is None and self._is_closed):
+            self.over()
+        elif error is not None:
+            self.failed(error)
 
-    def part(self, part: Any, size: Any) -> None:
-        """The app has taken one part, of at most `size` bytes."""
-        self.keep(part)
-        if not self._is_read and (size in ALL or (not part and size != 0)):
-            self._done(self.taken())
-
-    def begin_read(self) -> None:
-        """The app reads all of it."""
-        self._is_read = True
+    def failed(self, error: BaseException) -> None:
+        """What the app has asked for has failed."""
+        self._inside = False
+        if isinstance(error, CancelledError):
+            # The app may go on reading. One of our own: the app's holds all that was on its way.
+            self._failure = CancelledError()
+        else:
+            self._failure = None
+            self._tell(self._taken(), error)
 
     def closed(self) -> None:
         """The body was closed."""
         # Reading closes the connection before it has stored what it read, or has handed on the last of it.
         self._is_closed = True
-        if not self._is_read and not self._is_taken:
-            self._done(self.taken())
+        if not self._inside:
+            self.over()
 
+    def over(self) -> None:
+        """There is no more to come."""
+        self._tell(self._taken(), self._failure)
 
-def hear_body(unread: Unread, done: Callable[[object], None]) -> None:
-    """Hear what the app reads of a body; `done` is called with it, then nothing is heard any more."""
-    carrier = unread.carrier
+    def let_go(self) -> None:
+        """Nothing more is heard, and nobody told."""
+        self._is_over = True
+        self._kept.clear()
+        carrier = self._carrier()
+        if carrier is not None:
+            unhear(carrier)
+            if self._source is not None:
+                unhear(getattr(carrier, self._source, None))
 
-    def finish(body: object) -> None:
-        unhear(carrier)
-        done(body)
+    def _taken(self) -> bytes | None:
+        """What was taken; `None` for nothing, and for more than is kept."""
+        return b"".join(self._kept) if 0 < self._size <= MOST_KEPT else None
 
-    body = HeardBody(finish)
-    replace_methods(carrier, unread.pieces, partial(_heard_pieces, body))
-    replace_methods(carrier, unread.parts, partial(_heard_parts, body))
-    hear(carrier, unread.reads, before=body.begin_read, after=lambda: finish(unread.body()))
-    hear_close(carrier, body.closed, unread.closes)
+    def _tell(self, body: object, error: BaseException | None) -> None:
+        if not self._is_over:
+            self.let_go()
+            self._done(body, error)
 
+    def _is_outside(self) -> bool:
+        return not self._inside and not self._is_over
 
-def _heard_pieces(body: HeardBody, method: Any) -> Any:
-    if inspect.isasyncgenfunction(method):
+    def _handed_on(self, _: Any, pieces: Any, *__: Any) -> Any:
+        if not isinstance(pieces, GeneratorType | AsyncGeneratorType):
+            return pieces
+        return handed_on(pieces, lambda: Steps(self.took, self.ended, self._enter, self.leave))
 
-        @wraps(method)
-        async def heard_async(*arguments: Any, **keywords: Any) -> Any:
-            body.begin()
-            is_whole = False
-            # Closed where the app closes ours: a generator that is only let go of is closed by the event loop, later.
-            async with aclosing(method(*arguments, **keywords)) as pieces:
-                try:
-                    async for piece in pieces:
-                        body.keep(piece)
-                        yield piece
-                    is_whole = True
-                finally:
-                    body.end(is_whole=is_whole)
+    def _enter(self) -> None:
+        self._inside = True
 
-        return heard_async
+    def _read(self, body: Callable[[Any], object], carrier: Any, result: Any, *_: Any) -> Any:
+        self.leave()
+        self._tell(body(carrier), None)
+        return result
 
-    @wraps(method)
-    def heard(*arguments: Any, **keywords: Any) -> Any:
-        body.begin()
-        is_whole = False
-        try:
-            for piece in method(*arguments, **keywords):
-                body.keep(piece)
-                yield piece
-            is_whole = True
-        finally:
-            body.end(is_whole=is_whole)
+    def _part(self, _: Any, part: Any, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        size = _size_of(arguments, keywords)
+        return self._next(part, is_last=size in ALL or (size != 0 and part in NO_MORE))
 
-    return heard
+    def _portion(self, _: Any, part: Any, *__: Any) -> Any:
+        return self._next(part, is_last=part in NO_MORE)
 
-
-def _heard_parts(body: HeardBody, method: Any) -> Any:
-    if inspect.iscoroutinefunction(method):
-
-        @wraps(method)
-        async def heard_async(*arguments: Any, **keywords: Any) -> Any:
-            part = await method(*arguments, **keywords)
-            body.part(part, _size_of(arguments, keywords))
-            return part
-
-        return heard_async
-
-    @wraps(method)
-    def heard(*arguments: Any, **keywords: Any) -> Any:
-        part = method(*arguments, **keywords)
-        body.part(part, _size_of(arguments, keywords))
+    def _next(self, part: Any, *, is_last: bool) -> Any:
+        self.leave()
+        self.took(part)
+        if is_last:
+            self.over()
         return part
 
-    return heard
+    def _close(self, _: Any, result: Any, *__: Any) -> Any:
+        self.closed()
+        return result
 
 
-def _size_of(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-    """How much a part may be: the only thing that can be said of one."""
-    return next(iter((*arguments, *keywords.values())), None)
+def _size_of(arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+    """How much a part may be, as it is asked for."""
+    return arguments[0] if arguments else next((keywords[name] for name in SIZES if name in keywords), None)

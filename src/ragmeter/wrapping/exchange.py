@@ -10,7 +10,6 @@ from opentelemetry.context import Context
 
 from ragmeter.domain.model import Request
 from ragmeter.reading.declaration import Call, Reading, Target
-from ragmeter.reading.shapes.fields import size_of
 from ragmeter.wrapping.under_way import Mark
 
 IN_PROGRESS = otel_context.create_key("ragmeter-in-progress")
@@ -19,7 +18,7 @@ IN_PROGRESS = otel_context.create_key("ragmeter-in-progress")
 TOLD: ContextVar[Exchange | None] = ContextVar("ragmeter-told", default=None)
 """The exchange of the latest call in a context of which a client's events tell: nothing of it is in the app's own."""
 
-Place = tuple[str, str | None, str | None]
+Destination = tuple[str, str | None, str | None]
 """Where a request goes: the provider or database, the model, the collection."""
 
 
@@ -28,7 +27,7 @@ def family_of(request: Request) -> str:
     return request.kind.means.family
 
 
-def place_of(request: Request) -> Place:
+def destination_of(request: Request) -> Destination:
     """Where a request goes."""
     return request.provider, request.model, request.collection
 
@@ -40,20 +39,17 @@ class Exchange:
     """
 
     __slots__ = (
+        "_request",
+        "_target",
         "asked",
-        "family",
         "instance",
         "is_over",
         "is_passed_on",
         "is_told",
-        "is_wired",
         "mark",
-        "path",
-        "place",
         "question",
         "received",
         "sent",
-        "size",
         "surrounded",
         "was_sent",
     )
@@ -61,17 +57,18 @@ class Exchange:
     def __init__(self, target: Target, call: Call, reading: Reading, request: Request) -> None:
         self.instance = call.instance
         self.asked = target.asked(call)
-        self.family = family_of(request)
-        self.place = place_of(request)
-        self.path = target.path
-        self.is_wired = target.is_wired
+        self._target = target
+        self._request = request
         self.is_over = self.is_told = self.is_passed_on = False
         self.mark: Mark | None = None
         self.sent = self.question = reading.sent
         self.received: object = None
-        self.size = size_of(reading.sent)
-        self.was_sent = False
-        self.surrounded = False
+        self.was_sent = self.surrounded = False
+
+    @property
+    def is_wired(self) -> bool:
+        """Whether what goes over the wire is seen."""
+        return self._target.is_wired
 
     @classmethod
     def of(cls, instance: Any) -> Self | None:
@@ -83,7 +80,7 @@ class Exchange:
     def sends(self, taken: object) -> bool:
         """The call makes its request: `taken` is what goes over the wire, `None` if that is of something else."""
         if taken is not None:
-            self.sent, self.size, self.was_sent = taken, size_of(taken), True
+            self.sent, self.was_sent = taken, True
         return self.was_sent
 
     def covers(self, target: Target, call: Call, reading: Reading, request: Request) -> bool:
@@ -92,15 +89,17 @@ class Exchange:
         The instance and the request tell, not the family: a guardrail that asks another model, a cache that searches
         elsewhere, a client that asks itself something else are calls of their own.
         """
-        if self.is_over or self.is_passed_on or family_of(request) != self.family:
+        if self.is_over or self.is_passed_on or family_of(request) != family_of(self._request):
             return False
         if self.is_wired:
             return call.instance is self.instance and target.asked(call) is self.asked and not self.was_sent
-        return place_of(request) == self.place and self._is_same_question(target, call, reading)
+        if destination_of(request) != destination_of(self._request):
+            return False
+        return self._is_same_question(target, call, reading)
 
     def _is_same_question(self, target: Target, call: Call, reading: Reading) -> bool:
         """Whether a call to the same place asks the same, of what shows no request on the wire."""
-        if call.instance is self.instance and target.path != self.path:
+        if call.instance is self.instance and target.path != self._target.path:
             # Another function of the same client may hand it on in another form.
             return True
         if call.instance is self.instance and self.asked is not None:
@@ -117,7 +116,7 @@ class Exchange:
 
     def surrounds(self, request: Request) -> None:
         """A call of its own is made inside this one."""
-        self.surrounded = self.surrounded or family_of(request) == self.family
+        self.surrounded = self.surrounded or family_of(request) == family_of(self._request)
 
     @property
     def only_passed_on(self) -> bool:

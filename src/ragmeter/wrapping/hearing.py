@@ -1,82 +1,183 @@
-"""Methods of one instance heard: something of ours is called around them, and the app gets what it ever gets."""
+"""Methods of one object heard: something of ours is called around them, and the app gets what it ever gets.
+
+For as long as it is heard, the object is of a class that is made of its own class and differs in these methods alone.
+Functions put into the object instead would hold it, so that only a collection of garbage freed it and its connection; a
+copy's would read the first one; and an object with slots has no place for them. For the app the object is what it was:
+`isinstance`, `__class__`, `repr`, copies and pickles say its own class, and only `type()` tells. Classes that want to
+know of their heirs, and those of C that refuse, are left alone: of their objects nothing is heard.
+"""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from functools import wraps
-from types import FunctionType
-from typing import Any
+from abc import ABCMeta
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, wraps
+from typing import Any, Generic
 
-HEARD = "heard_by_ragmeter"
-"""Attribute of a function that stands in an instance for its own method."""
-
-
-def _nothing() -> None:
-    return None
-
+from ragmeter.domain.by_identity import ByIdentity
 
 CLOSES = ("close", "aclose")
 """Methods that close a connection."""
 
+MOST_CLASSES = 64
+"""Classes whose heirs are kept: apps have few kinds of bodies, and may make classes that should go."""
 
-def hear_close(connection: Any, listener: Callable[[], None], names: tuple[str, ...] = CLOSES) -> None:
-    """Call `listener` after this one connection was closed for the first time; then nothing of it is heard any more.
+_INDIFFERENT = [vars(kind)["__init_subclass__"] for kind in (object, Generic)]
+"""What is called with each new heir, of those to whom it is nothing."""
 
-    What stayed in the instance could not be pickled, and a copy's method would be that of this one.
+_class_of: Any = vars(object)["__class__"]
+"""The real class, of those as well that say another one's."""
+
+
+def _always() -> bool:
+    return True
+
+
+def _as_it_is(_: Any, result: Any, *__: Any) -> Any:
+    return result
+
+
+def _nothing(_: BaseException) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is done around the calls of one method; none of it may hold the object.
+
+    `before` says whether this call is heard at all. `after` is called with the object, the result and what the call was
+    given, and gives what goes to the app in the place of the result; `failed` with what was raised.
     """
 
-    def closed() -> None:
-        unhear(connection)
-        listener()
-
-    hear(connection, names, after=closed)
+    before: Callable[[], bool] = _always
+    after: Callable[[Any, Any, tuple[Any, ...], Mapping[str, Any]], Any] = _as_it_is
+    failed: Callable[[BaseException], None] = _nothing
 
 
-def hear(
-    instance: Any, names: tuple[str, ...], *, after: Callable[[], None], before: Callable[[], None] = _nothing
-) -> None:
-    """Call `before` and `after` around each call of the named methods of this one instance, those that it has."""
-    replace_methods(instance, names, lambda method: _heard(method, before, after))
+_heard: ByIdentity[Mapping[str, Around]] = ByIdentity()
 
 
-def replace_methods(instance: Any, names: tuple[str, ...], replacement: Callable[[Any], Any]) -> None:
-    """Put a function in the place of each of the named methods of this one instance, those that it has."""
-    for name in names:
-        method = getattr(instance, name, None)
-        if method is not None:
-            heard = replacement(method)
-            setattr(heard, HEARD, True)
-            setattr(instance, name, heard)
+def hear(instance: Any, around: Mapping[str, Around], owner: Any = None) -> bool:
+    """Hear those of the named methods that this one object has, until it, or its owner, is gone.
+
+    False where that cannot be, or the object is heard already by someone else.
+    """
+    if _heard.get(instance) is not None:
+        return False
+    own = _own_class(type(instance))
+    names = tuple(name for name in around if hasattr(inspect.getattr_static(own, name, None), "__get__"))
+    try:
+        _heard.put(instance, around, owner)
+        _class_of.__set__(instance, _heard_class(own, names))
+    except TypeError:
+        _heard.pop(instance)
+        return False
+    return True
 
 
 def unhear(instance: Any) -> None:
-    """Hear nothing of this one instance any more."""
-    attributes = getattr(instance, "__dict__", {})
-    for name, value in list(attributes.items()):
-        if isinstance(value, FunctionType) and hasattr(value, HEARD):
-            del attributes[name]
+    """Hear nothing of this one object any more."""
+    _heard.pop(instance)
+    _give_back(instance)
 
 
-def _heard(method: Any, before: Callable[[], None], after: Callable[[], None]) -> Any:
+def hear_close(connection: Any, listener: Callable[[], None], names: tuple[str, ...] = CLOSES) -> None:
+    """Call `listener` after this one connection was closed for the first time; then nothing of it is heard any more."""
+
+    def closed(connection: Any, result: Any, *_: Any) -> Any:
+        unhear(connection)
+        listener()
+        return result
+
+    unhear(connection)
+    hear(connection, dict.fromkeys(names, Around(after=closed, failed=lambda _: listener())))
+
+
+def _own_class(kind: type) -> type:
+    return (kind.__base__ or object) if _is_ours(kind) else kind
+
+
+def _is_ours(kind: type) -> bool:
+    return vars(kind).get("__reduce_ex__") is _reduced
+
+
+def _give_back(instance: Any) -> None:
+    kind = type(instance)
+    if _is_ours(kind):
+        _class_of.__set__(instance, _own_class(kind))
+
+
+@lru_cache(maxsize=MOST_CLASSES)
+def _heard_class(own: type, names: tuple[str, ...]) -> type:
+    """The class of heard objects of the class `own`; a `TypeError` where there can be none."""
+    if inspect.getattr_static(own, "__init_subclass__") not in _INDIFFERENT or type(own) not in (type, ABCMeta):
+        raise TypeError(f"{own} wants to know of its heirs")
+    space: dict[str, Any] = {
+        "__slots__": (),
+        "__module__": own.__module__,
+        "__qualname__": own.__qualname__,
+        "__doc__": own.__doc__,
+        "__class__": property(lambda _: own, _class_of.__set__),
+        "__reduce_ex__": _reduced,
+    }
+    made = type(own)(own.__name__, (own,), space)
+    for name in names:
+        setattr(made, name, _heard_method(own, name))
+    return made
+
+
+def _reduced(self: Any, protocol: Any) -> Any:
+    """As the object's own class: a copy is heard by nobody, and ours is found under no name."""
+    ours = type(self)
+    own = _own_class(ours)
+    reduce: Any = own.__reduce_ex__
+    reduced: Any = reduce(self, protocol)
+    if not isinstance(reduced, tuple):
+        return reduced
+    make, arguments, *rest = reduced
+    return (own if make is ours else make, tuple(own if each is ours else each for each in arguments), *rest)
+
+
+def _heard_method(own: type, name: str) -> Any:
+    # Bound to whatever it is called with: an app may keep the method, and call it when the object is heard no more.
+    found, method = inspect.getattr_static(own, name), getattr(own, name)
     if inspect.iscoroutinefunction(method):
 
         @wraps(method)
-        async def heard_async(*arguments: Any, **keywords: Any) -> Any:
-            before()
+        async def heard_async(self: Any, /, *arguments: Any, **keywords: Any) -> Any:
+            bare, around = found.__get__(self, own), _around(self, name)
+            if around is None or not around.before():
+                return await bare(*arguments, **keywords)
             try:
-                return await method(*arguments, **keywords)
-            finally:
-                after()
+                result = await bare(*arguments, **keywords)
+            except BaseException as error:
+                around.failed(error)
+                raise
+            return around.after(self, result, arguments, keywords)
 
         return heard_async
 
     @wraps(method)
-    def heard(*arguments: Any, **keywords: Any) -> Any:
-        before()
+    def heard(self: Any, /, *arguments: Any, **keywords: Any) -> Any:
+        bare, around = found.__get__(self, own), _around(self, name)
+        if around is None or not around.before():
+            return bare(*arguments, **keywords)
         try:
-            return method(*arguments, **keywords)
-        finally:
-            after()
+            result = bare(*arguments, **keywords)
+        except BaseException as error:
+            around.failed(error)
+            raise
+        return around.after(self, result, arguments, keywords)
 
     return heard
+
+
+def _around(instance: Any, name: str) -> Around | None:
+    """What is done around a method; where nothing is, the object is given back its own class."""
+    around = _heard.get(instance)
+    if around is None:
+        _give_back(instance)
+        return None
+    return around.get(name)

@@ -33,11 +33,10 @@ class LateStart:
         """A generator in the place of the one that was made; what is none has made its request after all."""
         try:
             outcome = self._target.outcome(result)
+            if isinstance(outcome, Generated):
+                return handed_on(outcome.generator, self._first_step)
         except Exception as error:
             self._guard.caught("reading an answer", error)
-            outcome = None
-        if isinstance(outcome, Generated):
-            return handed_on(outcome.generator, self._first_step)
         observation = self._begin(self._made)
         return result if observation is None else observation.returned(result)
 

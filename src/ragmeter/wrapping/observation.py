@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -12,20 +14,19 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
+from ragmeter.domain.by_identity import ByIdentity
 from ragmeter.domain.model import Request, Response
 from ragmeter.guard import Guard
 from ragmeter.reading.declaration import Call, Complete, Generated, Reading, Streamed, Target, Unread
 from ragmeter.reading.errors import error_type_of, is_refusal
 from ragmeter.reading.leaves import leaves_of
 from ragmeter.reading.shapes.fields import size_of
-from ragmeter.wrapping.bodies import hear_body
+from ragmeter.wrapping.bodies import HeardBody
 from ragmeter.wrapping.exchange import IN_PROGRESS, Exchange
 from ragmeter.wrapping.generators import Steps, handed_on
-from ragmeter.wrapping.hearing import unhear
-from ragmeter.wrapping.records import Answer, Pause, Record, no_answer
+from ragmeter.wrapping.records import Answer, Record, no_answer
 from ragmeter.wrapping.scopes import Scopes
 from ragmeter.wrapping.streams import StreamReading, read_on_the_way
-from ragmeter.wrapping.travelling import TRAVELLING
 from ragmeter.wrapping.under_way import UnderWay
 
 NO_CALL = Call(None, (), {})
@@ -62,9 +63,6 @@ class Host(Protocol):
     def sink(self) -> Callable[[Record], None]:
         """Where finished records go."""
 
-    def asks_for_usage(self, reading: Reading) -> bool:
-        """Whether this call should be made to ask for usage in its stream."""
-
     def start_span(self, request: Request, started: int, parent: Context) -> tuple[Span | None, Context]:
         """A span for `request`, or none where another instrumentation has already started one."""
 
@@ -81,26 +79,29 @@ class Observation:
         reading: Reading,
         request: Request,
         parent: Context,
+        hides_extra: bool,
         began: Moment | None = None,
     ) -> None:
         self._observer = observer
         self._target = target
         self._reading = reading
         self._request = request
-        self._asked_usage = observer.asks_for_usage(reading)
-        self.call = reading.with_usage(call) if self._asked_usage and reading.with_usage is not None else call
+        self._hides_extra = hides_extra
+        self.call = call
+        # What is the integration's comes first: when it fails, there is nothing to be taken back.
+        self._exchange = Exchange(target, call, reading, request)
         self._started, self._clock = began or now()
         self._span, context = observer.start_span(request, self._started, parent)
         self._query, self._labels = observer.scopes.enter(parent)
         self._current = trace.get_current_span(parent) if self._span is None else self._span
         self._answer_size = 0
-        self._exchange = Exchange(target, self.call, reading, request)
         self._parent = parent
         self._context = otel_context.set_value(IN_PROGRESS, self._exchange, context)
         self._marks = NO_CONTEXT
         # A list with one element: `pop` is atomic, so whoever comes first finishes the call.
         self._unfinished = [True]
-        self._unread = False
+        self._body: HeardBody | None = None
+        self._forgotten: weakref.finalize[Any, Any] | None = None
         self._stream: StreamReading | None = None
 
     def enter(self) -> None:
@@ -108,7 +109,7 @@ class Observation:
         self._exchange.mark = self._observer.under_way.add(self)
         otel_context.attach(self._context)
 
-    def is_told(self) -> Exchange:
+    def begin_told(self) -> Exchange:
         """The call is not made in a context of ours: events tell of it."""
         self._exchange.mark = self._observer.under_way.add(self)
         self._exchange.is_told = True
@@ -171,9 +172,15 @@ class Observation:
 
     def resumed(self, outcome: Any) -> None:
         """The raw response on which this observation travelled is now read as a stream."""
-        unhear(outcome.connection)
-        self.follow(outcome)
-        self._unread = False
+        if self._body is None:
+            return
+        self._body.let_go()
+        self._body = None
+        try:
+            self.follow(outcome)
+        except Exception:
+            self.unanswered()
+            raise
 
     def complete(self, outcome: Complete) -> None:
         """The whole answer is there."""
@@ -201,27 +208,51 @@ class Observation:
             self._answer_size = stream.kept
             self.finish(stream.fold, error, stream.first, stream.last)
 
-        stream = StreamReading(self._reading.reader, self._observer.guard, finish, hides_extra=self._asked_usage)
+        stream = StreamReading(self._reading.reader, self._observer.guard, finish, hides_extra=self._hides_extra)
         self._stream = stream
         return stream
 
+    @property
+    def is_unread(self) -> bool:
+        """Whether the answer is in a body that has not been read to its end."""
+        return self._body is not None
+
     def carry(self, outcome: Unread) -> None:
         """The answer is in a body that nobody has read yet."""
-        self._unread = True
+        carrier = outcome.carrier
         self._exchange.let_go()
-        if TRAVELLING.put(outcome.carrier, self):
-            hear_body(outcome, self._finish_unread)
-        else:
+        earlier = TRAVELLING.get(carrier)
+        if earlier is not None and earlier.is_unread:
+            # A call inside this one has returned it, or an earlier one that was answered from a cache since: what is
+            # read of it is that one's answer.
+            self.unanswered()
+            return
+        try:
+            self._forgotten = weakref.finalize(carrier, self.forgotten)
+        except TypeError:
             # Nobody would say when it is forgotten.
-            self.forgotten()
+            self.unanswered()
+            return
+        self._forgotten.atexit = False
+        self._body = HeardBody(carrier, self._finish_unread)
+        TRAVELLING.put(carrier, self)
+        self._body.hear(replace(outcome, body=partial(self._body_in, outcome.body)))
 
-    def _finish_unread(self, body: object) -> None:
-        if self._unread:
-            self.finish(no_answer if body is None else self._answer(body), None)
+    def _body_in(self, body: Callable[[Any], object], carrier: Any) -> object:
+        try:
+            return body(carrier)
+        except Exception as error:
+            # The app is in the middle of its own reading.
+            self._observer.guard.caught("reading a body", error)
+            return None
+
+    def _finish_unread(self, body: object, error: BaseException | None) -> None:
+        self.finish(no_answer if body is None else self._answer(body), error)
 
     def forgotten(self) -> None:
-        """The body is gone, and nobody has read it."""
-        self._finish_unread(None)
+        """The body is gone, and nobody has read it to its end."""
+        if self._body is not None:
+            self._body.over()
 
     def unanswered(self) -> None:
         """Nobody tells any more how the call ends."""
@@ -243,7 +274,9 @@ class Observation:
         except Exception as failure:
             self._observer.guard.caught("handing over a call", failure)
         finally:
-            self._stream = None
+            self._stream = self._body = None
+            if self._forgotten is not None:
+                self._forgotten.detach()
             self._exchange.empty()
             self._observer.under_way.discard(self._exchange.mark)
 
@@ -256,8 +289,8 @@ class Observation:
         try:
             if self._stream is not None:
                 self._stream.end()
-            elif self._unread:
-                self.forgotten()
+            elif self._body is not None:
+                self._body.over()
             elif (self._exchange.was_sent or not self._exchange.is_wired) and self._is_unfinished():
                 self._observer.under_way.discard(self._exchange.mark)
                 # The exchange stays: what the call still makes on its way is no call of its own.
@@ -268,6 +301,11 @@ class Observation:
                     self._hand_over(self._answer(received))
         except Exception as failure:
             self._observer.guard.caught("handing over a call", failure)
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: the call goes on in the parent, and is counted there."""
+        self._is_unfinished()
+        self._exchange.empty()
 
     def _is_unfinished(self) -> bool:
         """Whether it was, until now."""
@@ -298,7 +336,7 @@ class Observation:
             duration=duration,
             sent=exchange.sent,
             answer=answer,
-            sent_size=exchange.size,
+            sent_size=size_of(exchange.sent),
             answer_size=self._answer_size,
             time_to_first_chunk=None if first is None else first - self._clock,
             time_to_end=None if last is None else last - self._clock,
@@ -322,5 +360,9 @@ class Observation:
             self._span.end()
 
 
-def _read(reading: Reading, taken: object, _: Pause) -> Response:
+def _read(reading: Reading, taken: object) -> Response:
     return reading.reader.response(reading.reader.decode(taken))
+
+
+TRAVELLING: ByIdentity[Observation] = ByIdentity()
+"""Calls by the object on which they travel to where their body is read: that may be after `uninstrument()`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -40,6 +40,9 @@ SUPPRESSED = (
     "suppress_language_model_instrumentation",
 )
 """Context keys under which nothing is to be recorded."""
+
+
+Begun = TypeVar("Begun")
 
 
 class SpanStarter(Protocol):
@@ -80,28 +83,11 @@ class Observer:
 
     def begin(self, target: Target, call: Call) -> Observation | LateStart | None:
         """The observation of a call that is about to be made, `None` where it is not ours to record."""
-        try:
-            parent = self._recorded_context()
-            reading = None if parent is None else target.read(call)
-            if parent is None or reading is None:
-                return None
-            if reading.is_lazy:
-                asked = reading.with_usage(call) if reading.with_usage and self._stream_usage else call
-                return LateStart(target, asked, partial(self._begin_late, target, call, reading), self.guard)
-            return self._observation(target, call, reading, parent)
-        except Exception as error:
-            self.guard.caught("reading a call", error)
-            return None
+        return self._in_context(partial(self._begin, target, call))
 
     def begin_step(self, target: Target, call: Call) -> Observation | None:
         """The same for a call that is a generator whose first step is about to be made."""
-        try:
-            parent = self._recorded_context()
-            reading = None if parent is None else target.read(call)
-            return None if parent is None or reading is None else self._observation(target, call, reading, parent)
-        except Exception as error:
-            self.guard.caught("reading a call", error)
-            return None
+        return self._in_context(partial(self._begin_now, target, call))
 
     def begin_told(self, target: Target, call: Call) -> Observation | None:
         """The same for a call of which a client's events tell: it is in no context of ours."""
@@ -109,26 +95,44 @@ class Observer:
         TOLD.set(None)
         observation = self.begin_step(target, call)
         if observation is not None:
-            TOLD.set(observation.is_told())
+            TOLD.set(observation.begin_told())
         return observation
 
-    def _begin_late(self, target: Target, call: Call, reading: Reading, began: Moment | None) -> Observation | None:
+    def _in_context(self, begin: Callable[[Context], Begun]) -> Begun | None:
+        """What begins in the current context, `None` where nothing is to be recorded in it, or it cannot be read."""
+        if not self.active:
+            return None
         try:
-            parent = self._recorded_context()
-            return None if parent is None else self._observation(target, call, reading, parent, began)
+            context = otel_context.get_current()
+            return None if context and _is_suppressed(context) else begin(context)
         except Exception as error:
             self.guard.caught("reading a call", error)
             return None
 
-    def _recorded_context(self) -> Context | None:
-        """The current context, `None` where nothing is to be recorded in it."""
-        if not self.active:
-            return None
-        context = otel_context.get_current()
-        return None if context and _is_suppressed(context) else context
+    def _begin(self, target: Target, call: Call, parent: Context) -> Observation | LateStart | None:
+        reading = target.read(call)
+        if reading is None or not reading.is_lazy:
+            return None if reading is None else self._observation(target, call, reading, parent)
+        asked = self._asked(reading, call)
+
+        def begin_late(began: Moment | None) -> Observation | None:
+            return self._in_context(partial(self._observation, target, call, reading, asked=asked, began=began))
+
+        return LateStart(target, asked, begin_late, self.guard)
+
+    def _begin_now(self, target: Target, call: Call, parent: Context) -> Observation | None:
+        reading = target.read(call)
+        return None if reading is None else self._observation(target, call, reading, parent)
 
     def _observation(
-        self, target: Target, call: Call, reading: Reading, parent: Context, began: Moment | None = None
+        self,
+        target: Target,
+        call: Call,
+        reading: Reading,
+        parent: Context,
+        *,
+        asked: Call | None = None,
+        began: Moment | None = None,
     ) -> Observation | None:
         request = self._known(reading.request)
         around = exchange_around(parent)
@@ -137,7 +141,21 @@ class Observer:
                 around.passes_on()
                 return None
             around.surrounds(request)
-        return Observation(self, target, call, reading=reading, request=request, parent=parent, began=began)
+        asked = self._asked(reading, call) if asked is None else asked
+        return Observation(
+            self,
+            target,
+            asked,
+            reading=reading,
+            request=request,
+            parent=parent,
+            hides_extra=asked is not call,
+            began=began,
+        )
+
+    def _asked(self, reading: Reading, call: Call) -> Call:
+        """The call as it is made: where the app wants it so, one that asks for usage in its stream."""
+        return reading.with_usage(call) if self._stream_usage and reading.with_usage is not None else call
 
     def _known(self, request: Request) -> Request:
         """The request with names that can be written, under the provider that the app says is behind its host."""
@@ -148,10 +166,6 @@ class Observer:
             return request
         name, model, collection, address = known
         return replace(request, provider=name or "unknown", model=model, collection=collection, server_address=address)
-
-    def asks_for_usage(self, reading: Reading) -> bool:
-        """Whether this call should be made to ask for usage in its stream."""
-        return self._stream_usage and reading.with_usage is not None
 
     def start_span(self, request: Request, started: int, parent: Context) -> tuple[Span | None, Context]:
         """A span for `request`, or none where an instrumentation or a framework around us has already started one."""

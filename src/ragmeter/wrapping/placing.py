@@ -20,6 +20,7 @@ class Placing:
         self._observer = observer
         self._patching = patching
         self._wrappers = Wrappers(observer)
+        self._reports: list[Reports] = []
 
     def wrap(self, target: Wrapped, imported: Callable[[], None]) -> None:
         """Put a wrapper around a function."""
@@ -27,4 +28,11 @@ class Placing:
 
     def listen(self, target: Hook, imported: Callable[[], None]) -> None:
         """Put a listener among the client's own."""
-        self._patching.put(Listening(target, Reports(self._observer, target.calls), imported))
+        reports = Reports(self._observer, target.calls)
+        self._reports.append(reports)
+        self._patching.put(Listening(target, reports, imported))
+
+    def forked(self) -> None:
+        """In a forked child: calls of which clients tell go on in the parent."""
+        for reports in self._reports:
+            reports.clear()

@@ -12,14 +12,11 @@ from ragmeter.domain.model import Chunk, Request, Response
 from ragmeter.domain.query import QueryHandle
 from ragmeter.reading.declaration import Reading
 
-Pause = Callable[[], None]
-"""Lets the app have the interpreter, between slices of the worker's work."""
-
-Answer = Callable[[Pause], Response]
+Answer = Callable[[], Response]
 """Gives the response when the worker asks, from leaves that were taken on the caller's thread."""
 
 
-def no_answer(_: Pause) -> Response:
+def no_answer() -> Response:
     """The answer of a call that brought none, or none that can be read."""
     return Response()
 

@@ -10,14 +10,15 @@ from ragmeter.reading.declaration import Call, Target
 from ragmeter.wrapping.observation import Observation
 from ragmeter.wrapping.observing import Observer
 
-MOST_OPEN = 10_000
-"""Calls whose end has not been told yet: beyond it the oldest is counted without an answer."""
+MOST_OPEN = 1_000
+"""Calls whose end has not been told yet: beyond it the oldest is counted without an answer, for its prompt is kept."""
 
 
 class Reports:
     """What the events of one hook have told of calls that have not ended.
 
-    A call is not in a context of ours: its end may be told on another thread, or never.
+    A call is not in a context of ours: its end may be told on another thread, or never. All of this runs within the
+    client, to which nothing that goes wrong here must come.
     """
 
     def __init__(self, observer: Observer, target: Target) -> None:
@@ -26,23 +27,28 @@ class Reports:
         self._open: OrderedDict[Hashable, Observation] = OrderedDict()
 
     def started(self, key: Hashable, call: Call) -> None:
-        """A call begins."""
-        observation = self._observer.begin_told(self._target, call)
-        if observation is None:
-            return
-        self._open[key] = observation
-        if len(self._open) > MOST_OPEN:
-            self._let_go_of_oldest()
+        """A call begins; one of the same key that has not ended was another one, and has no answer."""
+        try:
+            earlier = self._open.pop(key, None)
+            if earlier is not None:
+                earlier.unanswered()
+            observation = self._observer.begin_told(self._target, call)
+            if observation is not None:
+                self._open[key] = observation
+            while len(self._open) > MOST_OPEN:
+                self._let_go_of_oldest()
+        except Exception as error:
+            self._observer.guard.caught("hearing of a call", error)
 
     def finished(self, key: Hashable, result: Any) -> None:
         """It has given a result."""
-        observation = self._open.pop(key, None)
+        observation = self._ended(key)
         if observation is not None:
             observation.returned(result)
 
     def failed(self, key: Hashable, error: BaseException) -> None:
         """It has failed."""
-        observation = self._open.pop(key, None)
+        observation = self._ended(key)
         if observation is not None:
             observation.raised(error)
 
@@ -50,6 +56,17 @@ class Reports:
         """No more is told: what has not ended is counted without an answer."""
         while self._open:
             self._let_go_of_oldest()
+
+    def clear(self) -> None:
+        """In a forked child: what has not ended goes on in the parent."""
+        self._open.clear()
+
+    def _ended(self, key: Hashable) -> Observation | None:
+        try:
+            return self._open.pop(key, None)
+        except Exception as error:
+            self._observer.guard.caught("hearing of a call", error)
+            return None
 
     def _let_go_of_oldest(self) -> None:
         try:

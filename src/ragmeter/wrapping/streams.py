@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Any
 
 from ragmeter.domain.model import Response
+from ragmeter.domain.pausing import pause_of_thread
 from ragmeter.guard import Guard
 from ragmeter.reading.declaration import Reader, Streamed
 from ragmeter.wrapping.hearing import hear_close
@@ -28,10 +29,6 @@ SIZE_OF_LEAVES = 256
 
 RUNNING = ("gi_running", "ag_running")
 """Attributes of generators that say whether someone is asking them."""
-
-
-def _nothing() -> None:
-    return None
 
 
 class StreamReading:
@@ -90,7 +87,7 @@ class StreamReading:
         if self.kept > MOST_KEPT:
             self.fold()
 
-    def fold(self, pause: Callable[[], None] = _nothing) -> Response:
+    def fold(self) -> Response:
         """Everything seen so far as one response."""
         pieces, self.pieces, self.kept = self.pieces, [], 0
         self.number += len(pieces)
@@ -102,7 +99,7 @@ class StreamReading:
                 self.so_far = read(self.so_far, [decode(each) for each in pieces[start : start + BATCH]])
             except Exception as error:
                 self._guard.caught("reading a stream", error)
-            pause()
+            pause_of_thread()
         self.so_far = replace(self.so_far, pieces=self.number)
         return self.so_far
 

@@ -20,14 +20,17 @@ HOLD_SECONDS = 1.0
 HOLD_STEP_SECONDS = 0.001
 
 
-class Ending(Protocol):
+class Endable(Protocol):
     """A call that can be ended before its own end."""
 
     def cut_off(self) -> None:
         """The process ends: be counted now if the request has gone out, and not once more later."""
 
+    def leave_to_parent(self) -> None:
+        """In a forked child: the call goes on in the parent, and is counted there."""
 
-Mark = weakref.ref[Ending]
+
+Mark = weakref.ref[Endable]
 
 
 class UnderWay:
@@ -38,7 +41,7 @@ class UnderWay:
         self._ends_on: int | None = None
         self._is_held = False
 
-    def add(self, call: Ending) -> Mark:
+    def add(self, call: Endable) -> Mark:
         """A call begins. What is returned is given to `discard` at its end, and to `sent` when its request goes out."""
         mark = weakref.ref(call, self._calls.discard)
         self._calls.add(mark)
@@ -51,6 +54,10 @@ class UnderWay:
 
     def clear(self) -> None:
         """In a forked child: what is under way is so in the parent, and nothing has ended yet."""
+        for mark in tuple(self._calls):
+            call = mark()
+            if call is not None:
+                call.leave_to_parent()
         self._calls.clear()
         self._ends_on = None
         self._is_held = False

@@ -27,9 +27,8 @@ from ragmeter.reading.declaration import (
 from ragmeter.wrapping.exchange import IN_PROGRESS, Exchange
 from ragmeter.wrapping.generators import Steps, handed_on
 from ragmeter.wrapping.late_start import LateStart
-from ragmeter.wrapping.observation import Observation
+from ragmeter.wrapping.observation import TRAVELLING, Observation
 from ragmeter.wrapping.observing import Observer
-from ragmeter.wrapping.travelling import TRAVELLING
 
 
 class Wrappers:
@@ -142,7 +141,7 @@ class Wrappers:
         def resume(wrapped: Any, instance: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
             result = wrapped(*arguments, **keywords)
             try:
-                observation = TRAVELLING.take(target.carrier(instance))
+                observation = TRAVELLING.pop(target.carrier(instance))
                 if observation is not None:
                     observation.resumed(target.outcome(instance))
             except Exception as error:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import copy
 import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
 from ragmeter.domain import gate
+from ragmeter.domain.by_identity import ByIdentity
 from ragmeter.domain.model import OperationKind, Request, Response
 from ragmeter.reading.declaration import (
     Call,
@@ -199,40 +201,24 @@ class _Server:
     port: int
 
 
-_servers: dict[int, tuple[weakref.ref[Any], _Server]] = {}
-"""Servers by the identity of their client: a client of the app's own class may refuse to be hashed."""
+_servers: ByIdentity[_Server] = ByIdentity()
 
 
 def _server_of(client: Any, client_providers: Mapping[str, str]) -> _Server:
     url = client.base_url
-    known = _servers.get(id(client))
-    if known is not None and known[0]() is client and known[1].url is url:
-        return known[1]
+    known = _servers.get(client)
+    if known is not None and known.url is url:
+        return known
     base = urlsplit(str(url))
     # A dot at the end says that the name is whole, and is no part of it.
     host = (base.hostname or "").rstrip(".")
     provider = _provider(client, host, str(url), client_providers)
     port = base.port or (80 if base.scheme == "http" else 443)
     server = _Server(url, provider, host or None, port)
-    _remember(client, server)
+    # A class with slots and without a place for references is looked at anew each time.
+    with suppress(TypeError):
+        _servers.put(client, server)
     return server
-
-
-def _remember(client: Any, server: _Server) -> None:
-    number = id(client)
-    try:
-        reference = weakref.ref(client, lambda gone: _forget(number, gone))
-    except TypeError:
-        # A class with slots and without a place for references is looked at anew each time.
-        return
-    _servers[number] = (reference, server)
-
-
-def _forget(number: int, gone: weakref.ref[Any]) -> None:
-    """Let go of a client that was collected, unless another one has got its number meanwhile."""
-    known = _servers.get(number)
-    if known is not None and known[0] is gone:
-        _servers.pop(number, None)
 
 
 def outcome(result: Any) -> Outcome:
@@ -246,7 +232,7 @@ def outcome(result: Any) -> Outcome:
     http_response = result.http_response
     if http_response.is_closed:
         return Complete(_body_of(http_response))
-    return Unread(http_response, lambda: _body_of(http_response))
+    return Unread(http_response, _body_of)
 
 
 def _body_of(http_response: Any) -> bytes | None:
