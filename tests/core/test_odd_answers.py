@@ -120,7 +120,7 @@ def test_no_odd_answer_loses_an_operation_or_lowers_a_total(watch):
     assert seen.total("ragmeter.internal.errors") == 0
 
 
-def read(reading: Reading, taken: Any, _: Any) -> Any:
+def read(reading: Reading, taken: Any) -> Any:
     """An answer as the worker reads it."""
     return reading.reader.response(reading.reader.decode(taken))
 

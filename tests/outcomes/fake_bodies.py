@@ -158,11 +158,11 @@ class Real:
         return session.post(url, json={"question": question}, stream=True)
 
     @staticmethod
-    def of_botocore(question: str, url: str, session: Any) -> Any:
+    def of_botocore(question: str, url: str, session: Any, more: int = 0) -> Any:
         from botocore.response import StreamingBody
 
         raw = session.post(url, json={"question": question}, stream=True).raw
-        return StreamingBody(raw, raw.headers["content-length"])
+        return StreamingBody(raw, int(raw.headers["content-length"]) + more)
 
     @staticmethod
     async def of_aiohttp(question: str, url: str, session: Any) -> Any:
@@ -201,6 +201,21 @@ def of_whole(body: Any) -> Unread:
     return Unread(body, lambda carrier: carrier.kept, reads=("read",), pieces=(), closes=("release",))
 
 
+def of_requests(body: Any) -> Unread:
+    return Unread(
+        body,
+        reads=(),
+        pieces=("iter_content", "stream", "read_chunked"),
+        parts=("read",),
+        portions=("read1",),
+        source="raw",
+    )
+
+
+def of_botocore(body: Any) -> Unread:
+    return Unread(body, reads=(), pieces=("stream",), parts=("read",), portions=("read1",), source="_raw_stream")
+
+
 def of_aiohttp(body: Any) -> Unread:
     return Unread(
         body,
@@ -227,8 +242,8 @@ INTEGRATION = Integration(
         *(target(f"{kind}.parts", of_parts) for kind in ("Client", "AsyncClient")),
         target("Client.whole", of_parts),
         target("AsyncClient.whole", of_whole),
-        target("Real.of_requests", of_pieces),
-        target("Real.of_botocore", of_parts),
+        target("Real.of_requests", of_requests),
+        target("Real.of_botocore", of_botocore),
         target("Real.of_aiohttp", of_aiohttp),
     ),
 )

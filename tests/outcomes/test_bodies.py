@@ -1,4 +1,4 @@
-"""Bodies that the app reads itself, of whatever HTTP library: the contract, and the real libraries."""
+"""Bodies that the app reads itself, of whatever HTTP library: the contract, with a fake client."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import gc
 import pickle
 import threading
 import weakref
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -16,12 +15,9 @@ from typing import Any
 import pytest
 
 import fake_bodies
-import fakes
-import ragmeter
 from clients.blanks import both_kinds, chunks_of, collect, each_of, finished
 from outcome_contract import THREADS, OutcomeContract, Scenario
 from telemetry_seen import Seen
-from wire import Wire, whole
 
 QUESTION = "SENTINEL-QUESTION: what is it?"
 
@@ -46,6 +42,10 @@ print("right")
 def tokens_of(seen: Seen) -> float:
     """Tokens that the provider has reported."""
     return sum(value.total for value in seen.metric("gen_ai.client.token.usage").values())
+
+
+def counted(seen: Seen) -> tuple[float, float]:
+    return seen.operations(), tokens_of(seen)
 
 
 async def in_pieces(client: Any) -> Any:
@@ -293,78 +293,3 @@ class TestBodies(OutcomeContract):
         del client
         gc.collect()
         assert reference() is None
-
-
-@pytest.fixture
-def fake_is_there() -> Any:
-    put = fakes.put_module("fake_bodies")
-    yield
-    ragmeter.uninstrument()
-    put.take_back()
-
-
-def counted(seen: Seen) -> tuple[float, float]:
-    return seen.operations(), tokens_of(seen)
-
-
-READ_BY_REQUESTS: dict[str, Callable[[Any], Any]] = {
-    "content": lambda response: response.content,
-    "json": lambda response: response.json(),
-    "iter_lines": lambda response: list(response.iter_lines()),
-    "iter_content": lambda response: list(response.iter_content(7)),
-    "text": lambda response: response.text,
-}
-
-
-@pytest.mark.parametrize("way", READ_BY_REQUESTS)
-def test_a_response_of_requests(fake_is_there, watch, way):
-    """However the app reads a `requests.Response`, it gets the same, and its tokens are counted once."""
-    requests = pytest.importorskip("requests")
-    with Wire(whole({"text": "it", "usage": [40, 9]})) as wire, requests.Session() as session:
-        bare = READ_BY_REQUESTS[way](fake_bodies.Real.of_requests(QUESTION, wire.url, session))
-        seen = watch()
-        response = fake_bodies.Real.of_requests(QUESTION, wire.url, session)
-        assert READ_BY_REQUESTS[way](response) == bare
-        response.close()
-        assert counted(seen) == (1, 49)
-        with fake_bodies.Real.of_requests(QUESTION, wire.url, session) as unread:
-            assert unread.status_code == 200
-        assert counted(seen) == (2, 49)
-
-
-READ_BY_BOTOCORE: dict[str, Callable[[Any], Any]] = {
-    "read": lambda body: body.read(),
-    "read in parts": lambda body: list(iter(lambda: body.read(7), b"")),
-    "iterated": list,
-    "iter_chunks": lambda body: list(body.iter_chunks(5)),
-    "iter_lines": lambda body: list(body.iter_lines(5)),
-}
-
-
-@pytest.mark.parametrize("way", READ_BY_BOTOCORE)
-def test_a_body_of_botocore(fake_is_there, watch, way):
-    """However the app reads a `StreamingBody`, it gets the same, and its tokens are counted once."""
-    pytest.importorskip("botocore")
-    requests = pytest.importorskip("requests")
-    with Wire(whole({"text": "it", "usage": [40, 9]})) as wire, requests.Session() as session:
-        bare = READ_BY_BOTOCORE[way](fake_bodies.Real.of_botocore(QUESTION, wire.url, session))
-        seen = watch()
-        body = fake_bodies.Real.of_botocore(QUESTION, wire.url, session)
-        assert READ_BY_BOTOCORE[way](body) == bare
-        assert counted(seen) == (1, 49)
-
-
-@pytest.mark.parametrize("way", ["read", "json", "text"])
-async def test_a_response_of_aiohttp(fake_is_there, watch, way):
-    """However the app reads the whole of an `aiohttp.ClientResponse`, it gets the same, and its tokens count once."""
-    aiohttp = pytest.importorskip("aiohttp")
-    with Wire(whole({"text": "it", "usage": [40, 9]})) as wire:
-        async with aiohttp.ClientSession() as session:
-            bare = await getattr(await fake_bodies.Real.of_aiohttp(QUESTION, wire.url, session), way)()
-            seen = watch()
-            async with await fake_bodies.Real.of_aiohttp(QUESTION, wire.url, session) as response:
-                assert await getattr(response, way)() == bare
-            assert counted(seen) == (1, 49)
-            async with await fake_bodies.Real.of_aiohttp(QUESTION, wire.url, session) as unread:
-                assert unread.status == 200
-            assert counted(seen) == (2, 49)

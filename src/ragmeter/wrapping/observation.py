@@ -79,7 +79,7 @@ class Observation:
         reading: Reading,
         request: Request,
         parent: Context,
-        hides_extra: bool,
+        hides_extra: bool = False,
         began: Moment | None = None,
     ) -> None:
         self._observer = observer
