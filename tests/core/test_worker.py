@@ -88,6 +88,23 @@ def test_what_waits_beyond_all_bounds_is_made_bare(monkeypatch):
     assert made[-1][1] is True
 
 
+def test_when_it_is_due_next_is_asked_while_nothing_changes_that():
+    """The thread looks at what is open under the lock that a flush on another thread changes it under."""
+    free = []
+
+    def deadline():
+        asking = threading.Thread(target=lambda: free.append(worker.lock.acquire(blocking=False)))
+        asking.start()
+        asking.join()
+
+    worker = make([], deadline=deadline)
+    worker.submit(0)
+    assert worker.drain(5)
+    worker.stop()
+    assert free
+    assert not any(free)
+
+
 def test_the_last_item_is_not_kept():
     """Once an item is handled nothing of it is left while the thread waits for the next one."""
 

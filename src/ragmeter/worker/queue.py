@@ -70,8 +70,9 @@ class Slim(Protocol[Item]):
 class Worker(Generic[Item]):
     """Handles items one by one on its own thread, started with the first item, and `tick`s when time is up.
 
-    `handle` and `tick` run under one lock, on whatever thread; `deadline` says on the monotonic clock when the next
-    tick is due, `None` for never. An item that comes when the queue is full is made slim and goes to `handle_slim`.
+    `handle`, `tick` and `deadline` run under one lock, on whatever thread; `deadline` says on the monotonic clock when
+    the next tick is due, `None` for never. An item that comes when the queue is full is made slim and goes to
+    `handle_slim`.
     """
 
     def __init__(
@@ -187,7 +188,9 @@ class Worker(Generic[Item]):
     def _work(self) -> None:
         queue, process = self._queue, os.getpid()
         while True:
-            deadline = self._deadline()
+            with self.lock:
+                # Whoever flushes on another thread changes what is looked at here.
+                deadline = self._deadline()
             timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
                 entry = queue.get(timeout=timeout)
