@@ -126,7 +126,7 @@ def test_options_reach_the_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["--label=1st"], "1st"), (["--label=a", "--label=a"], "each once"), (["--budget=-1"], "budget -1")],
+    [(["--label=1st"], "1st"), (["--label=a", "--label=a"], "keep one"), (["--budget=-1"], "budget -1")],
 )
 def test_options_that_no_dashboard_can_have(tmp_path: Path, arguments: list[str], said: str) -> None:
     """What Prometheus would not take is refused before anything is written, and the message says what would do."""
@@ -271,11 +271,11 @@ FOLDERS, BOARDS = "GET /grafana/api/folders", "POST /grafana/api/dashboards/db"
         ({FOLDERS: (403, "application/json", b'{"message": "no"}')}, "may not list folders (403)"),
         ({BOARDS: (403, "application/json", b'{"message": "no"}')}, "role Editor"),
         ({FOLDERS: (404, "text/html", b"<html>")}, "has no Grafana API"),
-        ({FOLDERS: (200, "text/html", b"<html>log in</html>")}, "not as Grafana does"),
-        ({FOLDERS: (200, "application/json", b"<html>")}, "not as Grafana does"),
-        ({FOLDERS: (200, "application/json", b'{"status": "ok"}')}, "not as Grafana does"),
-        ({FOLDERS: (200, "application/json", b'["ok"]')}, "not as Grafana does"),
-        ({"POST /grafana/api/folders": (200, "application/json", b"{}")}, "not as Grafana does"),
+        ({FOLDERS: (200, "text/html", b"<html>log in</html>")}, "not like Grafana"),
+        ({FOLDERS: (200, "application/json", b"<html>")}, "not like Grafana"),
+        ({FOLDERS: (200, "application/json", b'{"status": "ok"}')}, "not like Grafana"),
+        ({FOLDERS: (200, "application/json", b'["ok"]')}, "not like Grafana"),
+        ({"POST /grafana/api/folders": (200, "application/json", b"{}")}, "not like Grafana"),
         ({FOLDERS: (302, "https://login.test/", b"")}, "redirects to https://login.test/"),
         ({BOARDS: (400, "application/json", b'{"message": "Cannot save provisioned dashboard"}')}, "provisioned"),
         ({BOARDS: (500, "application/json", b'{"message": "database is locked"}')}, "database is locked"),

@@ -1,7 +1,8 @@
 """What a thousand answers cost: ragmeter measures LLM and retrieval spend on live traffic, on OpenTelemetry.
 
 One call, `ragmeter.instrument()`, wraps the LLM and vector-database clients of an app. Nothing is imported before
-the app imports it, and no call of the app is changed, delayed or broken.
+the app imports it, and no call of the app is changed, delayed or broken; only while the process exits may a request of
+another thread wait up to a second for the last export.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def flush(timeout: float = 5.0) -> bool:
 
 
 def status() -> Status:
-    """What is patched, in which versions, what is foreign and what has no price."""
+    """What is wrapped, in which versions, which other tools wrap the same clients, and what has no price."""
     from ragmeter.status_report import inactive_status
 
     return _running[0].status() if _running else inactive_status()

@@ -280,8 +280,8 @@ class Runtime:
         if not tested and installed != UNKNOWN:
             first, last = integration.tested
             logger.warning(
-                "ragmeter was tested with %s %s to %s, and %s is installed. It is instrumented all the same; "
-                "`ragmeter doctor` shows whether it works.",
+                "ragmeter was tested with %s %s to %s, but %s is installed. It is wrapped anyway; "
+                "`ragmeter doctor` shows whether that works.",
                 integration.distribution,
                 first,
                 last,

@@ -142,7 +142,7 @@ def test_two_servers_on_one_host_are_told_by_their_ports():
 @pytest.mark.parametrize("wrong", ["", "http://", "gateway.example:port"])
 def test_what_is_no_host_is_refused(wrong):
     """A place that no client can have asked would never hold."""
-    with pytest.raises(ProviderError, match="is no host"):
+    with pytest.raises(ProviderError, match="is not a host"):
         checked_providers({wrong: "openai"})
 
 

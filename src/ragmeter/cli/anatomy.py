@@ -73,23 +73,21 @@ def brush_of(console: Console) -> Brush:
 def anatomy(
     file: Annotated[
         Path,
-        typer.Argument(
-            help="A request to a provider as JSON, perhaps with response and chunks; - reads standard input."
-        ),
+        typer.Argument(help="JSON of a request, optionally with response and chunks; - reads standard input."),
     ],
     *,
     html: Annotated[
-        Path | None, typer.Option(metavar="PAGE", help="Write a page with the whole prompt instead.")
+        Path | None, typer.Option(metavar="PAGE", help="Write an HTML page with the whole prompt instead.")
     ] = None,
     provider: Annotated[
-        str | None, typer.Option(help="The provider whose prices and form apply: openai, anthropic, groq …")
+        str | None, typer.Option(help="The provider whose prices and format apply: openai, anthropic, groq …")
     ] = None,
     exact: Annotated[
         bool | None,
-        typer.Option("--exact/--weighed", help="Count tokens or weigh them; default: count where possible."),
+        typer.Option("--exact/--weighed", help="Count tokens, or estimate them by weight. Default: count if possible."),
     ] = None,
 ) -> None:
-    """Take one prompt apart: where its tokens came from, what they cost, which chunks the answer used.
+    """Take one prompt apart: where its tokens come from, what they cost, which chunks the answer used.
 
     FILE holds the body of a request, or {"request": …, "response": …, "chunks": […]}. Nothing leaves this machine.
     """

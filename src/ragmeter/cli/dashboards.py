@@ -66,7 +66,7 @@ def export(
     for path, state in states.items():
         screen.print(Text(f"{state:<10}{folder / path}"))
     if kept is not None:
-        screen.print(Text(f"\nYour limits are kept in {kept}: take over what you had set."))
+        screen.print(Text(f"\nYour limits are kept in {kept}: copy what you had set into the new file."))
     screen.print(Text(next_steps(folder)))
 
 
@@ -83,9 +83,9 @@ def push(
     folder: Annotated[str, typer.Option(metavar="NAME", help="Folder in Grafana; created if missing.")] = "ragmeter",
     labels: Labels = None,
 ) -> None:
-    """Put the dashboards into a Grafana, in place of those of an earlier version.
+    """Put the dashboards into a Grafana; they replace those of an earlier version.
 
-    A token on the command line can be seen by others on this machine: set GRAFANA_TOKEN instead.
+    Others on this machine can see a token on the command line: set GRAFANA_TOKEN instead.
     """
     screen = Console(highlight=False, soft_wrap=True)
     with _errors_told():
@@ -97,7 +97,7 @@ def push(
         for title, link in _push(grafana, _shown(address), folder, boards(options)):
             screen.print(Text(f"{title}\n  {link}"))
     screen.print(
-        "\nPrometheus evaluates alerts and records the series of monthly panels. Its files: ragmeter dashboards export"
+        "\nAlerts and the panels over months need rules in Prometheus: ragmeter dashboards export writes their files."
     )
 
 
@@ -151,7 +151,7 @@ def _refuse_changed(folder: Path, states: Mapping[str, str]) -> None:
         listed = "\n".join(f"  {folder / path}" for path in changed)
         raise DashboardsError(
             f"these files were changed, or come from another version or other options:\n{listed}\n"
-            "Nothing was written. --force replaces them; limits that you have set are then kept beside the new ones."
+            "Nothing was written. --force replaces them, and keeps a copy of the limits that you have set."
         )
 
 
@@ -195,7 +195,7 @@ What is left to do
   Grafana     either  ragmeter dashboards push --url URL
               or copy {folder / "grafana"}/*.json to {PATH}
               and {folder / PROVIDER} to its provisioning/dashboards
-  Alerts      come from Prometheus and its Alertmanager. Where there is none, let Grafana evaluate them: copy
+  Alerts      come from Prometheus and its Alertmanager. If you have no Alertmanager, let Grafana evaluate them: copy
               {folder / GRAFANA_ALERTS} to its provisioning/alerting"""
 
 
@@ -227,7 +227,7 @@ def _token(token: str | None, address: SplitResult) -> str | None:
             f"no token. In Grafana, under Administration, make a service account with the role Editor and set {TOKEN}."
         )
     if not (given.isascii() and given.isprintable()) or " " in given:
-        raise DashboardsError("the token contains characters that no token has. Did you copy something else?")
+        raise DashboardsError("this is not a token: it contains blanks or other characters that no token has.")
     return given or None
 
 
@@ -280,7 +280,7 @@ def _grafana_errors(address: str, what: str) -> Iterator[None]:
     except (ValueError, TypeError, KeyError) as error:
         # What came is not JSON, or not what Grafana answers.
         raise DashboardsError(
-            f"{address} answers, but not as Grafana does. Is it the address of Grafana itself?"
+            f"{address} answers, but not like Grafana. Is it the address of Grafana itself?"
         ) from error
     except OSError as error:
         raise DashboardsError(f"{address} cannot be reached: {_reason(error)}") from error
@@ -294,7 +294,7 @@ def _refused(address: str, what: str, status: int, message: str) -> str:
     if status == 404:
         return f"{address} has no Grafana API (404). Behind a proxy its address has a path, such as /grafana."
     if status == 0:
-        return f"{address} does not answer in {GRAFANA_SECONDS:g} s."
+        return f"{address} did not answer within {GRAFANA_SECONDS:g} s."
     return f"Grafana would not {what}: {message}"
 
 

@@ -52,12 +52,12 @@ def demo(
         int, typer.Option("--questions", metavar="N", min=1, help="Questions asked with each strategy.")
     ] = QUESTIONS,
     database: Annotated[Database, typer.Option(help="Embedded vector database.")] = Database.qdrant,
-    serve: Annotated[bool, typer.Option("--serve", help="Serve /metrics from the start, and on until Ctrl-C.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve /metrics from the start until Ctrl-C.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port for --serve; 0 takes any free one.")] = PORT,
     live: Annotated[bool, typer.Option("--live", help=f"Ask OpenAI's API, with the key in {KEY}.")] = False,
     fine_tuned: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="With --live: a fine-tuned model of yours; else the base model only."),
+        typer.Option(metavar="MODEL", help="With --live: your fine-tuned model. Default: only the base model."),
     ] = None,
     speed: Annotated[float, typer.Option(help="How much faster than real time the simulated model answers.")] = 1.0,
     json_file: Annotated[
@@ -66,24 +66,24 @@ def demo(
             "--json",
             dir_okay=False,
             metavar="FILE",
-            help="Write the table's figures (with --history: the incidents) here.",
+            help="Write the table's figures to this file (with --history: the incidents).",
         ),
     ] = None,
     history: Annotated[
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Instead, write made-up metrics of this length (such as 14d) for Prometheus, with incidents.",
+            help="Instead, write made-up metrics with incidents for Prometheus, over a time such as 14d.",
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(dir_okay=False, metavar="FILE", help="With --history: the file to write, else history.om."),
+        typer.Option(dir_okay=False, metavar="FILE", help="With --history: the file to write. Default: history.om."),
     ] = None,
     every: Annotated[
-        str | None, typer.Option(metavar="TIME", help="With --history: time between two samples, else 2m.")
+        str | None, typer.Option(metavar="TIME", help="With --history: time between two samples. Default: 2m.")
     ] = None,
-    end: Annotated[str | None, typer.Option(metavar="ISO-TIME", help="With --history: its end, else now.")] = None,
+    end: Annotated[str | None, typer.Option(metavar="ISO-TIME", help="With --history: its end. Default: now.")] = None,
 ) -> None:
     """Run and measure a real RAG program, and print what 1,000 queries cost.
 

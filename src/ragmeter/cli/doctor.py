@@ -57,12 +57,12 @@ def doctor(
     *,
     metrics: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="The /metrics page of a running app; shows which models have no price there."),
+        typer.Option(metavar="URL", help="The /metrics page of a running app, to show which models have no price."),
     ] = None,
 ) -> None:
-    """Say which clients are installed here and would be measured, and what stands in the way.
+    """Show which installed clients would be measured, and what prevents it.
 
-    Imports the installed clients, as an application would; exits with status 1 when one of them is not measured at all.
+    Imports the installed clients, as an application would. Exits with status 1 if one of them is not measured at all.
     """
     screen, notes = Console(highlight=False), Console(stderr=True, highlight=False)
     try:
@@ -84,7 +84,7 @@ def doctor(
     if page is not None:
         _show_page(screen, page)
     else:
-        screen.print("\nGive the URL of a running app's page with --metrics to see which models have no price there.")
+        screen.print("\n--metrics URL, with the page of a running app, also shows which of its models have no price.")
     if any(_is_broken(integration) for integration in status.integrations):
         raise typer.Exit(1)
 

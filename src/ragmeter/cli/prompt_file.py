@@ -20,9 +20,9 @@ from ragmeter.reading.shapes.passages import read_passages, take_passages
 
 EXPECTED = (
     'expected the body of a request to a provider ({"model": ..., "messages": [...]}), or '
-    '{"request": body, "response": body, "chunks": [text, ...]} with the last two if you have them'
+    '{"request": body, "response": body, "chunks": [text, ...]}, where response and chunks may be left out'
 )
-RESPONSE = 'write the body the provider answered with, or the text of the answer as one string, or leave "response" out'
+RESPONSE = 'write the body of the provider\'s answer, or its text as one string, or leave "response" out'
 CHUNKS = 'write a text, or an object such as {"id": ..., "text": ..., "score": ...}'
 
 STANDARD_INPUT = Path("-")

@@ -47,14 +47,14 @@ class Options:
         """Refuse what would make queries or rules that Prometheus does not take."""
         for label in self.labels:
             if not LABEL.fullmatch(label):
-                raise OptionError(f"label {label!r}: letters, digits, dots and underscores, and no digit in front")
+                raise OptionError(f"label {label!r}: use letters, digits, dots and underscores, no digit first")
             if label_name(label).lower() in RESERVED:
-                raise OptionError(f"label {label!r}: the name is taken; declare the label under another one")
+                raise OptionError(f"label {label!r}: the name is taken; choose another name for the label")
         if len({label_name(label).lower() for label in self.labels}) < len(self.labels):
-            raise OptionError(f"labels {', '.join(self.labels)}: each once, whatever its case and dots")
+            raise OptionError(f"labels {', '.join(self.labels)}: two differ only in case or dots; keep one")
         if not ADDRESS.fullmatch(self.runbooks):
-            raise OptionError(f"runbooks {self.runbooks!r}: the address of a page, with http:// or https:// and no #")
+            raise OptionError(f"runbooks {self.runbooks!r}: expected a page's address, with http(s):// and no #")
         if not self.datasource.strip():
-            raise OptionError("datasource: the uid of a Prometheus in Grafana")
+            raise OptionError("datasource: expected the uid of a Prometheus in Grafana")
         if not 0 <= self.budget < float("inf"):
-            raise OptionError(f"budget {self.budget}: US dollars a month, 0 for none")
+            raise OptionError(f"budget {self.budget}: expected US dollars a month, 0 for no budget")

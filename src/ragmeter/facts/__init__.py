@@ -50,7 +50,7 @@ def _text(name: str) -> bytes | None:
 def _say_left_out(subject: str) -> None:
     if not _left_out:
         logger.warning(
-            "ragmeter: this app was frozen into one file without ragmeter's data files, so that some prices and names "
-            "of providers are not known. Let the tool that froze it take in ragmeter/facts/*.json."
+            "ragmeter: this app was frozen into one file without ragmeter's data files, so some prices and names of "
+            "providers are not known. Tell the tool that froze it to include ragmeter/facts/*.json."
         )
     _left_out.append(subject)

@@ -208,10 +208,10 @@ def _lacks_price(operation: Operation) -> bool:
 
 
 def _tell_of_model(provider: str, model: str) -> None:
-    gateway = "" if provider_named(provider) else f" providers={{{provider!r}: 'openai'}} or whoever is behind it, or"
+    gateway = "" if provider_named(provider) else f" providers={{{provider!r}: 'openai'}} (or who else serves it) or"
     logger.warning(
-        "ragmeter: no price is known for the model %r at %r: what it costs is not counted. Give instrument()%s "
-        "prices={%r: {'input': ..., 'output': ...}} in US dollars per million tokens. ragmeter.status() names all.",
+        "ragmeter: no price is known for the model %r at %r: its cost is not counted. Give instrument()%s prices={%r: "
+        "{'input': ..., 'output': ...}} in US dollars per million tokens. ragmeter.status() lists all such models.",
         model,
         provider,
         gateway,
@@ -221,8 +221,8 @@ def _tell_of_model(provider: str, model: str) -> None:
 
 def _tell_of_units(provider: str, units: Iterable[str]) -> None:
     logger.warning(
-        "ragmeter: no price is known for the units that %r bills: what they cost is not counted. Give instrument() "
-        "prices={%r: {'units': {%s}}} in US dollars for one. ragmeter.status() names all.",
+        "ragmeter: no price is known for the units that %r bills: their cost is not counted. Give instrument() "
+        "prices={%r: {'units': {%s}}} in US dollars per unit. ragmeter.status() lists all such calls.",
         provider,
         provider,
         ", ".join(f"{unit!r}: ..." for unit in units),

@@ -150,7 +150,7 @@ def _place(given: str) -> str:
     except ValueError:
         host = port = None
     if not host:
-        raise ProviderError(f"{given!r} is no host; write one such as 'gateway.example', or 'localhost:8000'")
+        raise ProviderError(f"{given!r} is not a host; write one such as 'gateway.example', or 'localhost:8000'")
     host = host.rstrip(".")
     return host if port is None else f"{host}:{port}"
 

@@ -77,7 +77,7 @@ class Settings:
         readers.label_list,
         default=(),
         meaning="names of the app's own metric labels, set with `ragmeter.label()` or `ragmeter.query()`; "
-        "dashboards refuse a few more, such as `service` or `model`",
+        "`ragmeter dashboards` refuses a few of them, such as `service` or `model`",
     )
     max_label_values: int = setting(
         "RAGMETER_MAX_LABEL_VALUES",
@@ -89,8 +89,8 @@ class Settings:
         "RAGMETER_PRICES",
         readers.price_table,
         default={},
-        meaning="US dollars per million tokens by model, or the model that a deployment stands for; or the name "
-        "of a TOML or JSON file with them, the only form in the environment",
+        meaning="US dollars per million tokens for each model, or the model that a deployment stands for; or the name "
+        "of a TOML or JSON file with them (the environment takes only a file name)",
     )
     builtin_prices: bool = setting(
         "RAGMETER_BUILTIN_PRICES",
@@ -110,13 +110,13 @@ class Settings:
         "RAGMETER_FINE_TUNED",
         readers.name_list,
         default=(),
-        meaning="names of models that are fine-tuned although their id does not say so; shell patterns",
+        meaning="names or shell patterns of models that are fine-tuned although their id does not show it",
     )
     providers: Mapping[str, str] = setting(
         "RAGMETER_PROVIDERS",
         readers.provider_map,
         default={},
-        meaning="the provider behind a gateway's host: `gateway.internal=openai`; `gateway.internal=by_model` "
+        meaning="the provider behind a gateway's host: `gateway.internal=openai`, or `gateway.internal=by_model` "
         "if each model's name begins with its vendor's (`openai/gpt-4o`); a name that is nearly a known one "
         "is refused",
     )
@@ -144,8 +144,8 @@ class Settings:
         readers.flag,
         default=None,
         shown="where `ragmeter[exact]` is installed",
-        meaning="whether the tokens of OpenAI's models are counted instead of weighing texts; takes 95 MB, and 80 "
-        "ms when `openai` is imported",
+        meaning="whether the tokens of OpenAI's models are really counted instead of estimated by weight; takes "
+        "95 MB of memory, and 80 ms when `openai` is imported",
     )
     tenant_label: str | None = setting(
         "RAGMETER_TENANT_LABEL",
@@ -204,7 +204,7 @@ class Settings:
 
 
 class SettingsArguments(TypedDict, total=False):
-    """What `ragmeter.instrument()` takes for each setting, for type checkers and editors; `None` is nothing given."""
+    """What `ragmeter.instrument()` takes for each setting, for type checkers and editors; `None` means not given."""
 
     enabled: bool | None
     labels: Iterable[str] | None

@@ -74,7 +74,7 @@ def label_list(value: Any) -> tuple[str, ...]:
         _check_label(name, written)
         if written in seen:
             raise ValueRefusedError(
-                f"{seen[written]!r} and {name!r} are one label, {written!r}, in Prometheus; keep one of them"
+                f"{seen[written]!r} and {name!r} are the same label, {written!r}, in Prometheus; keep one of them"
             )
         seen[written] = name
     return names
@@ -90,8 +90,8 @@ def _check_label(name: str, written: str) -> None:
     taken = TAKEN_LABELS | set(map(label_name, semconv.LABELS))
     if name.startswith(CONVENTIONS) or written.startswith(TAKEN_PREFIXES) or written in taken:
         raise ValueRefusedError(
-            f"{name!r} is a name of the conventions, of ragmeter or of Prometheus, "
-            "where it would stand for two things; choose one of your own such as 'team'"
+            f"{name!r} is already a name of the conventions, of ragmeter or of Prometheus; "
+            "choose another one, such as 'team'"
         )
 
 

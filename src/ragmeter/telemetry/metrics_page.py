@@ -221,7 +221,7 @@ class MetricsPage:
     def _say_taken(self) -> None:
         logger.warning(
             "ragmeter cannot serve metrics on %s:%d (%s). The app is not affected. Choose another port with "
-            "instrument(prometheus_port=...) or %s; for servers with several processes push with OTLP instead: set %s.",
+            "instrument(prometheus_port=...) or %s. If the app has several processes, push with OTLP instead: set %s.",
             self._host,
             self._port,
             self._problem or "a child process that has counted calls serves there",

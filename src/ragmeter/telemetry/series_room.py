@@ -43,8 +43,8 @@ class Room:
         self.share = max(self.share, len(known) / most)
         if len(known) == most + 1:
             logger.warning(
-                "ragmeter: the app's meter provider keeps %d series of %s apart, and more have come: what they count "
-                "has no strategy. Give its reader, or the view, a higher limit.",
+                "ragmeter: the app's meter provider keeps at most %d series of %s apart, and there are more: the rest "
+                "is counted without a strategy. Give its reader, or the view, a higher limit.",
                 most,
                 name,
             )
