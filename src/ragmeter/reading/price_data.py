@@ -60,9 +60,9 @@ def installed() -> PriceData:
     spec, units_spec = _spec("data"), _spec("data_units")
     if spec is None or units_spec is None:
         logger.warning(
-            "ragmeter: the price list of the package genai-prices is not installed with this app, so that only costs "
-            "that a provider reports, and those of prices=, are known. An app frozen into one file needs its module "
-            "genai_prices.data."
+            "ragmeter: the price list of the package genai-prices is not installed with this app. Only costs that a "
+            "provider reports, and the prices given with prices=, are known. If the app was frozen into one file, "
+            "include the module genai_prices.data."
         )
         return PriceData((), {}, {}, {})
     text = Path(spec.origin).read_bytes() if spec.origin and Path(spec.origin).is_file() else b""
