@@ -121,7 +121,7 @@ def test_the_conventions_opt_in_chooses_the_latest_profile():
         ({"only": ["opnai"]}, {}, "no integration called opnai; there are anthropic"),
         ({"labels": ["gen_ai.team"]}, {}, "choose another one"),
         *(({"labels": [name]}, {}, "choose another one") for name in TAKEN),
-        ({"labels": ["team", "team.a", "team_a"]}, {}, "'team.a' and 'team_a' are the same label, 'team_a', in Prometheus"),
+        ({"labels": ["team", "team.a", "team_a"]}, {}, "'team.a' and 'team_a' are the same label, 'team_a'"),
         ({"labels": ["équipe"]}, {}, "not a label name"),
         ({"labels": ["team name"]}, {}, "not a label name"),
         ({"profile": "newest"}, {}, "released, latest, both"),

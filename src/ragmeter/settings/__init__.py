@@ -103,8 +103,8 @@ class Settings:
         readers.price_file,
         default=None,
         meaning="a file of newer prices, which come before `prices`: TOML or JSON like that of `prices`, or a wheel of "
-        "genai-prices. It is checked once a minute and read again when it has changed; if a new one cannot be used, the "
-        "old prices stay",
+        "genai-prices. It is checked once a minute and read again when it has changed; if a new one cannot be used, "
+        "the old prices stay",
     )
     fine_tuned: tuple[str, ...] = setting(
         "RAGMETER_FINE_TUNED",
