@@ -50,9 +50,9 @@ STRATEGIES: dict[str, str] = {
 
 DRIVERS: dict[str, str] = {
     "traffic": "#25c0b4",
-    "calls for each query": "#4b54a6",
-    "tokens for each call": "#bb063a",
-    "money for each token": "#a1ba00",
+    "calls per query": "#4b54a6",
+    "tokens per call": "#bb063a",
+    "money per token": "#a1ba00",
 }
 """What drives a bill. It is drawn beside strategies, and looks like none of them."""
 

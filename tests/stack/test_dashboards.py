@@ -252,9 +252,9 @@ def test_what_to_do_would_save_all_waste(past):
 
 
 def test_embedding_documents_makes_no_call_longer(past):
-    """`Tokens for each call` is what providers reported of model calls, also in the hour of the nightly ingestion."""
+    """`Tokens per call` is what providers reported of model calls, also in the hour of the nightly ingestion."""
     by_name = {str(query): query for query in panel_queries()}
-    shown = by_name["ragmeter-change: Tokens for each call A"].filled(rate="8m", window="6h")
+    shown = by_name["ragmeter-change: Tokens per call A"].filled(rate="8m", window="6h")
     # The independent measure: the standard metric, by kind of operation.
     usage, chat = "gen_ai_client_token_usage", 'gen_ai_operation_name="chat"'
     tokens = f"sum(increase({usage}_sum{{{chat}}}[1h]))"

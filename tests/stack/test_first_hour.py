@@ -58,9 +58,9 @@ TO_COME = {
 HOURS = "from the first full hour on"
 OF_WHOLE_HOURS = {
     "change: Traffic": HOURS,
-    "change: Calls for each query": HOURS,
-    "change: Tokens for each call": HOURS,
-    "change: Money for each million tokens": HOURS,
+    "change: Calls per query": HOURS,
+    "change: Tokens per call": HOURS,
+    "change: Money per million tokens": HOURS,
 }
 TRUE_ZEROS = {
     "health: Waiting",

@@ -1,6 +1,6 @@
 """The dashboard `Why did it change?`: the bill against the same time before, split into what drives it.
 
-Cost = queries x calls for each query x tokens for each call x money for each token. A change of a product is shared out
+Cost = queries x calls per query x tokens per call x money per token. A change of a product is shared out
 among its factors by logarithmic means (the additive LMDI-I of Ang, "The LMDI approach to decomposition analysis",
 Energy Policy 33, 2005): each factor's part is L(now, before) x ln(factor now / factor before) with
 L(a, b) = (a - b) / ln(a / b), and the parts sum to the change without a remainder.
@@ -57,8 +57,8 @@ def board(options: Options) -> Board:
     return Board(
         "change",
         "Why did it change?",
-        "The chosen range against the same one a day or a week before: traffic, calls for each query, tokens for each "
-        "call, money for each token. The parts sum to the change.",
+        "The chosen range against the same one a day or a week before: traffic, calls per query, tokens per "
+        "call, money per token. The parts sum to the change.",
         within,
         (
             Section("How much, and because of what?", (*_figures(within), split(within, 12), _split_over_time(within))),
@@ -209,9 +209,9 @@ def _factors(within: Selection) -> tuple[Panel, ...]:
 
     factors: dict[str, tuple[str, Grown, str]] = {
         "Traffic": ("Queries per hour, for hours with complete data.", whole(queries), NUMBER),
-        "Calls for each query": ("Model calls.", ratio(calls, queries), NUMBER),
-        "Tokens for each call": ("Input and output together.", ratio(tokens, calls), NUMBER),
-        "Money for each million tokens": ("US dollars.", ratio(cost, tokens, "1e6 * "), DOLLARS),
+        "Calls per query": ("Model calls.", ratio(calls, queries), NUMBER),
+        "Tokens per call": ("Input and output together.", ratio(tokens, calls), NUMBER),
+        "Money per million tokens": ("US dollars.", ratio(cost, tokens, "1e6 * "), DOLLARS),
     }
     return (
         *(

@@ -139,7 +139,7 @@ def _growth(within: Selection) -> tuple[Panel, ...]:
         ),
         lines(
             "Bloat factor",
-            "Input tokens for each token of the question, by strategy.",
+            "Input tokens per token of the question, by strategy.",
             [Query(bloat, legend(promql.STRATEGY))],
             TIMES,
             colours=palette.STRATEGIES,
@@ -169,7 +169,7 @@ def _growth_figures(within: Selection) -> tuple[Panel, ...]:
         ),
         number(
             "Bloat factor",
-            "Input tokens for each token of the questions, in the chosen range.",
+            "Input tokens per token of the questions, in the chosen range.",
             share(semconv.PART_TOKEN_COUNT, match.IS_INPUT, match.IS_QUESTION),
             TIMES,
             decimals=1,
@@ -214,7 +214,7 @@ def _use(within: Selection) -> tuple[Panel, ...]:
         lines(
             "Context tokens of a query, by fate",
             "used: the answer draws on it. unused: sent for nothing. repeated: already in the prompt or an earlier "
-            "turn. unknown: the answer does not tell.",
+            "turn. unknown: the answer does not show it.",
             [Query(promql.share_of(tokens, queries), legend(promql.FATE))],
             NUMBER,
             width=8,
@@ -224,8 +224,8 @@ def _use(within: Selection) -> tuple[Panel, ...]:
         context_money(within, 8),
         ranking(
             "Would the top chunks do?",
-            "Share of the used chunks that stood at this rank of their retrieval or above: where it nears 100 %, what "
-            "follows was hardly ever used.",
+            "Share of the used chunks that had this rank or a better one in their last ranking. If it nears 100 %, the "
+            "chunks below were hardly ever used.",
             [Query(promql.per(_up_to(within, rank), used), f"top {rank}") for rank in SHOWN_RANKS],
             SHARE,
             width=8,

@@ -45,13 +45,13 @@ def board(options: Options) -> Board:
     return Board(
         "health",
         "Health",
-        "Is the metering itself well? Operations, queue, failures of ours, full labels, and clients in versions that "
+        "Does the metering itself work? Operations, queue, failures of ours, full labels, and clients in versions that "
         "nobody tested.",
         within,
         (
             Section("Is anything lost?", _figures(within)),
             Section("What is metered?", _operations(within)),
-            Section("What needs a hand?", _details(within)),
+            Section("What needs attention?", _details(within)),
         ),
         since="now-6h",
     )
@@ -148,7 +148,7 @@ def _unscoped() -> Panel:
     return lines(
         "Queries outside of any scope",
         "Share of the queries that neither `ragmeter.query()` nor the span of a request encloses, by service. Their "
-        "calls are joined by what they say, and some steps count as queries of their own. Where it is more than a few "
+        "calls are joined by what they say, and some steps count as queries of their own. If it is more than a few "
         "percent, put `with ragmeter.query():` around each request, or instrument the web framework.",
         [Query(promql.per(promql.or_zero(unscoped, queries), queries), legend(promql.JOB))],
         SHARE,

@@ -86,8 +86,8 @@ def _against_usual(within: Selection) -> Panel:
     hour, usual = (promql.total(promql.selector(record, strategies)) for record in (COST_RATE_1H, COST_USUAL_1H))
     return number(
         "Against the usual",
-        "What the last hour has cost, as a multiple of the same hour on other days, from the recording rules. It "
-        "follows the variables Service and Strategy alone.",
+        "What the last hour cost, as a multiple of the same hour on other days, from the recording rules. Only the "
+        "variables Service and Strategy narrow it.",
         promql.per(hour, usual),
         TIMES,
         decimals=2,
@@ -208,7 +208,7 @@ def _table(within: Selection) -> Panel:
     seconds = within.matchers(semconv.QUERY_DURATION)
     return rows_of(
         "Side by side",
-        "The chosen range by strategy; tokens are those of one query. Bloat factor: input tokens for each token of the "
+        "The chosen range by strategy; tokens are those of one query. Bloat factor: input tokens per token of the "
         "question.",
         {by: "Strategy"},
         (
@@ -232,7 +232,7 @@ def _spenders(within: Selection) -> tuple[Panel, ...]:
     rankings = [
         ranking(
             f"By {'model' if label == promql.MODEL else label.replace('_', ' ')}",
-            f"US dollars in the chosen range; the {MOST} most expensive. `unset` is what no query has labelled.",
+            f"US dollars in the chosen range; the {MOST} most expensive. `unset`: no query set the label.",
             [
                 Query(
                     f"sort_desc(topk({MOST}, {promql.named(within.grown(semconv.COST, label), label)} > 0))",

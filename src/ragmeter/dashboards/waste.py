@@ -29,8 +29,8 @@ def context_money(within: Selection, width: int) -> Panel:
     money = within.pace(semconv.CONTEXT_COST, promql.FATE)
     return lines(
         "Context money a day, by fate",
-        "US dollars a day at the rate of each moment. used: the answer draws on it. unused and repeated bought "
-        "nothing. unknown: the answer does not tell.",
+        "US dollars per day at the rate of each moment. used: the answer draws on it. unused and repeated bought "
+        "nothing. unknown: the answer does not show it.",
         [Query(f"{money} * {promql.DAY}", legend(promql.FATE))],
         DOLLARS,
         width=width,
