@@ -59,6 +59,30 @@ def test_a_profile_has_all_its_metrics(watch, profile):
         assert seen.total("gen_ai.client.inference.usage.reasoning.output_tokens") == 3
 
 
+def test_the_newest_conventions_tell_speech_and_pictures_from_text(watch):
+    """The modalities of input and output sum to what the provider has counted; a port is a number as everywhere."""
+    usage = {
+        **USAGE,
+        "prompt_tokens_details": {"audio_tokens": 8, "image_tokens": 3},
+        "completion_tokens_details": {"audio_tokens": 7},
+    }
+    seen = watch(profile="both")
+    with Wire(whole({**chat_shapes.completion(MODEL), "usage": usage})) as wire:
+        client = openai.OpenAI(base_url=wire.url, api_key="key", max_retries=0)
+        client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "What?"}])
+        port = int(wire.url.rpartition(":")[2])
+    assert by_modality(seen, "input") == {"text": 9, "audio": 8, "image": 3}
+    assert by_modality(seen, "output") == {"audio": 7}
+    names = [name for name in seen.metrics() if name.startswith("gen_ai.")]
+    assert {dict(key)["server.port"] for name in names for key in seen.metric(name)} == {port}
+
+
+def by_modality(seen, kind):
+    """Tokens of inferences by their modality."""
+    points = seen.metric(f"gen_ai.client.inference.usage.{kind}_tokens")
+    return {dict(key)["gen_ai.token.modality"]: tokens for key, tokens in points.items()}
+
+
 def sorted_by_type(seen):
     """The label sets of the tokens that were reported, input before output."""
     return sorted(seen.metric("gen_ai.client.token.usage"), key=lambda key: dict(key)["gen_ai.token.type"])

@@ -22,6 +22,11 @@ class Profile(StrEnum):
     LATEST = "latest"
 
 
+def generations_of(profile: str) -> tuple[Profile, ...]:
+    """The generations of standard metrics that the setting `profile` asks for."""
+    return (Profile.RELEASED, Profile.LATEST) if profile == "both" else (Profile(profile),)
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One instrument and all there is to know of it: telemetry, dashboards, documents and tests read it from here.

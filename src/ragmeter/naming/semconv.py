@@ -379,6 +379,12 @@ LATEST_USAGE = {
 }
 """Counts of `Usage`, and the total of each."""
 
+MODALITIES = {
+    "input_tokens": {"audio": "audio_input_tokens", "image": "image_input_tokens"},
+    "output_tokens": {"audio": "audio_output_tokens"},
+}
+"""Counts of `Usage` that have parts of another modality than text."""
+
 METRICS = tuple(each for each in tuple(globals().values()) if isinstance(each, Metric))
 """Every instrument of every profile, once, in the order in which they stand here."""
 

@@ -8,14 +8,14 @@ from functools import partial
 from opentelemetry.context import Context
 
 from ragmeter.domain import gate, strategy
-from ragmeter.domain.model import Chunk, Fate, Operation, Origin, Response
+from ragmeter.domain.model import Chunk, Fate, Operation, Origin, Response, Usage
 from ragmeter.domain.pausing import Pause, paused, without_pause
 from ragmeter.domain.query import Ending
 from ragmeter.guard import Guard
 from ragmeter.ledger.entries import ContextSum, Entry, QueryReport
 from ragmeter.ledger.metering import Metered
 from ragmeter.naming import semconv
-from ragmeter.naming.metric import Metric, Profile
+from ragmeter.naming.metric import Metric, Profile, generations_of
 from ragmeter.naming.semconv import ScoreOrder, metrics_of
 from ragmeter.telemetry.instruments import Instruments
 from ragmeter.telemetry.totals import OTHER, UNKNOWN, UNSET, Attributes, LabelCaps
@@ -80,7 +80,7 @@ class Telemetry:
         self._labels = labels
         self._room = instruments.room
         self._orders: dict[Attributes, ScoreOrder] = {}
-        generations = _generations(profile)
+        generations = generations_of(profile)
         self._released, self._latest = Profile.RELEASED in generations, Profile.LATEST in generations
         metrics = metrics_of(Profile.OWN, *generations)
         self._histograms = {metric.name: instruments.histogram(metric) for metric in metrics if metric.buckets}
@@ -339,11 +339,6 @@ def _declared(points: Iterable[Point], app: tuple[str, ...]) -> Points:
         yield point
 
 
-def _generations(profile: str) -> tuple[Profile, ...]:
-    """The generations of standard metrics that the setting `profile` asks for."""
-    return (Profile.RELEASED, Profile.LATEST) if profile == "both" else (Profile(profile),)
-
-
 def _questions(response: Response) -> Iterator[tuple[Chunk, ...]]:
     """The chunks of each question of a search: of one, or of a batch."""
     start = 0
@@ -380,12 +375,23 @@ def _latest_sizes(operation: Operation, attributes: tuple[tuple[str, str | int],
             yield metric, tokens, attributes, NO_EXEMPLAR
 
 
-def _latest_tokens(operation: Operation, attributes: Iterable[tuple[str, str | int]]) -> Points:
+def _latest_tokens(operation: Operation, attributes: tuple[tuple[str, str | int], ...]) -> Points:
     # The conventions ask for every inference to be counted, with 0 where no usage came back.
     usage = operation.response.usage
-    modality = UNKNOWN if usage is None else "text"
-    key = (*((name, str(value)) for name, value in attributes), (semconv.TOKEN_MODALITY, modality))
     for count, metric in semconv.LATEST_USAGE.items():
         tokens = getattr(usage, count, None)
         if tokens is not None or count in ALWAYS_COUNTED:
-            yield metric, tokens or 0, key, None
+            for modality, number in _by_modality(usage, count, tokens or 0):
+                yield metric, number, (*attributes, (semconv.TOKEN_MODALITY, modality)), None
+
+
+def _by_modality(usage: Usage | None, count: str, tokens: int) -> Iterator[tuple[str, int]]:
+    """The tokens of a count by what they stand for, as far as it is told: the rest is text."""
+    rest, told = tokens, {} if usage is None else semconv.MODALITIES.get(count, {})
+    for modality, part in told.items():
+        number = min(getattr(usage, part) or 0, rest)
+        rest -= number
+        if number:
+            yield modality, number
+    if rest or not tokens:
+        yield UNKNOWN if usage is None else "text", rest
