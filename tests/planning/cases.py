@@ -12,6 +12,9 @@ TOKENS = {"system": 150.0, "question": 50.0, "context": 2_800.0, "output": 300.0
 COSTS = {"system": 0.000375, "question": 0.000125, "context": 0.007, "output": 0.003, "embedding": 0.000001}
 """Those tokens at 2.50 and 10 dollars a million, and an embedding."""
 
+DRAWS = 2_000
+"""Enough for what the tests look at."""
+
 SMALL = {"prices.fine_tuned.input": 0.3, "prices.fine_tuned.output": 1.2}
 LARGE = {"prices.rag.input": 2.5, "prices.rag.output": 10.0}
 
@@ -59,4 +62,4 @@ def by_path(given: dict[str, object]) -> dict[str, object]:
 
 def plan_of(*traffic: Traffic, days: float = 14, **given: object) -> Plan:
     """A plan of what was seen with a small fine-tuned model, and the defaults of all that is not given."""
-    return make_plan(workload(*traffic, days=days), assume({**SMALL, **by_path(given)}))
+    return make_plan(workload(*traffic, days=days), assume({**SMALL, **by_path(given)}), draws=DRAWS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from planning.cases import COSTS, LARGE, SMALL, TOKENS, assumed, by_path, plan_of, seen, workload
@@ -9,7 +11,7 @@ from ragmeter.domain.strategy import STRATEGIES
 from ragmeter.planning.assumptions import assume
 from ragmeter.planning.bills import Line
 from ragmeter.planning.plan import PlanError, make_plan
-from ragmeter.planning.strategies import LEAST_QUERIES, Basis
+from ragmeter.planning.strategies import Basis
 
 FINE_TUNED = (200 * 0.3 + 300 * 1.2) / 1e3
 """System and question at the fine-tuned model's price, and the answer: dollars for 1,000 queries."""
@@ -122,21 +124,42 @@ def test_context_that_nobody_has_seen_is_asked_for():
     assert told.row("rag").basis is Basis.DERIVED
 
 
-def test_too_few_queries_are_said_and_not_extrapolated():
-    """Fewer than 200 queries of a strategy give no unit cost: it is derived from one with enough, or from none."""
-    few = seen("fine_tuned", queries=LEAST_QUERIES - 1)
+@pytest.mark.parametrize(
+    ("few", "why"),
+    [
+        (seen("fine_tuned", 29), "only 29 queries of fine_tuned were seen, fewer than 30"),
+        (
+            seen("fine_tuned", 199, cost_deviation=None),
+            (
+                "only 199 queries of fine_tuned were seen, fewer than the 200 that it takes where it is not known how "
+                "far they differ in cost"
+            ),
+        ),
+        (
+            seen("fine_tuned", 100, cost_deviation=0.03),
+            "only 100 queries of fine_tuned were seen, whose mean cost may be off by 29%: more than 20%",
+        ),
+    ],
+)
+def test_too_little_is_said_and_not_extrapolated(few, why):
+    """Too few queries of a strategy give no unit cost: it is derived from one with enough, or there is no plan."""
     plan = plan_of(seen(), few)
-    assert plan.row("fine_tuned").basis is Basis.DERIVED
-    assert plan.notes[0] == (
-        "Only 199 queries of fine_tuned were seen, fewer than 200: too few to say what one costs, so they are left out."
-    )
-    with pytest.raises(PlanError, match="no strategy has a price"):
+    assert plan.row("fine_tuned").why.startswith("rag without its context")
+    assert plan.notes[0] == f"{why[:1].upper()}{why[1:]}: they are left out."
+    with pytest.raises(PlanError) as caught:
         plan_of(few)
+    assert str(caught.value) == f"it is not known what a query costs: {why}"
+
+
+def test_enough_is_enough():
+    """Thirty queries that cost nearly the same are enough, and two hundred where nobody knows how far they differ."""
+    for enough in (seen("fine_tuned", 30, cost_deviation=0.001), seen("fine_tuned", 200, cost_deviation=None)):
+        assert plan_of(seen(), enough).row("fine_tuned").why.startswith("the tokens of ")
 
 
 def test_less_than_a_day_says_nothing_of_a_day():
     """Unit costs and the break-even volume stand, and whatever needs today's traffic waits for it."""
-    plan = plan_of(seen(), days=0.9)
+    plan = plan_of(seen(), days=0.8)
     assert plan.queries_per_day is None
     row, comparison = plan.row("rag"), plan.against("fine_tuned")
     assert row.cost_per_thousand is not None
@@ -145,7 +168,7 @@ def test_less_than_a_day_says_nothing_of_a_day():
     assert (comparison.cheaper, comparison.saving, comparison.day, comparison.drivers) == (None, None, None, ())
     assert comparison.volume.at.p50 > 0
     assert any("Write queries_per_day" in note for note in plan.notes)
-    told = plan_of(seen(), days=0.9, queries_per_day=500)
+    told = plan_of(seen(), days=0.8, queries_per_day=500)
     assert told.queries_per_day == 500
     assert told.row("rag").cost_per_month is not None
 
@@ -156,10 +179,19 @@ def test_nobody_seen_is_no_plan():
         make_plan(workload(), assume({}))
 
 
-def test_unpriced_operations_are_told():
-    """A mean that leaves out operations without a price is said to be too low."""
-    notes = plan_of(seen(price_states={"priced": 0.9, "unpriced": 0.1})).notes
-    assert "10.0% of the operations of rag have no price: its cost is higher than it seems." in notes
+def test_money_for_no_query_is_a_part_of_retrieval():
+    """What was spent on bringing documents into the index stands on RAG's month, and not on fine-tuning's."""
+    work = replace(workload(seen()), outside={"embedding": 14.0})
+    plan = make_plan(work, assume(SMALL))
+    assert plan.row("rag").month[Line.INGESTION] == pytest.approx(365.25 / 12)
+    assert Line.INGESTION not in plan.row("fine_tuned").month
+
+
+def test_a_strategy_of_the_apps_own_is_told():
+    """The four strategies are compared; one that the app has named itself is not, and its queries are traffic."""
+    plan = plan_of(seen(), seen("agent", 14_000))
+    assert plan.queries_per_day == 11_000
+    assert plan.notes[0].startswith("Not compared, as it is a strategy of the app's own: agent.")
 
 
 def test_every_strategy_has_its_row():

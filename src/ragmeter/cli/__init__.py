@@ -32,6 +32,7 @@ def application() -> Typer:
     from ragmeter.cli.anatomy import anatomy
     from ragmeter.cli.demo import demo
     from ragmeter.cli.doctor import doctor
+    from ragmeter.cli.plan import plan
     from ragmeter.cli.price import price
 
     app = Typer(
@@ -43,6 +44,7 @@ def application() -> Typer:
     app.command()(anatomy)
     app.command()(demo)
     app.command()(doctor)
+    app.command()(plan)
     app.command()(price)
     app.add_typer(dashboards.app, name="dashboards")
     return app

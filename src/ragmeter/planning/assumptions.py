@@ -71,7 +71,7 @@ class Assumptions:
         return path in self.values
 
 
-NOBODY = "not counted, as nobody says"
+NOBODY = "nobody says otherwise"
 
 
 def assume(
@@ -105,6 +105,8 @@ def quantity_at(path: str) -> Quantity:
     """The quantity at a path. Raises `AssumptionError` where there is none."""
     if (quantity := QUANTITIES.get(path)) is not None:
         return quantity
+    if within := [name for name in QUANTITIES if name.startswith(f"{path}.")]:
+        raise AssumptionError(path, f"there stand several below it; write them by name, such as {within[0]}")
     close = get_close_matches(path, QUANTITIES, n=1, cutoff=0.6)
     hint = f"did you mean {close[0]}?" if close else "`ragmeter plan --list` names all that there is"
     raise AssumptionError(path, f"there is no such assumption; {hint}")

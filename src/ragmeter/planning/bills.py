@@ -23,6 +23,7 @@ class Line(StrEnum):
     REQUEST = "beside tokens"
     UNPLACED = "unplaced"
     INFRASTRUCTURE = "infrastructure"
+    INGESTION = "ingestion"
     HOSTING = "hosting"
     UPKEEP = "upkeep"
     RETRAINING = "retraining"
@@ -72,6 +73,7 @@ def components(strategy: str) -> tuple[str, ...]:
 RUNNING = {
     "retrieval": (
         Term(Line.INFRASTRUCTURE, 1.0, ("retrieval.infrastructure",)),
+        Term(Line.INGESTION, 1.0, ("retrieval.ingestion",)),
         Term(Line.UPKEEP, 1.0, ("retrieval.upkeep", "labour_rate")),
     ),
     "fine_tuning": (

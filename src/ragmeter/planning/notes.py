@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from ragmeter.domain.strategy import STRATEGIES
 from ragmeter.planning.assumptions import Assumptions, doubtful, not_counted
 from ragmeter.planning.bills import is_tuned
-from ragmeter.planning.strategies import LEAST_QUERIES, is_enough, standard_error
+from ragmeter.planning.quantities import COMPONENTS
+from ragmeter.planning.strategies import standard_error, too_little
 from ragmeter.planning.workload import Traffic, Workload
 
 
@@ -15,6 +16,8 @@ def notes(workload: Workload, assumptions: Assumptions, built: Iterable[str]) ->
     """What a reader must know of the figures."""
     yield from workload.notes
     yield from (note for traffic in workload.strategies.values() for note in _of_traffic(traffic))
+    if own := ", ".join(sorted(set(workload.strategies) - set(STRATEGIES))):
+        yield f"Not compared, as it is a strategy of the app's own: {own}. Its queries count among those of a day."
     if not assumptions.has("queries_per_day"):
         yield (
             f"{workload.days:.3g} days were seen, less than one: that says what a query costs, not how many come "
@@ -23,13 +26,27 @@ def notes(workload: Workload, assumptions: Assumptions, built: Iterable[str]) ->
     yield from doubtful(assumptions)
     if paid := " and ".join(name.replace("_", "-") for name in built):
         yield f"The set-up of {paid} counts as paid, as it is at work; built: [] counts it anew."
+    yield from _of_labour(assumptions, built)
+    yield from _of_deriving(workload)
+    if left_out := ", ".join(not_counted(assumptions)):
+        yield f"Not counted, because nobody said what it takes: {left_out}."
+
+
+def _of_labour(assumptions: Assumptions, built: Iterable[str]) -> Iterator[str]:
+    sides = [assumptions.values.get(f"{component}.labour") for component in COMPONENTS if component not in set(built)]
+    if len(sides) == len(COMPONENTS) and all(side is not None and side.source.startswith("https") for side in sides):
+        yield (
+            "The defaults charge weeks of engineering to retrieval, and to fine-tuning only the preparing of data: "
+            "write retrieval.labour and fine_tuning.labour as they would be with you."
+        )
+
+
+def _of_deriving(workload: Workload) -> Iterator[str]:
     if any(is_tuned(name) and not traffic.queries for name, traffic in _all_of(workload).items()):
         yield (
             "What fine-tuning would do is derived: that it answers as well without the context, and at the length of "
             "fine_tuning.answer_length, is for you to try."
         )
-    if left_out := ", ".join(not_counted(assumptions)):
-        yield f"Not counted, because nobody said what it takes: {left_out}."
 
 
 def _all_of(workload: Workload) -> dict[str, Traffic]:
@@ -39,12 +56,7 @@ def _all_of(workload: Workload) -> dict[str, Traffic]:
 
 def _of_traffic(traffic: Traffic) -> Iterator[str]:
     name = traffic.strategy
-    if not is_enough(traffic):
-        yield (
-            f"Only {traffic.queries:,.0f} queries of {name} were seen, fewer than {LEAST_QUERIES}: too few to say what "
-            "one costs, so they are left out."
-        )
+    if why := too_little(traffic):
+        yield f"{why[:1].upper()}{why[1:]}: they are left out."
     elif traffic.queries and traffic.cost_per_query and standard_error(traffic) is None:
         yield f"How far the queries of {name} differ in cost was not measured: their mean counts as exact."
-    if unpriced := traffic.price_states.get("unpriced"):
-        yield f"{unpriced:.1%} of the operations of {name} have no price: its cost is higher than it seems."

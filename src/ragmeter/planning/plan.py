@@ -12,7 +12,7 @@ import numpy as np
 
 from ragmeter.domain import strategy as names
 from ragmeter.planning import closed_form
-from ragmeter.planning.assumptions import Assumption, Assumptions
+from ragmeter.planning.assumptions import NOBODY, Assumption, Assumptions
 from ragmeter.planning.bills import Bill, Line, Values, bill, by_line, components, middles, paths, summed
 from ragmeter.planning.claims import Check, Claim, Expectation, check_claim, check_table
 from ragmeter.planning.horizon import DAYS
@@ -22,11 +22,10 @@ from ragmeter.planning.ranges import Range, Vector
 from ragmeter.planning.spread import Spread, spread
 from ragmeter.planning.strategies import (
     LEAST_DAYS,
-    LEAST_QUERIES,
     Basis,
     UnitCost,
-    is_enough,
     sampling,
+    too_little,
     unit_costs,
 )
 from ragmeter.planning.uncertainty import DRAWS, VOLUMES, Comparison, Simulation, compare, simulate
@@ -152,7 +151,7 @@ def make_plan(
     claims: Sequence[Claim] = (),
     expectations: Sequence[Expectation] = (),
 ) -> Plan:
-    """Plan for a workload. Raises `PlanError` where no strategy has a price, or the one to compare with has none."""
+    """Plan for a workload. Raises `PlanError` where of no strategy it is known what a query costs."""
     assumptions = _with_measured(workload, assumptions)
     costs = unit_costs(workload, assumptions)
     built = _built(workload, assumptions)
@@ -186,22 +185,28 @@ def make_plan(
 
 
 def _with_measured(workload: Workload, assumptions: Assumptions) -> Assumptions:
-    """The assumptions with what was measured beside: today's traffic, and how far the means may be off."""
+    """The assumptions with what was measured beside: how far the means may be off, and what comes and goes in a day."""
     values = {**sampling(workload), **assumptions.values}
     is_given = all(traffic.queries == 0 for traffic in workload.strategies.values())
-    if "queries_per_day" not in values and (is_given or workload.days >= LEAST_DAYS):
-        today = workload.queries_per_day
+    if is_given or workload.days >= LEAST_DAYS:
         source = workload.source if is_given else f"measured over {workload.days:.3g} days"
-        if today > 0:
-            values["queries_per_day"] = Assumption(QUANTITIES["queries_per_day"], Range(today, today), source)
+        for path, amount in _in_a_day(workload).items():
+            if amount > 0 and (path not in values or values[path].source == NOBODY):
+                values[path] = Assumption(QUANTITIES[path], Range(amount, amount), source)
     return replace(assumptions, values=values)
+
+
+def _in_a_day(workload: Workload) -> dict[str, float]:
+    """Today's traffic, and a month of what was spent for no query: bringing documents into the index."""
+    outside = sum(workload.outside.values()) / workload.days * DAYS if workload.days else 0.0
+    return {"queries_per_day": workload.queries_per_day, "retrieval.ingestion": outside}
 
 
 def _built(workload: Workload, assumptions: Assumptions) -> tuple[str, ...]:
     """The components whose set-up is paid: those given, else those that were seen at work."""
     if assumptions.built is not None:
         return assumptions.built
-    seen = [name for name, each in workload.strategies.items() if each.queries >= LEAST_QUERIES]
+    seen = [name for name, each in workload.strategies.items() if each.queries and not too_little(each)]
     return tuple(dict.fromkeys(component for name in seen for component in components(name)))
 
 
@@ -209,14 +214,18 @@ def _rival(workload: Workload, assumptions: Assumptions, costs: Mapping[str, Uni
     """The strategy that others are held against: the one given, else RAG before others of as many queries."""
     known = [name for name in (names.RAG, *names.STRATEGIES) if costs[name].basis is not Basis.UNKNOWN]
     if not known:
-        whys = "; ".join(f"{cost.strategy}: {cost.why}" for cost in costs.values())
-        raise PlanError(f"no strategy has a price ({whys})")
+        raise PlanError(f"it is not known what a query costs: {_why_unknown(workload, costs)}")
     if (wanted := assumptions.compared_to) is not None:
         if wanted not in known:
             raise PlanError(f"compared_to: it is not known what a query with {wanted} costs: {costs[wanted].why}")
         return wanted
-    seen = {name: each.queries for name, each in workload.strategies.items() if is_enough(each)}
+    seen = {name: each.queries for name, each in workload.strategies.items() if not too_little(each)}
     return max(known, key=lambda name: seen.get(name, -1.0))
+
+
+def _why_unknown(workload: Workload, costs: Mapping[str, UnitCost]) -> str:
+    few = [why for traffic in workload.strategies.values() if (why := too_little(traffic))]
+    return "; ".join(dict.fromkeys(few or [f"{cost.strategy}: {cost.why}" for cost in costs.values()]))
 
 
 def _row(cost: UnitCost, ours: Bill | None, values: Values, months: int, simulation: Simulation) -> Row:

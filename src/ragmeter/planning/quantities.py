@@ -76,6 +76,13 @@ QUANTITIES: dict[str, Quantity] = {
             "what database and servers of retrieval cost, without tokens",
             "read the last invoice of the vector database",
         ),
+        Quantity(
+            "retrieval.ingestion",
+            "US dollars a month",
+            "what bringing documents into the index costs",
+            "let ragmeter measure it for a month",
+            neutral=0.0,
+        ),
         Quantity("retrieval.labour", "hours", "hours to build retrieval", "let those who would build it estimate it"),
         Quantity(
             "retrieval.upkeep",

@@ -51,6 +51,13 @@ BOUNDS: dict[Scale, tuple[float, float]] = {
 }
 """Between which two numbers a quantity lies; the ends are points only."""
 
+WITHIN = {
+    Scale.AMOUNT: "0 or more",
+    Scale.SHARE: "above 0 and up to 1",
+    Scale.GROWTH: "-1 or more",
+}
+"""The bounds of a point in words: of what is divided by a share there is no share of nothing."""
+
 Transform = Callable[[Vector], Vector]
 
 
@@ -112,17 +119,13 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 def _check_bounds(read: Range, scale: Scale) -> None:
     least, most = BOUNDS[scale]
-    if read.is_point and least <= read.low <= most:
-        return
     if read.is_point:
-        raise RangeError(f"{read.low:g} is not {_between(least, most)}")
+        if not least <= read.low <= most or (scale is Scale.SHARE and not read.low):
+            raise RangeError(f"{read.low:g} is not {WITHIN[scale]}")
+        return
     if not least < read.low <= read.high < most:
         inner = f"above {least:g}" if most == float("inf") else f"above {least:g} and below {most:g}"
         raise RangeError(f"both ends of the range [{read.low:g}, {read.high:g}] must be {inner}")
-
-
-def _between(least: float, most: float) -> str:
-    return f"{least:g} or more" if most == float("inf") else f"from {least:g} to {most:g}"
 
 
 def _shown(value: object) -> str:

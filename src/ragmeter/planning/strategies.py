@@ -16,11 +16,17 @@ from ragmeter.planning.quantities import ORIGINS, QUANTITIES
 from ragmeter.planning.ranges import Z95, Range
 from ragmeter.planning.workload import Traffic, Workload
 
-LEAST_QUERIES = 200
-"""Fewer queries of a strategy say too little of what one costs: with costs that differ from query to query by as much
-as they are, the mean of 200 is off by 7 %."""
+LEAST_QUERIES = 30
+"""Fewer queries of a strategy say nothing of what one costs."""
 
-LEAST_DAYS = 1.0
+LEAST_UNKNOWN = 200
+"""Fewer say nothing where it is not known how far they differ in cost: if they do by as much as they cost, the mean of
+200 is off by 7 %."""
+
+MOST_ERROR = 0.2
+"""A mean whose standard error is a larger share of it is none."""
+
+LEAST_DAYS = 0.9
 """A shorter time says nothing of how many queries come in a day, as nights and working hours differ."""
 
 CONTEXT = Origin.CONTEXT.value
@@ -75,9 +81,20 @@ SOURCES = {
 """Whose traffic a strategy is derived from, the likest first."""
 
 
-def is_enough(traffic: Traffic) -> bool:
-    """Whether a strategy was seen often enough to say what a query costs; what is assumed needs not be seen."""
-    return traffic.queries == 0 or traffic.queries >= LEAST_QUERIES
+def too_little(traffic: Traffic) -> str:
+    """Why what was seen of a strategy is too little to say what a query costs; nothing where it is enough.
+
+    What is assumed needs not be seen.
+    """
+    error = standard_error(traffic)
+    seen = f"only {traffic.queries:,.0f} queries of {traffic.strategy} were seen"
+    if 0 < traffic.queries < LEAST_QUERIES:
+        return f"{seen}, fewer than {LEAST_QUERIES}"
+    if error is None and 0 < traffic.queries < LEAST_UNKNOWN:
+        return f"{seen}, fewer than the {LEAST_UNKNOWN} that it takes where it is not known how far they differ in cost"
+    if error is not None and error > MOST_ERROR:
+        return f"{seen}, whose mean cost may be off by {error:.0%}: more than {MOST_ERROR:.0%}"
+    return ""
 
 
 def sampling(workload: Workload) -> dict[str, Assumption]:
@@ -110,7 +127,7 @@ class Deriving:
 
     def __init__(self, workload: Workload, assumptions: Assumptions) -> None:
         self._assumptions = assumptions
-        self._usable = {name: each for name, each in workload.strategies.items() if is_enough(each)}
+        self._usable = {name: each for name, each in workload.strategies.items() if not too_little(each)}
 
     def unit_cost(self, strategy: str) -> UnitCost:
         """The unit cost of one strategy: its own traffic's, else that of the likest one."""

@@ -34,10 +34,12 @@ NOISE = 0.02
 class Simulation:
     """The courses of all strategies that have a price, over the same draws of what they have in common.
 
-    `answers` is how many queries are answered over the horizon for one a day now.
+    `answers` is how many queries are answered over the horizon for one a day now, `ranks` the ranks of the draws of all
+    that is unsure.
     """
 
     values: Values
+    ranks: Mapping[str, Vector]
     courses: Mapping[str, Course]
     answers: Vector
     months: int
@@ -80,7 +82,8 @@ def simulate(
     others = ("queries_per_day", *GROWTHS, *(f"success.{bill.strategy}" for bill in bills))
     values = drawn(assumptions, (*paths(bills), *others), draws=draws, seed=seed)
     answered = course(Bill("answers", (), (), ()), values, months).answers
-    return Simulation(values, {bill.strategy: course(bill, values, months) for bill in bills}, answered, months)
+    ranks = {path: _ranks(draws) for path, draws in values.items() if draws.size > 1}
+    return Simulation(values, ranks, {bill.strategy: course(bill, values, months) for bill in bills}, answered, months)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,8 @@ class Comparison:
     """A challenger against the rival it would replace, over the horizon.
 
     `cheaper` is the share of draws in which the challenger costs less at today's traffic, `cheaper_per_success` that in
-    which its successful answers do; `saving` is in US dollars. `volume` is the traffic (queries a day) from which on it
+    which its successful answers do; `saving` is in US dollars, `saving_per_success` what is saved on as many successful
+    answers as the rival gives. `volume` is the traffic (queries a day) from which on it
     is cheaper, `day` when its set-up is paid back for good, never where that is not within the horizon. `by_volume` is
     the share of draws in which it is cheaper at each of `VOLUMES`. What needs today's traffic is `None` where that is
     not known.
@@ -126,6 +130,7 @@ class Comparison:
     cheaper: float | None
     cheaper_per_success: float | None
     saving: Spread | None
+    saving_per_success: Spread | None
     volume: Threshold
     day: Threshold | None
     drivers: tuple[Driver, ...]
@@ -143,9 +148,10 @@ def compare(simulation: Simulation, assumptions: Assumptions, challenger: str, r
         cheaper=None if saved is None else share(saved > 0),
         cheaper_per_success=None if gain is None else share(gain > 0),
         saving=None if saved is None else spread(saved),
+        saving_per_success=None if gain is None else spread(gain),
         volume=_volume(break_even(ours, theirs)),
         day=_day(break_even_day(ours, theirs)),
-        drivers=() if saved is None else drivers(simulation.values, assumptions, saved if gain is None else gain),
+        drivers=() if saved is None else drivers(simulation.ranks, assumptions, saved if gain is None else gain),
         by_volume=tuple(share(ours.total(_at(volume)) < theirs.total(_at(volume))) for volume in VOLUMES),
     )
 
@@ -182,26 +188,24 @@ def _gain(simulation: Simulation, challenger: str, rival: str) -> Vector | None:
     return (theirs - ours) * success * simulation.answers * today
 
 
-def drivers(values: Values, assumptions: Assumptions, outcome: Vector) -> tuple[Driver, ...]:
-    """What an outcome depends on, the strongest first."""
+def drivers(unsure: Mapping[str, Vector], assumptions: Assumptions, outcome: Vector) -> tuple[Driver, ...]:
+    """What an outcome depends on, the strongest first; `unsure` are the ranks of the draws of what it may."""
     if outcome.size == 1 or outcome.std() == 0:
         return ()
     ranks, mean, noise = _ranks(outcome), float(outcome.mean()), NOISE * float(outcome.std())
     found = []
-    for path, draws in values.items():
-        if draws.size == outcome.size and not assumptions.values[path].range.is_point:
-            place = _ranks(draws)
-            correlation = float(3 * (place * ranks).mean())
+    for path, place in unsure.items():
+        correlation = float(3 * (place * ranks).mean())
+        if abs(correlation) > CHANCE / sqrt(outcome.size):
             worth = _worth(place, outcome, mean)
-            if abs(correlation) > CHANCE / sqrt(outcome.size):
-                found.append(Driver(assumptions.values[path].quantity, correlation, worth if worth > noise else 0.0))
+            found.append(Driver(assumptions.values[path].quantity, correlation, worth if worth > noise else 0.0))
     return tuple(sorted(found, key=lambda each: -abs(each.correlation)))
 
 
 def _ranks(draws: Vector) -> Vector:
     """The ranks of draws, evenly spread from -1 to 1."""
     places = np.empty(draws.size)
-    places[np.argsort(draws, kind="stable")] = np.arange(draws.size)
+    places[np.argsort(draws)] = np.arange(draws.size)
     return (2 * places + 1) / draws.size - 1
 
 

@@ -16,10 +16,14 @@ SURE = ((0.95, "almost certainly"), (0.8, "probably"), (0.6, "rather"), (0.5, "a
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`answer` says who is cheaper and how sure that is, `next` what to measure before deciding; a sentence each."""
+    """`answer` says who is cheaper and how sure that is, `next` what to measure before deciding; a sentence each.
+
+    They are about one `challenger`, `None` where there is none.
+    """
 
     answer: str
     next: str
+    challenger: str | None = None
 
 
 def in_words(strategy: str) -> str:
@@ -30,18 +34,24 @@ def in_words(strategy: str) -> str:
 def verdict(comparisons: Sequence[Comparison], rival: str, months: int, *, queries_per_day: float | None) -> Verdict:
     """The verdict on the challenger that is cheaper in most draws; `rival` is what they would replace.
 
-    The base model is no challenger where nobody says how well it answers: it knows nothing of the documents.
+    Where it is known of some how well they answer, it is about them. The base model is no challenger where it is not
+    known: it has not read the documents.
     """
-    asked = [each for each in comparisons if each.challenger != BASE or each.cheaper_per_success is not None]
+    judged = [each for each in comparisons if each.cheaper_per_success is not None]
+    asked = judged or [each for each in comparisons if each.challenger != BASE]
     if not asked:
         answer = f"Nothing can be held against {in_words(rival)}: no other strategy has a price."
         return Verdict(answer, "Write the prices that the table asks for.")
     if queries_per_day is None:
         best = min(asked, key=lambda each: each.volume.at.p50)
         answer = f"Over {months} months {in_words(best.challenger)} {_from_volume(best, in_words(rival))}."
-        return Verdict(answer, "Write queries_per_day next, which less than a day of measuring cannot tell.")
+        return Verdict(
+            answer, "Write queries_per_day next, which less than a day of measuring cannot tell.", best.challenger
+        )
     best = max(asked, key=_chance)
-    return Verdict(f"At {queries_per_day:,.0f} queries a day over {months} months {_judged(best)}.", _next(best))
+    return Verdict(
+        f"At {queries_per_day:,.0f} queries a day over {months} months {_judged(best)}.", _next(best), best.challenger
+    )
 
 
 def _chance(comparison: Comparison) -> float:
@@ -61,9 +71,11 @@ def _judged(best: Comparison) -> str:
 
 
 def _saving(best: Comparison) -> str:
-    if (saving := best.saving) is None:
+    saving = best.saving if best.saving_per_success is None else best.saving_per_success
+    if saving is None:
         return ""
-    what = f"; what {in_words(best.challenger)} saves is {signed(saving.p50)}"
+    measured = "" if best.saving_per_success is None else " on as many successful answers"
+    what = f"; what {in_words(best.challenger)} saves{measured} is {signed(saving.p50)}"
     return what if saving.is_point else f"{what} in the median, {signed(saving.p10)} to {signed(saving.p90)} in 80 %"
 
 
@@ -87,10 +99,12 @@ def _next(best: Comparison) -> str:
         first = max(worth, key=lambda each: each.worth)
         return f"Measure next {_named(first)}: {first.quantity.learn}; to know it is worth {signed(first.worth)} here."
     quality = "" if best.cheaper_per_success is not None else _quality(best)
-    if best.drivers:
-        first = best.drivers[0]
+    if not best.drivers:
+        return f"Nothing here is unsure, as every assumption is one number{quality}."
+    first = best.drivers[0]
+    if max(_chance(best), 1 - _chance(best)) >= SURE[0][0]:
         return f"Nothing that is unsure here would turn this, not even {_named(first)}, which moves it most{quality}."
-    return f"Nothing here is unsure, as every assumption is one number{quality}."
+    return f"Measure next {_named(first)}: {first.quantity.learn}; it moves this most, if it does not turn it{quality}."
 
 
 def _named(driver: Driver) -> str:

@@ -1,0 +1,240 @@
+"""`ragmeter plan`: RAG, fine-tuning, both or neither, from measured traffic or a scenario, and how sure that is."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from io import TextIOWrapper
+from math import isinf
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from ragmeter.measured.errors import MeasuredError
+from ragmeter.measured.http import Access
+from ragmeter.measured.times import TimeRange, between, last
+
+if TYPE_CHECKING:
+    from ragmeter.cli.scenario import Scenario
+    from ragmeter.planning.plan import Plan
+    from ragmeter.planning.workload import Workload
+
+REQUIRED = {"numpy": "numpy", "yaml": "pyyaml", "pydantic": "pydantic"}
+"""What is imported, and what it is called where it is installed from."""
+
+PASSWORD, TOKEN = "PROMETHEUS_PASSWORD", "PROMETHEUS_TOKEN"
+"""Variables of the environment, as others on a machine can see what stands on a command line."""
+
+MOST_DRAWS = 1_000_000
+
+
+class OptionError(ValueError):
+    """Options that cannot be used together; the message says which to give."""
+
+
+Scenarios = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[SCENARIO]...", help="Files of assumptions (YAML) or shipped ones by name; later ones count."
+    ),
+]
+Server = Annotated[
+    str | None, typer.Option(metavar="URL", help="Measure: read the traffic from a Prometheus-compatible server.")
+]
+Length = Annotated[str, typer.Option("--range", metavar="TIME", help="How much of it, such as 14d, up to now.")]
+Since = Annotated[
+    str | None, typer.Option("--from", metavar="TIME", help="From a moment instead, such as 2026-05-01T12:00Z,")
+]
+Until = Annotated[str | None, typer.Option("--to", metavar="TIME", help="up to another.")]
+Select = Annotated[str, typer.Option(metavar="LABELS", help="Only series with these labels, such as 'job=\"shop\"'.")]
+Page = Annotated[
+    str | None, typer.Option(metavar="URL", help="Measure: watch the /metrics page of a running app instead.")
+]
+Watch = Annotated[str, typer.Option("--for", metavar="TIME", help="How long to watch the page.")]
+User = Annotated[str | None, typer.Option(help="User for basic authentication.")]
+Password = Annotated[str, typer.Option(envvar=PASSWORD, help="Its password.", show_default=False)]
+Token = Annotated[
+    str | None, typer.Option(envvar=TOKEN, help="Token, in place of user and password.", show_default=False)
+]
+Given = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="One assumption, such as labour_rate=[60,150]; repeatable."),
+]
+Horizon = Annotated[int | None, typer.Option(metavar="MONTHS", help="Months to look ahead; 12 unless a scenario says.")]
+Seed = Annotated[int, typer.Option(min=0, help="One seed draws the same, another draws others.")]
+Draws = Annotated[int, typer.Option(min=100, max=MOST_DRAWS, help="How many draws.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write everything as JSON.")]
+Listing = Annotated[bool, typer.Option("--list", help="Name the shipped scenarios and all that may be assumed.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the traffic is measured: at a server, on a page, or nowhere."""
+
+    server: str | None
+    span: tuple[str, str | None, str | None]
+    select: str
+    page: str | None
+    watch: str
+    access: Access
+
+
+def plan(
+    scenarios: Scenarios = None,
+    *,
+    prometheus: Server = None,
+    span: Length = "14d",
+    since: Since = None,
+    until: Until = None,
+    select: Select = "",
+    metrics: Page = None,
+    watch: Watch = "60s",
+    user: User = None,
+    password: Password = "",
+    token: Token = None,
+    settings: Given = None,
+    horizon: Horizon = None,
+    seed: Seed = 1,
+    draws: Draws = 20_000,
+    as_json: AsJson = False,
+    listing: Listing = False,
+) -> None:
+    """Decide between RAG, fine-tuning, both and the base model: what each costs, and how sure that is.
+
+    The traffic is measured (--prometheus, --metrics) or stands in a scenario. What nobody says has dated defaults.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    screen, notes = Console(highlight=False), Console(stderr=True, highlight=False, soft_wrap=True)
+    with _errors_told(notes):
+        from ragmeter.cli import plan_picture, scenario_layers
+
+        if listing:
+            screen.print(plan_picture.listing(scenario_layers.shipped()))
+            return
+        given = [*(settings or ()), *(() if horizon is None else (f"horizon={horizon}",))]
+        place = Place(prometheus, (span, since, until), select, metrics, watch, Access(user, password, token))
+        made = plan_of(_said(scenarios or (), given, place, notes), draws=draws, seed=seed)
+    if as_json:
+        print(json.dumps(as_data(made), indent=2))
+    else:
+        screen.print(plan_picture.draw(made, screen.width))
+
+
+@contextmanager
+def _errors_told(notes: Console) -> Iterator[None]:
+    """Say what is wrong and exit with 2."""
+    missing = [name for module, name in REQUIRED.items() if find_spec(module) is None]
+    if missing:
+        notes.print(Text(f"ragmeter plan needs {', '.join(missing)}: pip install 'ragmeter[plan]'"))
+        raise typer.Exit(2)
+    from ragmeter.cli.scenario_layers import ScenarioError
+    from ragmeter.planning.plan import PlanError
+
+    try:
+        yield
+    except (MeasuredError, ScenarioError, PlanError, OptionError) as error:
+        notes.print("[red]ragmeter plan:[/]", Text(str(error)))
+        raise typer.Exit(2) from error
+
+
+# --- where the traffic comes from
+
+
+def _said(scenarios: Sequence[str], settings: Sequence[str], place: Place, notes: Console) -> Scenario:
+    """What files and options say, with the traffic that is measured."""
+    from ragmeter.cli.scenario import read_scenario
+    from ragmeter.cli.scenario_layers import read_layer, read_setting, shipped
+
+    said = read_scenario([*map(read_layer, scenarios), *map(read_setting, settings)])
+    if place.server is not None and place.page is not None:
+        raise OptionError("--prometheus and --metrics are two places to measure: give one of them.")
+    if place.server is not None:
+        return _with_measured(said, _of_server(place.server, place, notes))
+    if place.page is not None:
+        return _with_measured(said, _of_page(place.page, place, notes))
+    if not said.workload.strategies:
+        raise OptionError(
+            "nothing is measured, and no scenario tells of any traffic: add --prometheus URL, --metrics URL, or one of "
+            f"{', '.join(shipped())}."
+        )
+    return said
+
+
+def _span(length: str, since: str | None, until: str | None) -> TimeRange:
+    if since is None and until is None:
+        return last(length, datetime.now(UTC))
+    if since is None or until is None:
+        raise OptionError("--from and --to belong together: give both, or --range.")
+    return between(since, until)
+
+
+def _of_server(url: str, place: Place, notes: Console) -> Workload:
+    from ragmeter.measured.server import read_server
+
+    span = _span(*place.span)
+    with notes.status(f"Reading {span} …"):
+        return read_server(url, span, access=place.access, matchers=place.select)
+
+
+def _of_page(url: str, place: Place, notes: Console) -> Workload:
+    from ragmeter.measured.page import read_page
+
+    seconds = last(place.watch, datetime.now(UTC)).length.total_seconds()
+    with notes.status(f"Watching the page for {place.watch} …"):
+        return read_page(url, seconds, access=place.access)
+
+
+def _with_measured(said: Scenario, measured: Workload) -> Scenario:
+    """A scenario with the traffic that was measured; of strategies that were not, what the scenario says stands."""
+    doubly = sorted(said.workload.strategies.keys() & measured.strategies.keys())
+    notes = tuple(f"{name} was measured: what the scenario says of its traffic does not count." for name in doubly)
+    strategies = {**said.workload.strategies, **measured.strategies}
+    return replace(said, workload=replace(measured, strategies=strategies, notes=(*measured.notes, *notes)))
+
+
+def plan_of(said: Scenario, *, draws: int, seed: int) -> Plan:
+    """The plan for a scenario, with list prices where they are needed and nobody gives others."""
+    from ragmeter.cli.list_prices import with_list_prices
+    from ragmeter.planning.plan import make_plan
+
+    return make_plan(
+        said.workload,
+        with_list_prices(said.workload, said.assumptions),
+        title=said.title,
+        months=said.months,
+        draws=draws,
+        seed=seed,
+        claims=said.claims,
+        expectations=said.expectations,
+    )
+
+
+# --- what is written
+
+
+def as_data(plan: Plan) -> dict[str, Any]:
+    """A plan as JSON has it: what is infinite, a break-even that is never reached, is null."""
+    data = asdict(plan)
+    for row, told in zip(data["rows"], plan.rows, strict=True):
+        row["cost_per_thousand"], row["cost_per_month"] = told.cost_per_thousand, told.cost_per_month
+        row["cost_per_month_tenfold"], row["setup_cost"] = told.cost_per_month_tenfold, told.setup_cost
+        row["total_cost"] = told.total_cost
+    written: dict[str, Any] = _finite(data)
+    return written
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(each) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and isinf(value) else value

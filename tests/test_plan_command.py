@@ -1,0 +1,280 @@
+"""`ragmeter plan`: a decision from a scenario or from what was measured, in the terminal and as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from typer.testing import CliRunner, Result
+
+from ragmeter.cli import application
+from ragmeter.domain.strategy import STRATEGIES
+from ragmeter.planning.quantities import QUANTITIES
+
+FEW = ("--draws", "500")
+
+
+def run(*arguments: str | Path, columns: int = 120, **environment: str) -> Result:
+    command = ["plan", *map(str, arguments)]
+    return CliRunner(env={"COLUMNS": str(columns), **environment}).invoke(application(), command)
+
+
+def unwrapped(output: str) -> str:
+    return " ".join(output.split())
+
+
+def costs(output: str) -> dict[str, str]:
+    """What 1,000 queries cost, as the table shows it."""
+    return dict(re.findall(rf"^({'|'.join(STRATEGIES)}) +(?:assumed|measured|derived) +(\S+)", output, re.MULTILINE))
+
+
+PAGE = """
+# TYPE ragmeter_queries_total counter
+ragmeter_queries_total{{ragmeter_strategy="rag",error_type=""}} {queries}
+# TYPE ragmeter_operations_total counter
+ragmeter_operations_total{{ragmeter_strategy="rag",gen_ai_operation_name="embeddings",ragmeter_price_state="priced",gen_ai_provider_name="openai",gen_ai_response_model="text-embedding-3-small"}} {queries}
+ragmeter_operations_total{{ragmeter_strategy="rag",gen_ai_operation_name="chat",ragmeter_price_state="priced",gen_ai_provider_name="openai",gen_ai_response_model="gpt-4.1-2025-04-14"}} {queries}
+# TYPE ragmeter_tokens_total counter
+ragmeter_tokens_total{{ragmeter_strategy="rag",ragmeter_part="question",ragmeter_token_rate="full"}} {question}
+ragmeter_tokens_total{{ragmeter_strategy="rag",ragmeter_part="context",ragmeter_token_rate="full"}} {context}
+ragmeter_tokens_total{{ragmeter_strategy="rag",ragmeter_part="output",ragmeter_token_rate="full"}} {output}
+# TYPE ragmeter_cost_usd_total counter
+ragmeter_cost_usd_total{{ragmeter_strategy="rag",ragmeter_part="question",ragmeter_price_state="priced"}} {question_cost}
+ragmeter_cost_usd_total{{ragmeter_strategy="rag",ragmeter_part="context",ragmeter_price_state="priced"}} {context_cost}
+ragmeter_cost_usd_total{{ragmeter_strategy="rag",ragmeter_part="output",ragmeter_price_state="priced"}} {output_cost}
+"""  # noqa: E501 a page as Prometheus reads it
+
+
+def page_of(queries: int) -> str:
+    """The metrics of an app after so many queries of 100 tokens, 2,000 of context and answers of 250, with gpt-4.1."""
+    return PAGE.format(
+        queries=queries,
+        question=100 * queries,
+        context=2_000 * queries,
+        output=250 * queries,
+        question_cost=100 * queries * 2e-6,
+        context_cost=2_000 * queries * 2e-6,
+        output_cost=250 * queries * 8e-6,
+    )
+
+
+@contextmanager
+def served(*pages: str) -> Iterator[str]:
+    """A metrics page that shows one text after the other, the last one for good."""
+    left = list(pages)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = (left.pop(0) if len(left) > 1 else left[0]).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/metrics"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_the_articles_table_is_shown():
+    """Four rows, with the verdict above them, what is claimed and what it takes, and each source."""
+    result = run("article", *FEW)
+    assert result.exit_code == 0, result.output
+    assert costs(result.output) == {
+        "base": "$11.46",
+        "rag": "$40.56",
+        "fine_tuned": "$19.96",
+        "fine_tuned_rag": "$49.06",
+    }
+    text = unwrapped(result.output)
+    assert "almost certainly cheaper than RAG" in text
+    assert "does not hold: fine_tuned is 10 to 50 times cheaper than rag at 100,000 queries a day; 2.0 times" in text
+    assert "it takes $8.04 to $8.94 for 1,000 queries" in text
+    assert "fine_tuned (assumed): rag without its context at the fine-tuned model's price" in text
+    assert "pecollective.com of 2026-11-30" in text
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 160])
+def test_it_fits_into_a_terminal(columns):
+    """No line is wider than the terminal, and the figures of the table stand in it whole."""
+    output = run("today", *FEW, columns=columns).output
+    assert max(cell_len(line) for line in output.splitlines()) <= columns
+    if columns >= 80:
+        assert costs(output)["rag"] == "$8.38"
+
+
+def test_everything_is_in_the_json():
+    """Rows, comparisons, verdict, assumptions with their sources: plain JSON, in which never is null."""
+    result = run("article", "--json", *FEW)
+    plan = json.loads(result.output)
+    assert [row["strategy"] for row in plan["rows"]] == list(STRATEGIES)
+    row = plan["rows"][1]
+    assert row["cost_per_thousand"] == pytest.approx(40.56)
+    assert row["total_cost"] == pytest.approx(sum(row["total"].values()))
+    never = next(each for each in plan["comparisons"] if each["challenger"] == "fine_tuned_rag")
+    assert (never["volume"]["at"]["p50"], never["volume"]["never"]) == (None, 1.0)
+    assert {"quantity", "range", "source"} == set(plan["assumptions"][0])
+    assert set(plan["verdict"]) == {"answer", "next", "challenger"}
+
+
+def test_the_same_seed_gives_the_same_output():
+    """Two runs are equal to the last character; another seed draws others."""
+    first, again, other = (run("today", "--json", "--seed", seed, *FEW).output for seed in ("3", "3", "4"))
+    assert first == again
+    assert first != other
+
+
+def test_settings_lie_over_files(tmp_path):
+    """A file lies over a shipped scenario, settings and the horizon over both."""
+    (tmp_path / "ours.yaml").write_text("queries_per_day: 700\nlabour_rate: 90\n", "utf-8")
+    output = run(
+        "today", tmp_path / "ours.yaml", "--set", "labour_rate=[60, 95]", "--horizon", "6", "--json", *FEW
+    ).output
+    plan = json.loads(output)
+    values = {each["quantity"]["name"]: each["range"] for each in plan["assumptions"]}
+    assert (plan["queries_per_day"], plan["months"]) == (700, 6)
+    assert values["labour_rate"] == {"low": 60, "high": 95}
+
+
+def test_all_that_may_be_assumed_is_listed():
+    """The shipped scenarios with their titles, and every quantity there is."""
+    output = run("--list", columns=200).output
+    assert "article" in output
+    assert "RAG or fine-tuning at today's list prices" in output
+    assert all(name in output for name in QUANTITIES)
+
+
+def test_a_page_is_watched_and_planned_with():
+    """Unit costs of RAG are measured, a fine-tuned model is derived at its list price, today's traffic is asked for."""
+    with served(page_of(1_000), page_of(1_500)) as url:
+        result = run("--metrics", url, "--for", "1s", "--json", *FEW)
+    assert result.exit_code == 0, result.output
+    plan = json.loads(result.output)
+    rows = {row["strategy"]: row for row in plan["rows"]}
+    assert rows["rag"]["basis"] == "measured"
+    assert rows["rag"]["cost_per_thousand"] == pytest.approx(1000 * (2_100 * 2e-6 + 250 * 8e-6))
+    assert rows["fine_tuned"]["basis"] == "derived"
+    assert rows["fine_tuned"]["cost_per_thousand"] == pytest.approx(1000 * (100 * 3e-6 + 250 * 12e-6))
+    assert rows["base"]["cost_per_thousand"] == pytest.approx(1000 * (100 * 2e-6 + 250 * 8e-6))
+    assert (plan["queries_per_day"], plan["built"]) == (None, ["retrieval"])
+    assert plan["verdict"]["next"] == "Write queries_per_day next, which less than a day of measuring cannot tell."
+
+
+def test_assumptions_lie_over_what_is_measured(tmp_path):
+    """A file says what measuring cannot; what it says of measured traffic does not count, and that is told."""
+    text = "queries_per_day: 5000\ntraffic: {rag: {tokens: {context: 9}}, base: {tokens: {question: 7, output: 5}}}\n"
+    (tmp_path / "ours.yaml").write_text(text, "utf-8")
+    with served(page_of(1_000), page_of(1_500)) as url:
+        result = run(tmp_path / "ours.yaml", "--metrics", url, "--for", "1s", "--json", *FEW)
+    plan = json.loads(result.output)
+    assert plan["queries_per_day"] == 5000
+    assert plan["rows"][1]["tokens"]["context"] == 2_000
+    assert "rag was measured: what the scenario says of its traffic does not count." in plan["notes"]
+
+
+def test_what_was_not_measured_is_shown_as_unknown():
+    """Without today's traffic the terminal shows what is known, and a dash for the rest."""
+    with served(page_of(1_000), page_of(1_500)) as url:
+        result = run("--metrics", url, "--for", "1s", *FEW)
+    assert re.search(r"^rag +measured +\$6\.20 +- +- +\$0\.00 +- ", result.output, re.MULTILINE), result.output
+    assert "Over 12 months fine-tuning" in unwrapped(result.output)
+
+
+WRONG = {
+    "nothing to plan with": (
+        (),
+        (
+            "nothing is measured, and no scenario tells of any traffic: add --prometheus URL, --metrics URL, or one of "
+            "article, today."
+        ),
+    ),
+    "two places": (
+        ("--prometheus", "http://127.0.0.1:1", "--metrics", "http://127.0.0.1:1"),
+        "--prometheus and --metrics are two places to measure: give one of them.",
+    ),
+    "half a range": (
+        ("--prometheus", "http://127.0.0.1:1", "--from", "2026-05-01T12:00Z"),
+        "--from and --to belong together: give both, or --range.",
+    ),
+    "no length": (
+        ("--prometheus", "http://127.0.0.1:1", "--range", "long"),
+        "Expected a length of time such as 14d, 36h or 90m, got 'long'.",
+    ),
+    "no such file": (
+        ("none.yaml",),
+        "none.yaml: cannot be read: No such file or directory; scenarios that are shipped: article, today",
+    ),
+    "a wrong setting": (
+        ("article", "--set", "labor_rate=5"),
+        "--set labor_rate=5: labor_rate: there is no such entry; did you mean labour_rate?",
+    ),
+    "a wrong horizon": (
+        ("article", "--horizon", "0"),
+        "--set horizon=0: horizon: 0 cannot stand there; write months to look ahead, from 1 to 60",
+    ),
+    "no price": (
+        ("article", "--set", "compared_to=base", "--set", "prices.rag.model=openai/none"),
+        (
+            "--set prices.rag.model=openai/none: prices.rag.model: no price is known for openai/none; write "
+            "prices.rag.input and prices.rag.output (dollars per million tokens) in its place"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_said_in_a_sentence(case):
+    """One clear sentence on standard error, exit code 2, nothing on standard output and no traceback."""
+    arguments, says = WRONG[case]
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert unwrapped(result.stderr) == f"ragmeter plan: {says}"
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("option", ["--prometheus", "--metrics"])
+def test_a_server_that_is_not_there_is_said(option):
+    """The address, why, and what to look at; exit code 2."""
+    result = run(option, "http://127.0.0.1:9")
+    assert result.exit_code == 2
+    assert "http://127.0.0.1:9" in unwrapped(result.stderr)
+    assert "cannot be reached" in unwrapped(result.stderr)
+    assert "Traceback" not in result.output
+
+
+def test_what_it_needs_is_said_where_it_is_not_installed():
+    """Without its libraries the other commands work, and this one names the extra that brings them."""
+    script = (
+        "import sys, importlib.util as u\n"
+        "found = u.find_spec\n"
+        "u.find_spec = lambda name, *rest: None if name in ('numpy', 'yaml') else found(name, *rest)\n"
+        "sys.argv = ['ragmeter', 'plan', 'article']\n"
+        "import ragmeter.cli; ragmeter.cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "ragmeter plan needs numpy, pyyaml: pip install 'ragmeter[plan]'\n"
+
+
+def test_no_secret_is_shown():
+    """A password, a token and what stands in an address never come out in an error."""
+    address = "http://someone:SECRET-ADDRESS@127.0.0.1:9"
+    result = run("--prometheus", address, "--user", "me", PROMETHEUS_PASSWORD="SECRET-PASSWORD")
+    assert result.exit_code == 2
+    assert "SECRET" not in result.output
