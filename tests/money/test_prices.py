@@ -160,7 +160,8 @@ def test_a_deployment_name_is_priced_as_the_model_it_stands_for():
     book = PriceBook({"prod-answers": "gpt-4o-mini", "prod-tuned": "ft:gpt-4o-mini"})
     usage = Usage(input_tokens=1000, output_tokens=1000)
     assert cost_of("prod-answers", usage, "azure.ai.openai", book).amount == pytest.approx(0.75e-3)
-    assert book.canonical("prod-tuned") == "ft:gpt-4o-mini"
+    assert book.is_fine_tuned(operation("prod-tuned", "azure.ai.openai"))
+    assert not book.is_fine_tuned(operation("prod-answers", "azure.ai.openai"))
 
 
 def test_an_alias_may_stand_for_another_alias():

@@ -38,8 +38,9 @@ class Meaning:
     `part` is what all its tokens and money are posted under, `None` for an inference, which has those of its prompt and
     answer. `is_retrieval` says that it is done to find what a prompt is filled with, `ranks` that it puts in order what
     was found before. A call `of_database` has the attributes of one, and costs nothing where it counts nothing: a
-    database is paid by the month. `has_texts` says that tokens can be told from the texts of an operation, `family` in
-    which others it may be the same request again.
+    database is paid by the month. `has_texts` says that tokens can be told from the texts of an operation, `embeds`
+    that these are turned into vectors: a question's, or documents' on their way into an index, which is all that one
+    that `ingests` is for. `family` says in which others it may be the same request again.
     """
 
     family: str
@@ -48,15 +49,22 @@ class Meaning:
     of_database: bool = False
     has_texts: bool = True
     ranks: bool = False
+    embeds: bool = False
+    ingests: bool = False
+
+    @property
+    def searches(self) -> bool:
+        """Whether a database is asked for chunks."""
+        return self.is_retrieval and self.of_database
 
 
 KINDS = {
     OperationKind.CHAT: Meaning("inference"),
     OperationKind.TEXT_COMPLETION: Meaning("inference"),
-    OperationKind.EMBEDDINGS: Meaning("embeddings", "embedding", is_retrieval=True),
+    OperationKind.EMBEDDINGS: Meaning("embeddings", "embedding", is_retrieval=True, embeds=True),
     OperationKind.SEARCH: Meaning("search", "search", is_retrieval=True, of_database=True, has_texts=False),
     OperationKind.RERANK: Meaning("rerank", "rerank", is_retrieval=True, has_texts=False, ranks=True),
-    OperationKind.INGESTION: Meaning("ingestion", "ingestion", of_database=True, has_texts=False),
+    OperationKind.INGESTION: Meaning("ingestion", "ingestion", of_database=True, has_texts=False, ingests=True),
 }
 """What each kind of operation means. Ingestion brings documents into an index: it is no retrieval, and makes no query.
 """

@@ -59,7 +59,7 @@ class Entry:
     @property
     def is_timed_search(self) -> bool:
         """Whether it is a search of which its time is known."""
-        return self.kind is OperationKind.SEARCH and not self.is_within
+        return self.kind.means.searches and not self.is_within
 
     def tokens_of(self, *origins: Origin) -> int:
         """Tokens of its prompt that came from these."""
@@ -99,7 +99,7 @@ def entries_of(metered: Metered, within: Sequence[Metered] = (), pause: Pause = 
 def _entry_of(metered: Metered, pause: Pause) -> Entry:
     operation = metered.operation
     parts = operation.prompt.parts
-    embeds_one = operation.request.kind is OperationKind.EMBEDDINGS and len(parts) == 1
+    embeds_one = operation.request.kind.means.embeds and len(parts) == 1
     return Entry(
         kind=operation.request.kind,
         provider=operation.request.provider,

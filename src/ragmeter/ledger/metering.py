@@ -11,7 +11,6 @@ from ragmeter.anatomy.weights import Weigher, tokenizer_of
 from ragmeter.domain import strategy
 from ragmeter.domain.model import (
     COUNTS,
-    KINDS,
     Count,
     Fate,
     Operation,
@@ -111,12 +110,20 @@ def context_of(
     return tuple([ContextUse(*each) for each in zip(paused(places, pause), tokens, costs, strict=True)])
 
 
-def meter_other(operation: Operation, card: RateCard | None, weigher: Weigher, *, ingests: bool = False) -> Metered:
+def meter_other(
+    operation: Operation,
+    card: RateCard | None,
+    weigher: Weigher,
+    *,
+    alone: bool = False,
+    ingests: bool | None = None,
+) -> Metered:
     """Measure what is no inference: an embedding, a search, a rerank, documents on their way into an index.
 
-    A database that counts nothing has no price of its own unless the app gives its requests one: it is paid by the
-    month.
+    `alone` says that it was made in no query; `ingests` is given where the call that it was made within tells. A
+    database that counts nothing has no price of its own unless the app gives its requests one: it is paid by the month.
     """
+    ingests = _is_ingestion(operation, alone=alone, told=ingests)
     usage, estimated = tokens_of(operation, weigher)
     if usage is None and operation.request.kind.means.of_database:
         usage = _asked_of_database(operation, card)
@@ -125,7 +132,7 @@ def meter_other(operation: Operation, card: RateCard | None, weigher: Weigher, *
     if usage is not None and card is not None and not pricing.covers(card, usage):
         card = None
     cost = cost_of(operation, usage, card, estimated=estimated)
-    part = KINDS[OperationKind.INGESTION if ingests else operation.request.kind].part or Origin.OTHER.value
+    part = (OperationKind.INGESTION if ingests else operation.request.kind).means.part or Origin.OTHER.value
     parts = () if usage is None else pricing.single(part, usage, cost)
     return Metered(operation, usage, estimated, cost, parts, strategy.NONE, ingests=ingests)
 
@@ -137,14 +144,15 @@ def _asked_of_database(operation: Operation, card: RateCard | None) -> Usage | N
     return Usage()
 
 
-def is_ingestion(operation: Operation, *, alone: bool) -> bool:
+def _is_ingestion(operation: Operation, *, alone: bool, told: bool | None) -> bool:
     """Whether documents are on their way into an index.
 
     A database's client tells; of embeddings made `alone`, in no query, those of several texts at once are taken for it.
     """
-    kind = operation.request.kind
-    is_embedding = kind is OperationKind.EMBEDDINGS and len(operation.prompt.parts) > 1
-    return kind is OperationKind.INGESTION or (is_embedding and alone)
+    if told is not None:
+        return told
+    means = operation.request.kind.means
+    return means.ingests or (alone and means.embeds and len(operation.prompt.parts) > 1)
 
 
 def meter_barely(operation: Operation) -> Metered:

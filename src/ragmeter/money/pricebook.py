@@ -85,6 +85,7 @@ class PriceBook:
         self._pause = pause
         self._take_prices()
         self._kept: dict[tuple[str | bool | None, ...], tuple[int, RateCard | None]] = {}
+        self._tuned: dict[tuple[str | None, str | None], bool] = {}
         self._told = False
 
     def _take_prices(self) -> None:
@@ -99,6 +100,7 @@ class PriceBook:
         if load and self._updates is not None and self._updates.refresh():
             self._take_prices()
             self._kept.clear()
+            self._tuned.clear()
         place = (request.server_address, response.inference_geo)
         served = (response.service_tier, response.speed, request.service_tier, request.speed)
         key = (request.kind, request.provider, response.model, request.model, *served, *place, operation.shares_request)
@@ -116,9 +118,20 @@ class PriceBook:
             self._tell(operation)
         return card
 
-    def canonical(self, model: str | None) -> str | None:
+    def _canonical(self, model: str | None) -> str | None:
         """The model that a name stands for by the app's aliases; the name itself where it is none."""
         return None if model is None else meant_by(self._prices, model)
+
+    def is_fine_tuned(self, operation: Operation) -> bool:
+        """Whether the model asked or answered is a fine-tuned one, by its name or by what an alias of the app means."""
+        names = (operation.request.model, operation.response.model)
+        known = self._tuned.get(names)
+        if known is None:
+            if len(self._tuned) >= MOST_KEPT:
+                self._tuned.clear()
+            aliases = {*names, *map(self._canonical, names)}
+            known = self._tuned[names] = any(is_fine_tuned(name, self._fine_tuned) for name in aliases)
+        return known
 
     def sellers(self, model: str) -> tuple[str, ...]:
         """The providers, by the conventions' names, that list a model; `OWN_TABLE` where the app's prices have it."""
@@ -176,7 +189,7 @@ class PriceBook:
         own = library_id(provider)
         for name in names:
             # An alias says what a deployment is; the name in the response may be the deployment's own.
-            alias = self.canonical(name)
+            alias = self._canonical(name)
             if alias and alias != name:
                 yield Meaning(own, alias, name, declared=True)
                 if (vendor := vendor_of_model(alias)) is not None:

@@ -17,11 +17,10 @@ from ragmeter.anatomy.dissecting import Dissector
 from ragmeter.anatomy.parts import Dissection
 from ragmeter.anatomy.ranking import named_chunks
 from ragmeter.anatomy.wire_order import on_the_wire
-from ragmeter.domain import gate, strategy
+from ragmeter.domain import gate
 from ragmeter.domain.model import (
     KnownChunk,
     Operation,
-    OperationKind,
     Parameter,
     PriceState,
     Prompt,
@@ -36,7 +35,7 @@ from ragmeter.domain.query import Ending, QueryHandle
 from ragmeter.guard import Guard
 from ragmeter.ledger.entries import QueryReport
 from ragmeter.ledger.ledger import Ledger
-from ragmeter.ledger.metering import Metered, is_ingestion, meter_barely, meter_inference, meter_other
+from ragmeter.ledger.metering import Metered, meter_barely, meter_inference, meter_other
 from ragmeter.money.price_updates import PriceUpdates
 from ragmeter.money.pricebook import PriceBook
 from ragmeter.naming import semconv
@@ -53,7 +52,7 @@ NOT_TUNED = False
 """What a model is taken for when nobody can tell."""
 
 MOST_MODELS = 4_096
-"""Model names remembered at once."""
+"""Models without a price that are named at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +83,6 @@ class Accounting:
         self._guard = guard
         self._tracing = tracing
         self.telemetry = telemetry
-        self._fine_tuned = settings.fine_tuned
-        self._known_fine_tuned: dict[tuple[str | None, str | None], bool] = {}
         self._pause = pause
         self._prices = PriceBook(
             settings.prices,
@@ -247,28 +244,15 @@ class Accounting:
         weigher = self.dissector.weigher
         bare = partial(meter_barely, operation)
         if not is_inference:
-            if ingests is None:
-                ingests = is_ingestion(operation, alone=query.ending is Ending.OPERATION)
-            meter_rest = partial(meter_other, ingests=ingests)
+            meter_rest = partial(meter_other, alone=query.ending is Ending.OPERATION, ingests=ingests)
             return self._stage("metering", None, meter_rest, operation, card, weigher) or bare()
         # Without its anatomy a call is still counted and priced: all of its input is then in `other`.
         unread = Dissection(unread=operation.prompt.unread)
         own = self.ledger.own_chunks(query)
         dissection = self._stage("taking a prompt apart", unread, self.dissector.dissect, operation, own, tenant)
-        fine_tuned = self._stage("telling a fine-tuned model", NOT_TUNED, self._is_fine_tuned, operation)
+        fine_tuned = self._stage("telling a fine-tuned model", NOT_TUNED, self._prices.is_fine_tuned, operation)
         meter = partial(meter_inference, fine_tuned=fine_tuned, pause=self._pause)
         return self._stage("metering", None, meter, operation, dissection, card, weigher) or bare()
-
-    def _is_fine_tuned(self, operation: Operation) -> bool:
-        names = (operation.request.model, operation.response.model)
-        known = self._known_fine_tuned.get(names)
-        if known is None:
-            if len(self._known_fine_tuned) >= MOST_MODELS:
-                self._known_fine_tuned.clear()
-            aliases = {*names, *(self._prices.canonical(name) for name in names)}
-            known = any(strategy.is_fine_tuned(name, self._fine_tuned) for name in aliases)
-            self._known_fine_tuned[names] = known
-        return known
 
     def _end_span(self, record: Record, metered: Metered | None, within: tuple[Metered, ...]) -> None:
         if record.span is None:
@@ -315,7 +299,7 @@ def operation_within(around: Operation, told: Within) -> Operation:
         response = replace(
             response, service_tier=served.service_tier, speed=served.speed, inference_geo=served.inference_geo
         )
-    texts = told.texts if told.kind is OperationKind.EMBEDDINGS else ()
+    texts = told.texts if told.kind.means.embeds else ()
     prompt = Prompt(tuple([PromptPart(Role.USER, text) for text in texts]))
     return Operation(request, response, prompt, around.started, around.duration, is_within=True, shares_request=is_own)
 

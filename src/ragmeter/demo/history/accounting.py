@@ -14,7 +14,7 @@ from ragmeter.domain import strategy
 from ragmeter.domain.query import Ending, QueryHandle
 from ragmeter.guard import Guard
 from ragmeter.ledger.ledger import Ledger, Until
-from ragmeter.ledger.metering import Metered, is_ingestion, meter_inference, meter_other
+from ragmeter.ledger.metering import Metered, meter_inference, meter_other
 from ragmeter.money.price_table import card_of
 from ragmeter.naming.metric import Profile
 from ragmeter.naming.semconv import METRICS
@@ -66,6 +66,6 @@ class Books:
         operation = call.operation
         card = self._cards.get(operation.model or "")
         if not operation.request.kind.is_inference:
-            return meter_other(operation, card, self._weigher, ingests=is_ingestion(operation, alone=alone))
+            return meter_other(operation, card, self._weigher, alone=alone)
         tuned = strategy.is_fine_tuned(operation.model)
         return meter_inference(operation, call.dissection, card, self._weigher, fine_tuned=tuned)
