@@ -18,13 +18,15 @@ import pytest
 
 import ragmeter.facts
 from ragmeter import facts
-from ragmeter.anatomy import wire_order
+from ragmeter.anatomy import calibration, weights, wire_order
+from ragmeter.domain import strategy
 from ragmeter.money import price_conditions, price_rows
 from ragmeter.money.price_table import UNITS
 from ragmeter.planning.assumptions import AssumptionRow
 from ragmeter.planning.quantities import QUANTITIES
 from ragmeter.reading import providers
 from ragmeter.reading.price_library import PriceLibrary, provider_ids
+from ragmeter.reading.shapes.fees import SearchModelRow
 from ragmeter.status_report import ForeignRow
 
 FOLDER = Path(ragmeter.facts.__file__).parent
@@ -34,14 +36,20 @@ FIRST_DAY = date(2026, 11, 26)
 KINDS: dict[str, type[facts.Fact]] = {
     "assumptions": AssumptionRow,
     "fees": price_rows.FeeRow,
+    "fine_tuned_ids": strategy.FineTunedId,
     "foreign": ForeignRow,
     "geographies": price_conditions.Geography,
     "holidays": price_conditions.Holiday,
     "hosts": providers.HostRow,
     "long_prompts": price_conditions.LongPrompt,
+    "peak_days": price_conditions.PeakDays,
     "prices": price_rows.ModelRow,
     "provider_names": providers.ProviderRow,
+    "search_models": SearchModelRow,
+    "standard_tiers": price_conditions.StandardTier,
     "surcharges": price_conditions.Surcharge,
+    "tokenizers": weights.TokenizerRow,
+    "tool_prompts": calibration.ToolPrompt,
     "unsure_fees": price_rows.UnitRow,
     "wire_order": wire_order.OrderRow,
 }
@@ -93,7 +101,11 @@ def test_a_row_is_dated_has_a_source_and_its_types(subject, row):
 def test_no_row_stands_there_twice(subject):
     """Two rows with the same key would hide which of them counts."""
     valued = {"price", "prices", "factor", "tokens", "date", "source", "note", "library_id", "other_names", "order"}
-    valued |= {"hosts": {"provider"}, "assumptions": {"low", "high", "mistaken", "why"}}.get(subject, set())
+    valued |= {
+        "hosts": {"provider"},
+        "assumptions": {"low", "high", "mistaken", "why"},
+        "tokenizers": {"vocabulary"},
+    }.get(subject, set())
     keys = [
         tuple(str(getattr(row, each.name)) for each in fields(row) if each.name not in valued)
         for row in facts.read(subject, KINDS[subject])
@@ -131,6 +143,23 @@ def test_an_assumption_is_a_range_of_a_quantity_that_plans_know():
         assert 0 < row.low <= row.high
         assert row.note.strip()
         assert bool(row.mistaken) == bool(row.why)
+
+
+def test_a_vocabulary_is_one_we_have_weights_for():
+    """A row that names any other would end the import."""
+    for row in facts.read("tokenizers", weights.TokenizerRow):
+        assert row.vocabulary.upper() in weights.Vocabulary.__members__
+
+
+def test_days_of_peaks_and_holidays_are_days():
+    """What code reads as a date is one, and the hours are hours."""
+    for row in facts.read("peak_days", price_conditions.PeakDays):
+        assert date.fromisoformat(row.since)
+        assert -12 <= row.hours_from_utc <= 14
+        assert 0 <= row.quiet_hour < 24
+    for holiday in facts.read("holidays", price_conditions.Holiday):
+        first, last = holiday.days
+        assert first <= last
 
 
 def test_other_names_are_names_of_one_provider():

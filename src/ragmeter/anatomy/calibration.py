@@ -6,14 +6,26 @@ tools the factor is the median of what the reported totals leave for them; until
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict, deque
+from dataclasses import dataclass
 from statistics import median
 from typing import TypeVar
 
+from ragmeter.facts import Fact, read
+
 Key = TypeVar("Key")
 
-PROMPT_OF_CLAUDE = 350.0
-"""Tokens of the prompt that Anthropic adds to any tools: recorded totals leave 330 to 700 beyond the schemas."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolPrompt(Fact):
+    """The tokens of the prompt that a provider adds to any tools, for models whose name a pattern fits in full."""
+
+    models: str
+    tokens: int
+
+
+TOOL_PROMPTS = read("tool_prompts", ToolPrompt)
 
 LEAST_OBSERVED = 3
 MOST_OBSERVED = 15
@@ -49,7 +61,7 @@ class Calibration:
             return 1.0
         if declared is not None:
             return declared / weight
-        return (weight + PROMPT_OF_CLAUDE) / weight if "claude" in model else 1.0
+        return (weight + _tokens_added(model)) / weight
 
     def observe(
         self,
@@ -77,6 +89,10 @@ class Calibration:
     def _scale(self, model: str) -> float | None:
         observed = self._scales.get(model, ())
         return median(observed) if len(observed) >= LEAST_OBSERVED else None
+
+
+def _tokens_added(model: str) -> int:
+    return next((row.tokens for row in TOOL_PROMPTS if re.fullmatch(row.models, model)), 0)
 
 
 def _append(observed: OrderedDict[Key, deque[float]], key: Key, value: float) -> None:

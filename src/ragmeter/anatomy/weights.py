@@ -15,6 +15,7 @@ from functools import lru_cache
 
 from ragmeter.anatomy import tokenizers
 from ragmeter.domain.pausing import Pause, hash_of, without_pause
+from ragmeter.facts import Fact, read
 
 _MIXED_PUNCTUATION = b".,_-'\"/:()`"
 
@@ -70,20 +71,31 @@ class Tokenizer:
 CURRENT = Tokenizer(Vocabulary.O200K, is_known=True)
 """What all of OpenAI's models since 2024 have."""
 
-_KNOWN_O200K = re.compile(r"^(?:ft:)?(?:chatgpt-)?(?:gpt-4o|gpt-4\.[1-9]|gpt-[5-9]|gpt-oss|o[134]\b)")
-_KNOWN_CL100K = re.compile(r"^(?:ft:)?(?:gpt-4|gpt-3\.5|gpt-35|text-embedding-|(?:davinci|babbage)-002)")
-_NEAR_CL100K = re.compile(r"^claude-(?:2|instant)")
+UNKNOWN = Tokenizer(Vocabulary.O200K, is_known=False)
+"""What any model is weighed by of which no row tells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenizerRow(Fact):
+    """The vocabulary of models, or the nearest: a pattern of the whole name, in lower case and without its maker."""
+
+    models: str
+    vocabulary: str
+    is_known: bool
+
+
+TOKENIZERS = tuple(
+    (re.compile(row.models), Tokenizer(Vocabulary[row.vocabulary.upper()], row.is_known))
+    for row in read("tokenizers", TokenizerRow)
+)
+"""The first that fits counts."""
 
 
 @lru_cache(maxsize=1_024)
 def tokenizer_of(model: str | None) -> Tokenizer:
     """The tokenizer of a model by its name; routers put the maker before it (`openai/gpt-4o`)."""
     name = (model or "").rpartition("/")[2].lower()
-    if _KNOWN_O200K.match(name):
-        return CURRENT
-    if _KNOWN_CL100K.match(name):
-        return Tokenizer(Vocabulary.CL100K, is_known=True)
-    return Tokenizer(Vocabulary.CL100K if _NEAR_CL100K.match(name) else Vocabulary.O200K, is_known=False)
+    return next((tokenizer for models, tokenizer in TOKENIZERS if models.fullmatch(name)), UNKNOWN)
 
 
 class Weigher:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+from ragmeter.facts import Fact, read
 
 BASE = "base"
 RAG = "rag"
@@ -15,19 +18,23 @@ STRATEGIES = (BASE, RAG, FINE_TUNED, FINE_TUNED_RAG)
 NONE = "none"
 """The label of money spent for no query: ingestion, searches that nobody asked a model about."""
 
-FINE_TUNED_ID = re.compile(
-    r"^ft:|\.ft-|^tunedModels/|:(custom|imported)-model(-deployment)?/|^accounts/(?!fireworks/)[^/]+/models/"
-    r"|-ft(-|$)|(^|[-_/])lora([-_/]|$)",
-    re.IGNORECASE,
-)
-"""Model ids of fine-tuned models: OpenAI, Azure, Google, Bedrock, Fireworks and suffixes that are common elsewhere."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FineTunedId(Fact):
+    """What an id of a fine-tuned model has somewhere in it, in capitals or not."""
+
+    pattern: str
+
+
+FINE_TUNED_IDS = tuple(re.compile(row.pattern, re.IGNORECASE) for row in read("fine_tuned_ids", FineTunedId))
 
 
 def is_fine_tuned(model: str | None, patterns: Iterable[str] = ()) -> bool:
     """Whether `model` is a fine-tuned one: by its id, or by the app's own list of names (shell patterns)."""
     if not model:
         return False
-    return FINE_TUNED_ID.search(model) is not None or any(fnmatchcase(model, pattern) for pattern in patterns)
+    is_known = any(pattern.search(model) for pattern in FINE_TUNED_IDS)
+    return is_known or any(fnmatchcase(model, pattern) for pattern in patterns)
 
 
 def derive(*, fine_tuned: bool, retrieved: bool) -> str:

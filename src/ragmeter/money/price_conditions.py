@@ -1,6 +1,6 @@
-"""What a price depends on beside the model: where the request ran, how long it was, and the day.
+"""What a price depends on beside the model: where the request ran, how long it was, its tier, and the day.
 
-The rows are in `facts/`; genai-prices has none for these. A place that no row knows does not change the price, but
+The rows are in `facts/`; genai-prices has none for these. A geography that no row knows does not change the price, but
 makes it an estimate.
 """
 
@@ -28,13 +28,13 @@ class Surcharge(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Geography(Fact):
-    """The place in which a provider of genai-prices says that it has answered, and its factor on the price of tokens.
+    """Where a provider of genai-prices says that it has answered, and its factor on the price of tokens.
 
-    `place` is empty where the answer names none.
+    `geography` is empty where the answer names none.
     """
 
     provider: str
-    place: str
+    geography: str
     factor: float
 
 
@@ -60,23 +60,55 @@ class Holiday(Fact):
         return date.fromisoformat(self.first), date.fromisoformat(self.last)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeakDays(Fact):
+    """Models of a provider of genai-prices whose peak hours are those of China's working days, from the day `since` on.
+
+    A day begins `hours_from_utc` before it does in UTC; the hour `quiet_hour` of UTC is off-peak on every day.
+    """
+
+    provider: str
+    models: str
+    since: str
+    hours_from_utc: int
+    quiet_hour: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandardTier(Fact):
+    """A service tier that changes no price, as a provider of genai-prices calls it."""
+
+    provider: str
+    tier: str
+
+
 SURCHARGES = read("surcharges", Surcharge)
 """The first row that fits counts."""
 
-GEOGRAPHIES = {(row.provider, row.place): row.factor for row in read("geographies", Geography)}
-_TELL_PLACES = frozenset(provider for provider, _ in GEOGRAPHIES)
+GEOGRAPHIES = {(row.provider, row.geography): row.factor for row in read("geographies", Geography)}
+_TELL_GEOGRAPHIES = frozenset(provider for provider, _ in GEOGRAPHIES)
 
 LONG_PROMPTS = read("long_prompts", LongPrompt)
+PEAK_DAYS = read("peak_days", PeakDays)
+
+STANDARD_TIERS = frozenset(row.tier for row in read("standard_tiers", StandardTier))
+"""Tiers that change no price, whoever names them."""
 
 
 def surcharge(provider: str, model: str, host: str | None, geography: str | None) -> float | None:
-    """The factor on the price of tokens: of the host that was asked, times that of the place the answer names.
+    """The factor on the price of tokens: of the host that was asked, times that of the geography the answer names.
 
     `None` where one of them is not known.
     """
-    by_place = GEOGRAPHIES.get((provider, geography or "")) if provider in _TELL_PLACES else 1.0
+    by_geography = GEOGRAPHIES.get((provider, geography or "")) if provider in _TELL_GEOGRAPHIES else 1.0
     by_host = _of_host(provider, model.lower(), host or "")
-    return None if by_place is None or by_host is None else by_place * by_host
+    return None if by_geography is None or by_host is None else by_geography * by_host
+
+
+def is_plain_geography(geography: str | None) -> bool:
+    """Whether it changes no provider's price that an answer comes from there."""
+    factors = [factor for (_, known), factor in GEOGRAPHIES.items() if known == (geography or "")]
+    return bool(factors) and all(factor == 1.0 for factor in factors)
 
 
 def _of_host(provider: str, model: str, host: str) -> float | None:
@@ -92,30 +124,26 @@ def known_to(provider: str, model: str) -> int | None:
     return next((row.tokens for row in rows), None)
 
 
-BEIJING = timedelta(hours=8)
-DEEPSEEK_MODELS = re.compile(r"deepseek-(flash|v4)")
-DEEPSEEK_WEEKENDS = date(2026, 8, 23)
-DEEPSEEK_HOLIDAYS = tuple(row.days for row in read("holidays", Holiday))
+CALENDAR = tuple(row.days for row in read("holidays", Holiday))
 """China's public holidays, first and last day, as far as a calendar is out and the rule is old."""
 
 FRIDAY = 5
-QUIET_HOUR = 12
-"""An hour of UTC that is off-peak at DeepSeek on every day."""
 
 
 def priced_moments(provider: str, model: str, at: datetime) -> tuple[datetime, ...]:
-    """The moment whose prices hold at `at`, and further ones whose prices may hold instead.
+    """The moment whose prices hold at `at`, and further ones whose prices may hold instead."""
+    name = model.lower()
+    rows = (row for row in PEAK_DAYS if row.provider == provider and re.fullmatch(row.models, name))
+    row = next(rows, None)
+    return (at,) if row is None else _at_peak_or_not(row, at)
 
-    DeepSeek's peak hours are those of Monday to Friday without China's public holidays, from 2026-08-23 on
-    (https://api-docs.deepseek.com/quick_start/pricing); genai-prices has them on every day.
-    """
-    if provider != "deepseek" or DEEPSEEK_MODELS.match(model.lower()) is None:
+
+def _at_peak_or_not(row: PeakDays, at: datetime) -> tuple[datetime, ...]:
+    day = (at.astimezone(UTC) + timedelta(hours=row.hours_from_utc)).date()
+    if day < date.fromisoformat(row.since):
         return (at,)
-    day = (at.astimezone(UTC) + BEIJING).date()
-    if day < DEEPSEEK_WEEKENDS:
-        return (at,)
-    quiet = at.replace(hour=QUIET_HOUR, minute=0)
-    if day.isoweekday() > FRIDAY or any(first <= day <= last for first, last in DEEPSEEK_HOLIDAYS):
+    quiet = at.replace(hour=row.quiet_hour, minute=0)
+    if day.isoweekday() > FRIDAY or any(first <= day <= last for first, last in CALENDAR):
         return (quiet,)
-    has_calendar = any(first.year == day.year for first, _ in DEEPSEEK_HOLIDAYS)
+    has_calendar = any(first.year == day.year for first, _ in CALENDAR)
     return (at,) if has_calendar else (at, quiet)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from ragmeter.facts import Fact, read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRow(Fact):
-    """Prices of the models whose names a shell pattern fits, in US dollars per million tokens by unit."""
+    """Prices of a provider's models whose names a shell pattern fits, in US dollars per million tokens by unit."""
 
+    provider: str
     models: str
     prices: Mapping[str, float]
 
@@ -37,13 +39,19 @@ class FeeRow(UnitRow):
     price: float
 
 
-MODEL_ROWS = read("prices", ModelRow)
+_MODEL_ROWS = read("prices", ModelRow)
 
 FEE_ROWS = read("fees", FeeRow)
 """The first row that fits counts; the library's own price of a unit stands above."""
 
 UNSURE_FEES = read("unsure_fees", UnitRow)
 """Units whose fee depends on what no answer tells."""
+
+
+def row_of(model: str, provider: str | None = None) -> ModelRow | None:
+    """Our own row for a model's name, the one with the longest pattern: of any provider, or of one of genai-prices."""
+    rows = (row for row in _MODEL_ROWS if provider in (None, row.provider) and fnmatchcase(model, row.models))
+    return max(rows, key=lambda row: len(row.models), default=None)
 
 
 def unsure_fees(provider: str, model: str) -> frozenset[str]:

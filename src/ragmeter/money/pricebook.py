@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from ragmeter.domain.model import Operation
 from ragmeter.domain.strategy import is_fine_tuned
-from ragmeter.money.price_conditions import known_to, priced_moments, surcharge
-from ragmeter.money.price_rows import MODEL_ROWS, ModelRow, fees_of, unsure_fees
+from ragmeter.money.price_conditions import STANDARD_TIERS, is_plain_geography, known_to, priced_moments, surcharge
+from ragmeter.money.price_rows import fees_of, row_of, unsure_fees
 from ragmeter.money.price_table import (
     PriceTable,
     PriceTableError,
@@ -32,13 +31,12 @@ from ragmeter.money.price_updates import NewerPrices, PriceUpdates
 from ragmeter.money.pricing import Line, Rate, RateCard, without_requests
 from ragmeter.reading.price_library import PriceLibrary
 from ragmeter.reading.price_models import Found, Prices, Tiers, Unit
-from ragmeter.reading.providers import library_id, names_of_library_ids, provider_named, vendor_of_model
+from ragmeter.reading.providers import is_asked_first, library_id, names_of_library_ids, provider_named, vendor_of_model
 
 __all__ = ["PriceBook", "PriceTable", "PriceTableError", "card_of", "check_aliases", "read_price_table"]
 
 logger = logging.getLogger("ragmeter")
 
-STANDARD_TIERS = (None, "default", "standard", "auto", "on_demand", "standard_only")
 MINUTE = 60_000_000_000
 MOST_KEPT = 4_096
 
@@ -101,9 +99,9 @@ class PriceBook:
             self._take_prices()
             self._kept.clear()
             self._tuned.clear()
-        place = (request.server_address, response.inference_geo)
+        where = (request.server_address, response.inference_geo)
         served = (response.service_tier, response.speed, request.service_tier, request.speed)
-        key = (request.kind, request.provider, response.model, request.model, *served, *place, operation.shares_request)
+        key = (request.kind, request.provider, response.model, request.model, *served, *where, operation.shares_request)
         kept = self._kept.get(key)
         minute = operation.started // MINUTE
         if kept is not None and (kept[0] == minute or not load):
@@ -141,8 +139,8 @@ class PriceBook:
             return ()
         names = names_of_library_ids()
         listed = [names[found.provider] for each in names if (found := self._library.find(each, model)) is not None]
-        tuned = ["openai"] if _row_of(model) is not None else []
-        vendor = vendor_of_model(model)
+        row, vendor = row_of(model), vendor_of_model(model)
+        tuned = [] if row is None else [names.get(row.provider, row.provider)]
         return tuple(dict.fromkeys([*tuned, *listed, *([] if vendor is None else [vendor[0]])]))
 
     def models(self) -> tuple[str, ...]:
@@ -252,7 +250,7 @@ def check_aliases(prices: PriceTable, *, builtin: bool = True) -> None:
     library = PriceLibrary() if builtin else None
     own = [name for name, row in prices.items() if not isinstance(row, str)]
     for name, entry in prices.items():
-        if isinstance(entry, str) and entry_of(prices, entry) is None and _row_of(entry) is None:
+        if isinstance(entry, str) and entry_of(prices, entry) is None and row_of(entry) is None:
             _check_alias(name, entry, own, library)
 
 
@@ -270,26 +268,19 @@ def _check_alias(name: str, meant: str, own: Sequence[str], library: PriceLibrar
 def _names(operation: Operation) -> list[str]:
     """The names to look for, the one that says more about the price first."""
     answered, asked = operation.response.model, operation.request.model
-    # Bedrock answers without the profile that was asked for, and so without where it may run.
-    order = (asked, answered) if library_id(operation.request.provider) == "aws" else (answered, asked)
+    order = (asked, answered) if is_asked_first(operation.request.provider) else (answered, asked)
     return [name for name in order if name]
 
 
 def _is_plain(operation: Operation) -> bool:
-    """Whether the answer names no tier, speed or place that changes a price, which the app's table cannot tell."""
+    """Whether the answer names no tier, speed or geography that changes a price, which the app's table cannot tell."""
     changes = _price_context(operation.service_tier, operation.speed)
-    return not changes and surcharge("anthropic", "", None, operation.response.inference_geo) == 1.0
-
-
-def _row_of(name: str) -> ModelRow | None:
-    """Our own row for a name: the one with the longest pattern."""
-    matching = [row for row in MODEL_ROWS if fnmatchcase(name, row.models)]
-    return max(matching, key=lambda row: len(row.models), default=None)
+    return not changes and is_plain_geography(operation.response.inference_geo)
 
 
 def _card(library: PriceLibrary, operation: Operation, meaning: Meaning) -> RateCard | None:
-    row = _row_of(meaning.name) if meaning.declared or meaning.provider == "openai" else None
-    is_standard = operation.service_tier in STANDARD_TIERS
+    row = row_of(meaning.name, None if meaning.declared else meaning.provider)
+    is_standard = operation.service_tier in (None, *STANDARD_TIERS)
     card = None if row is not None and is_standard else _library_card(library, operation, meaning)
     if row is None or (card is not None and card.exact):
         return card
@@ -347,7 +338,7 @@ def _price_context(tier: str | None, speed: str | None) -> dict[str, str]:
     context: dict[str, str] = {}
     if tier == "batch":
         context["processing"] = "batch"
-    elif tier not in STANDARD_TIERS and tier is not None:
+    elif tier is not None and tier not in STANDARD_TIERS:
         context["service_tier"] = tier
     if speed not in (None, "standard"):
         context["speed"] = speed

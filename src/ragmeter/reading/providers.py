@@ -19,7 +19,7 @@ from ragmeter.reading.price_library import provider_ids, url_patterns
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostRow(Fact):
-    """A host, also as the end of a longer one, or a pattern of whole hosts with a place in them, and its provider."""
+    """A host, also as the end of a longer one, or a pattern of whole hosts with a region in them, and its provider."""
 
     provider: str
     host: str = ""
@@ -28,11 +28,15 @@ class HostRow(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderRow(Fact):
-    """A provider in the conventions' words, its id in genai-prices where it differs, and what else it is called."""
+    """A provider in the conventions' words, its id in genai-prices where it differs, and what else it is called.
+
+    `asked_first` says that the model that was asked for tells more about its price than the one that is answered.
+    """
 
     provider: str
     library_id: str | None = None
     other_names: Sequence[str] = ()
+    asked_first: bool = False
 
 
 _HOST_ROWS = read("hosts", HostRow)
@@ -43,13 +47,15 @@ HOSTS = {row.host: row.provider for row in _HOST_ROWS if row.host}
 conventions have none."""
 
 REGIONAL_HOSTS = tuple((row.pattern, row.provider) for row in _HOST_ROWS if row.pattern)
-"""Patterns of whole hosts with a place in them, and the provider of each."""
+"""Patterns of whole hosts with a region in them, and the provider of each."""
 
 LIBRARY_IDS = {row.provider: row.library_id for row in _PROVIDER_ROWS if row.library_id is not None}
 """Provider names of the conventions -> provider ids of genai-prices, where they differ."""
 
 OTHER_NAMES = {name: row.provider for row in _PROVIDER_ROWS for name in row.other_names}
 """What gateways, frameworks and people call providers besides."""
+
+_ASKED_FIRST = frozenset(row.library_id or row.provider for row in _PROVIDER_ROWS if row.asked_first)
 
 BY_MODEL = "by_model"
 """What `providers` says of a gateway with several vendors behind it: each model's name begins with its vendor's, and a
@@ -96,6 +102,11 @@ def library_id(name: str) -> str:
     return LIBRARY_IDS.get(name, name)
 
 
+def is_asked_first(name: str) -> bool:
+    """Whether the model that a provider was asked for tells more about its price than the one that it answers."""
+    return library_id(name) in _ASKED_FIRST
+
+
 def provider_named(name: str) -> str | None:
     """The provider that someone calls so, in the conventions' words; `None` where no provider is known by it."""
     name = name.strip().lower()
@@ -136,10 +147,10 @@ def checked_providers(given: Mapping[str, str]) -> dict[str, str]:
     A name that is nearly a known one is refused as a mistake; any other is a provider of the app's own, whose models
     `prices` has.
     """
-    return {_place(host): _checked(host, name) for host, name in given.items()}
+    return {_server(host): _checked(host, name) for host, name in given.items()}
 
 
-def _place(given: str) -> str:
+def _server(given: str) -> str:
     """The host, with its port where that is given, of what may be written as a URL or in capitals."""
     text = given.strip()
     # An IPv6 address without brackets, as a client's host has it.

@@ -6,12 +6,14 @@ The names are those of genai-prices where it has one. OpenAI bills a search, not
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ragmeter.domain.model import Usage
+from ragmeter.facts import Fact, read
 from ragmeter.reading.shapes.fields import count, entries, field, items, may_have, named
 
 WEB_SEARCHES = "web_searches"
@@ -63,8 +65,17 @@ TOLD: tuple[tuple[tuple[str, ...], str], ...] = (
 
 UNIT_FIELDS = frozenset(("search_context_size", *(path[0] for path, _ in TOLD)))
 SEARCH_SIZES = ("low", "medium", "high")
-SEARCH_MODELS = {"-search-preview": PREVIEW_SEARCHES, "-search-api": WEB_SEARCHES}
-"""Models of OpenAI's chat API that search the web once for every answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchModelRow(Fact):
+    """Models that search the web once for every answer, a pattern of the whole name; and the unit that is billed."""
+
+    models: str
+    unit: str
+
+
+SEARCH_MODELS = read("search_models", SearchModelRow)
 
 RESULTS = ("output", "search_results", "code_results", "browser_results")
 EXECUTED = {"python": CODE_EXECUTIONS, "code_interpreter": CODE_EXECUTIONS}
@@ -91,7 +102,7 @@ def read_units(usage: Any) -> dict[str, int]:
 
 def units_of_model(model: str | None) -> dict[str, int]:
     """The search that a search model has made: the answer does not count it."""
-    return {unit: 1 for mark, unit in SEARCH_MODELS.items() if model is not None and mark in model}
+    return {row.unit: 1 for row in SEARCH_MODELS if re.fullmatch(row.models, model or "")}
 
 
 def units_of_message(message: Any) -> Counter[str]:
