@@ -10,11 +10,21 @@ from statistics import median
 from benchmarks.cases import ANSWER, CHUNKS
 from ragmeter.anatomy import fates
 from ragmeter.anatomy.dissecting import Dissector
+from ragmeter.anatomy.finding import ChunkFinder
 from ragmeter.anatomy.memory import ChunkMemory
 from ragmeter.anatomy.parts import Dissection, segments
-from ragmeter.anatomy.search import PromptSearch
 from ragmeter.anatomy.weights import Weigher, tokenizer_of
-from ragmeter.domain.model import Chunk, Operation, OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
+from ragmeter.domain.model import (
+    Chunk,
+    Operation,
+    OperationKind,
+    Prompt,
+    PromptFragment,
+    Request,
+    Response,
+    Role,
+    Usage,
+)
 from ragmeter.ledger.metering import meter_inference
 from ragmeter.money.pricebook import card_of
 
@@ -29,7 +39,7 @@ MODEL = "gpt-4.1-mini"
 def prompts(body: str) -> Iterator[Prompt]:
     """The same context with a new question each time."""
     for number in range(ROUNDS):
-        yield Prompt((PromptPart(Role.USER, f"{body}\n\nQuestion {number}: what is fact 3?"),))
+        yield Prompt((PromptFragment(Role.USER, f"{body}\n\nQuestion {number}: what is fact 3?"),))
 
 
 def microseconds(work: Callable[[Prompt], object], body: str) -> float:
@@ -45,14 +55,14 @@ def microseconds(work: Callable[[Prompt], object], body: str) -> float:
 def steps(body: str) -> dict[str, float]:
     """Microseconds by step, and of all together."""
     memory = ChunkMemory()
-    search, weigher, tokenizer = PromptSearch(memory), Weigher(), tokenizer_of(MODEL)
+    finder, weigher, tokenizer = ChunkFinder(memory), Weigher(), tokenizer_of(MODEL)
     known = memory.remember(PASSAGES)
     weigh = partial(weigher.weigh, tokenizer=tokenizer)
     prints = [fates.fingerprint(text) for text in CHUNKS]
     dissector = Dissector()
     own = dissector.remember(PASSAGES)
     card = card_of({"input": 3.0, "output": 15.0}, "benchmark")
-    places = search.locate(next(prompts(body)), known).places
+    places = finder.locate(next(prompts(body)), known).places
     whole: list[Dissection] = []
 
     def everything(prompt: Prompt) -> None:
@@ -61,7 +71,7 @@ def steps(body: str) -> dict[str, float]:
         meter_inference(operation, whole[-1], card, dissector.weigher, fine_tuned=False)
 
     return {
-        "find the chunks": microseconds(lambda prompt: search.locate(prompt, known), body),
+        "find the chunks": microseconds(lambda prompt: finder.locate(prompt, known), body),
         "weigh the texts": microseconds(lambda prompt: segments(prompt, places, weigh), body),
         "judge the answer": microseconds(lambda _: fates.judge(ANSWER, "what is fact 3?", prints), body),
         "near-duplicates and markers": microseconds(
@@ -92,12 +102,12 @@ def _operation(prompt: Prompt) -> Operation:
 def agent(turns: int = 200) -> tuple[float, float]:
     """Milliseconds of an agent's calls around the twentieth and at the end: three new chunks a turn, all sent again."""
     dissector = Dissector()
-    parts = [PromptPart(Role.USER, "Find out how it all hangs together.")]
+    parts = [PromptFragment(Role.USER, "Find out how it all hangs together.")]
     taken = []
     for turn in range(turns):
         found = [f"Turn {turn}: {CHUNKS[(3 * turn + at) % len(CHUNKS)][:700]}" for at in range(3)]
         known = dissector.remember([Chunk(text, None, None, rank) for rank, text in enumerate(found)])
-        parts += [PromptPart(Role.ASSISTANT, f"look_up {turn}"), PromptPart(Role.TOOL, "\n> ".join(found))]
+        parts += [PromptFragment(Role.ASSISTANT, f"look_up {turn}"), PromptFragment(Role.TOOL, "\n> ".join(found))]
         before = time.perf_counter()
         dissector.dissect(_operation(Prompt(tuple(parts))), known)
         taken.append((time.perf_counter() - before) * 1e3)

@@ -16,7 +16,17 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from ragmeter.anatomy.dissecting import Dissector
-from ragmeter.domain.model import Chunk, Operation, OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
+from ragmeter.domain.model import (
+    Chunk,
+    Operation,
+    OperationKind,
+    Prompt,
+    PromptFragment,
+    Request,
+    Response,
+    Role,
+    Usage,
+)
 
 MEGABYTE = 1_000_000
 CHUNKS = 1_000
@@ -194,11 +204,11 @@ def measure(kind: Kind, pause: Watch, *, exact: bool = False) -> Taken:
     """Remember the chunks and take the prompt apart."""
     dissector = Dissector(exact=exact, pause=pause)
     dissector.weigher.load()
-    parts = tuple(PromptPart(kind.role, text) for text in kind.parts)
+    parts = tuple(PromptFragment(kind.role, text) for text in kind.parts)
     operation = Operation(
         request=Request(OperationKind.CHAT, "openai", model="gpt-4o"),
         response=Response(usage=Usage(300_000, 300), text=(kind.answer,)),
-        prompt=Prompt((*parts, PromptPart(Role.USER, "What was closed, and for how long?"))),
+        prompt=Prompt((*parts, PromptFragment(Role.USER, "What was closed, and for how long?"))),
         started=0,
         duration=1.0,
     )

@@ -12,14 +12,24 @@ from statistics import median
 
 from corpus import passages
 from ragmeter.anatomy.dissecting import Dissector
-from ragmeter.domain.model import Chunk, Operation, OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
+from ragmeter.domain.model import (
+    Chunk,
+    Operation,
+    OperationKind,
+    Prompt,
+    PromptFragment,
+    Request,
+    Response,
+    Role,
+    Usage,
+)
 
 TURNS = 200
 
 
-def operation(parts: list[PromptPart], answer: str) -> Operation:
+def operation(parts: list[PromptFragment], answer: str) -> Operation:
     """A call whose texts are fresh copies, as a client builds them anew for each request."""
-    copies = tuple(PromptPart(part.role, (part.text + " ")[:-1]) for part in parts)
+    copies = tuple(PromptFragment(part.role, (part.text + " ")[:-1]) for part in parts)
     return Operation(
         request=Request(OperationKind.CHAT, "openai", model="gpt-4o"),
         response=Response(usage=Usage(1_000 + 600 * len(parts), 50), text=(answer,)),
@@ -48,13 +58,16 @@ def counted(steps: list[int]) -> Iterator[None]:
 
 def converse(dissector: Dissector, texts: list[str], watched: Collection[int] = ()) -> list[int]:
     """An agent that gets three chunks in each turn and sends all of it again; the steps of the watched turns."""
-    parts = [PromptPart(Role.SYSTEM, "You are an agent."), PromptPart(Role.USER, "Find out how it all hangs together.")]
+    parts = [
+        PromptFragment(Role.SYSTEM, "You are an agent."),
+        PromptFragment(Role.USER, "Find out how it all hangs together."),
+    ]
     steps: list[int] = []
     for turn in range(TURNS):
         found = [f"Turn {turn}: {texts[(3 * turn + at) % len(texts)]}" for at in range(3)]
         known = dissector.remember([Chunk(text, str(at), None, at) for at, text in enumerate(found)])
-        parts.append(PromptPart(Role.ASSISTANT, f"look_up number {turn}"))
-        parts.append(PromptPart(Role.TOOL, json.dumps([{"text": text} for text in found])))
+        parts.append(PromptFragment(Role.ASSISTANT, f"look_up number {turn}"))
+        parts.append(PromptFragment(Role.TOOL, json.dumps([{"text": text} for text in found])))
         call = operation(parts, f"I shall look up the next part, after {found[0][:80]}")
         with counted(steps) if turn in watched else nullcontext():
             places = dissector.dissect(call, known).places

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edits import EDITS, Trial, trials
+from ragmeter.anatomy import finding
 from ragmeter.anatomy import memory as chunk_memory
-from ragmeter.anatomy import search as prompt_search
+from ragmeter.anatomy.finding import ChunkFinder
 from ragmeter.anatomy.memory import ChunkMemory
 from ragmeter.anatomy.parts import Place
-from ragmeter.anatomy.search import PromptSearch
 from ragmeter.anatomy.words import normal, word_span, words
-from ragmeter.domain.model import Chunk, Prompt, PromptPart, Role, key_of
+from ragmeter.domain.model import Chunk, Prompt, PromptFragment, Role, key_of
 
 RECALL = 0.97
 FALSE_POSITIVES = 0.01
@@ -39,7 +39,7 @@ class Clock:
 
 
 def user(text: str) -> Prompt:
-    return Prompt((PromptPart(Role.USER, text),))
+    return Prompt((PromptFragment(Role.USER, text),))
 
 
 def places_of(trial: Trial, known_as: str) -> tuple[Place, ...]:
@@ -49,7 +49,7 @@ def places_of(trial: Trial, known_as: str) -> tuple[Place, ...]:
     known = memory.remember([chunk for pair in zip(trial.present, trial.absent, strict=True) for chunk in pair])
     if known_as == "hashes":
         clock.now += chunk_memory.TEXT_SECONDS + 1
-    return PromptSearch(memory).locate(user(trial.prompt), known if known_as == "own" else ()).places
+    return ChunkFinder(memory).locate(user(trial.prompt), known if known_as == "own" else ()).places
 
 
 @pytest.mark.parametrize("known_as", ["own", "foreign", "hashes"])
@@ -77,7 +77,7 @@ def test_a_verbatim_chunk_is_found_to_the_character():
     memory = ChunkMemory()
     text = "The tide tables of the northern harbour are printed anew every spring."
     known = memory.remember([Chunk(text)])
-    (place,) = PromptSearch(memory).locate(user(f"Context: {text}\n\nQuestion?"), known).places
+    (place,) = ChunkFinder(memory).locate(user(f"Context: {text}\n\nQuestion?"), known).places
     assert place.spans == ((9, 9 + len(text)),)
 
 
@@ -88,7 +88,7 @@ def test_a_chunk_that_stands_twice_has_two_places():
         memory = ChunkMemory()
         known = memory.remember([Chunk(text)])
         assert (
-            len(PromptSearch(memory).locate(user(f"{first}\n\n---\n\n{second}\n\nWhat do they cost?"), known).places)
+            len(ChunkFinder(memory).locate(user(f"{first}\n\n---\n\n{second}\n\nWhat do they cost?"), known).places)
             == 2
         )
 
@@ -99,23 +99,23 @@ def test_what_a_model_wrote_and_what_tools_declare_is_no_context():
     text = "The tide tables of the northern harbour are printed anew every spring, and cost two crowns at the kiosk."
     known = memory.remember([Chunk(text)])
     parts = (
-        PromptPart(Role.TOOLS, text),
-        PromptPart(Role.ASSISTANT, text),
-        PromptPart(Role.USER, "What do they cost?"),
+        PromptFragment(Role.TOOLS, text),
+        PromptFragment(Role.ASSISTANT, text),
+        PromptFragment(Role.USER, "What do they cost?"),
     )
-    assert PromptSearch(memory).locate(Prompt(parts), known).places == ()
+    assert ChunkFinder(memory).locate(Prompt(parts), known).places == ()
 
 
 def test_a_text_sent_before_it_was_retrieved_is_found_the_second_time():
     """A prompt that was seen without the retrieval is searched again once the same text has been retrieved."""
     memory = ChunkMemory()
-    search = PromptSearch(memory)
+    finder = ChunkFinder(memory)
     memory.remember([Chunk("Something else entirely that was retrieved before, to have a memory at all.")])
     text = "The tide tables of the northern harbour are printed anew every spring."
     prompt = user(f"Context: {text}\n\nWhen?")
-    assert search.locate(prompt).places == ()
+    assert finder.locate(prompt).places == ()
     known = memory.remember([Chunk(text)])
-    assert len(search.locate(prompt, known).places) == 1
+    assert len(finder.locate(prompt, known).places) == 1
 
 
 def test_texts_are_let_go_of(monkeypatch):
@@ -131,34 +131,34 @@ def test_texts_are_let_go_of(monkeypatch):
     memory.expire()
     assert all(each.text is None for each in held)
     assert memory.next_deadline() is None
-    found = PromptSearch(memory).locate(user("\n".join(f"> {text.upper()}" for text in texts[:3]))).places
+    found = ChunkFinder(memory).locate(user("\n".join(f"> {text.upper()}" for text in texts[:3]))).places
     assert {place.chunk.key for place in found} == {key_of(text) for text in texts[:3]}
 
 
 def test_memory_is_bounded(monkeypatch):
     """However many chunks and prompts come, only so many are remembered; the forgotten leave nothing behind."""
     monkeypatch.setattr(chunk_memory, "MOST_CHUNKS", 50)
-    monkeypatch.setattr(prompt_search, "MOST_PARTS", 20)
+    monkeypatch.setattr(finding, "MOST_FRAGMENTS", 20)
     memory = ChunkMemory()
-    search = PromptSearch(memory)
+    finder = ChunkFinder(memory)
     for number in range(300):
         text = " ".join(f"word{number}x{at}" for at in range(30))
         known = memory.remember([Chunk(text)])
-        search.locate(user(f"{text.upper()} and question {number}"), known)
+        finder.locate(user(f"{text.upper()} and question {number}"), known)
     assert len(memory._chunks) == 50
     assert len(memory._samples._owners) <= 50 * chunk_memory.SAMPLE
-    assert len(search._known) == 20
+    assert len(finder._known) == 20
 
 
 def test_forgotten_chunks_with_words_in_common_leave_nothing_behind(monkeypatch):
     """A run of words that several chunks had is forgotten with the last of them."""
     monkeypatch.setattr(chunk_memory, "MOST_CHUNKS", 10)
     memory = ChunkMemory()
-    search = PromptSearch(memory)
+    finder = ChunkFinder(memory)
     for number in range(200):
         shared = " ".join(f"common{number // 4}x{at}" for at in range(40))
         memory.remember([Chunk(f"{shared} only{number}")])
-        search.locate(user(f"A question number {number} that has nothing to do with any of it, long enough to search."))
+        finder.locate(user(f"A question number {number} that has nothing to do with any of it, long enough to search."))
     assert len(memory._samples._owners) <= 10 * chunk_memory.SAMPLE
 
 
@@ -168,7 +168,7 @@ def test_a_text_that_is_let_go_of_leaves_its_sample_only():
     memory = ChunkMemory(clock=clock)
     text = " ".join(f"word{at}" for at in range(200))
     known = memory.remember([Chunk(text)])
-    PromptSearch(memory).locate(user(f"> {text.upper()}"), known)
+    ChunkFinder(memory).locate(user(f"> {text.upper()}"), known)
     assert len(memory._runs) == 1
     clock.now += chunk_memory.TEXT_SECONDS + 1
     memory.expire()
@@ -180,12 +180,12 @@ def test_a_text_that_is_let_go_of_leaves_its_sample_only():
 def test_partitions_share_nothing():
     """A chunk of one tenant is not found in a prompt of another, not even by the hashes of its words."""
     memory = ChunkMemory()
-    search = PromptSearch(memory)
+    finder = ChunkFinder(memory)
     text = "The tide tables of the northern harbour are printed anew every spring, and cost two crowns at the kiosk."
     memory.remember([Chunk(text)], "a")
-    assert len(search.locate(user(text.upper()), (), "a").places) == 1
-    assert search.locate(user(text.upper()), (), "b").places == ()
-    assert search.locate(user(text), (), "b").places == ()
+    assert len(finder.locate(user(text.upper()), (), "a").places) == 1
+    assert finder.locate(user(text.upper()), (), "b").places == ()
+    assert finder.locate(user(text), (), "b").places == ()
 
 
 @settings(max_examples=300, deadline=None)
@@ -206,5 +206,5 @@ def test_places_lie_within_their_texts(texts, around, escaped):
     memory = ChunkMemory()
     known = memory.remember([Chunk(text) for text in texts])
     body = around + " ".join(repr(text) if escaped else text for text in texts) + around
-    for place in PromptSearch(memory).locate(user(body), known).places:
+    for place in ChunkFinder(memory).locate(user(body), known).places:
         assert all(0 <= start < end <= len(body) for start, end in place.spans)

@@ -39,7 +39,7 @@ Expected = tuple[list[tuple[Role, str]], Origin | None]
 
 
 def read(prompt: Prompt) -> Expected:
-    return [(part.role, part.text) for part in prompt.parts], prompt.unread
+    return [(part.role, part.text) for part in prompt.fragments], prompt.unread
 
 
 def samples(name: str) -> list[tuple[dict[str, Any], list[tuple[Role, str]], Origin | None]]:

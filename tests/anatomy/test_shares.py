@@ -97,7 +97,7 @@ def test_tools_weigh_what_openai_counts_for_them():
         if recording.provider not in ("openai", "azure_openai") or not tools or not recording.input_tokens:
             continue
         reader = RESPONSES if "input" in body else CHAT
-        parts = reader.prompt(body).parts
+        parts = reader.prompt(body).fragments
         texts = [part.text for part in parts if part.role is Role.TOOLS]
         if any(tool["type"] != "function" for tool in tools):
             continue

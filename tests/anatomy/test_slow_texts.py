@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus import passages
-from ragmeter.anatomy import search as prompt_search
+from ragmeter.anatomy import finding
 from ragmeter.anatomy.dissecting import Dissector
-from ragmeter.anatomy.exact_search import ANCHOR, STEP, WINDOW, ExactSearch
+from ragmeter.anatomy.exact_finding import ANCHOR, STEP, WINDOW, ExactFinder
+from ragmeter.anatomy.finding import ChunkFinder
 from ragmeter.anatomy.memory import TEXT_SECONDS, ChunkMemory
 from ragmeter.anatomy.parts import apportion, question_of
-from ragmeter.anatomy.search import PromptSearch
 from ragmeter.anatomy.tools import declaration
 from ragmeter.anatomy.weights import tokenizer_of
 from ragmeter.domain.model import (
@@ -27,7 +27,7 @@ from ragmeter.domain.model import (
     OperationKind,
     Origin,
     Prompt,
-    PromptPart,
+    PromptFragment,
     Request,
     Response,
     Role,
@@ -37,11 +37,11 @@ from ragmeter.domain.model import (
 from ragmeter.domain.pausing import LONG_TEXT, without_pause
 from ragmeter.ledger.metering import meter_inference
 
-QUESTION = PromptPart(Role.USER, "What was closed, and for how long?")
+QUESTION = PromptFragment(Role.USER, "What was closed, and for how long?")
 
 
 def call(
-    parts: list[PromptPart], answer: str = "It was closed for thirty months, as the harbour master said."
+    parts: list[PromptFragment], answer: str = "It was closed for thirty months, as the harbour master said."
 ) -> Operation:
     return Operation(
         request=Request(OperationKind.CHAT, "openai", model="gpt-4o"),
@@ -57,7 +57,7 @@ def pauses(name: str, length: int, count: int) -> int:
     kind, paused = kinds(length, count)[name](), []
     dissector = Dissector(pause=lambda: paused.append(1))
     known = dissector.remember([Chunk(text, str(at), None, at) for at, text in enumerate(kind.chunks)])
-    parts = [PromptPart(kind.role, text) for text in kind.parts]
+    parts = [PromptFragment(kind.role, text) for text in kind.parts]
     dissection = dissector.dissect(call([*parts, QUESTION], kind.answer), known)
     assert sum(share.tokens for share in apportion(dissection, 10_000)) == 10_000
     return len(paused)
@@ -89,7 +89,7 @@ def test_a_search_jumps_over_what_is_taken(unit, ending):
     """Chunks of one letter or word, each of another length, take some searches each, none over too long a text."""
     text = Counted((unit * 200_000)[:200_000])
     chunks = [((unit * 2_000)[: 20 + at] + ending).strip() for at in range(1_500)]
-    exact = ExactSearch([text], without_pause, left=10 * STEP * len(chunks))
+    exact = ExactFinder([text], without_pause, left=10 * STEP * len(chunks))
     found = list(exact.find((KnownChunk((at, len(chunk))), chunk) for at, chunk in enumerate(chunks)))
     assert text.calls <= 12 * len(chunks)
     assert text.longest <= WINDOW + ANCHOR
@@ -105,7 +105,7 @@ def test_a_search_jumps_over_what_is_taken(unit, ending):
 def test_an_exact_search_finds_what_stands_there(texts, parts):
     """A chunk is found where its text stands, the first one always; a part that holds one has some place in it."""
     parts = [*parts, parts[0] + texts[0]]
-    found = list(ExactSearch(parts, without_pause).find([(KnownChunk(key_of(text)), text) for text in texts]))
+    found = list(ExactFinder(parts, without_pause).find([(KnownChunk(key_of(text)), text) for text in texts]))
     of_key = {key_of(text): text for text in texts}
     for part, each in found:
         ((start, end),) = each.spans
@@ -139,8 +139,8 @@ def test_a_chunk_inside_another_is_not_found_in_the_question(question, order):
     """What stands within another chunk has its place there: a question that repeats it stays a question."""
     memory = ChunkMemory()
     known = memory.remember([Chunk(text) for text in order])
-    prompt = Prompt((PromptPart(Role.USER, f"Context:\n{PARENT}\n\n{question}"),))
-    places = PromptSearch(memory).locate(prompt, known).places
+    prompt = Prompt((PromptFragment(Role.USER, f"Context:\n{PARENT}\n\n{question}"),))
+    places = ChunkFinder(memory).locate(prompt, known).places
     assert {place.chunk.key for place in places} == {chunk.key for chunk in known}
     assert question in question_of(prompt, places)
 
@@ -150,7 +150,7 @@ def test_a_chunk_sent_by_itself_and_inside_another_is_found_by_itself():
     memory = ChunkMemory()
     known = memory.remember([Chunk(PARENT), Chunk(CHILD)])
     text = f"[1] {PARENT}\n[2] {CHILD}\n\nAnswer from these sources: how long do batteries last?"
-    places = PromptSearch(memory).locate(Prompt((PromptPart(Role.USER, text),)), known).places
+    places = ChunkFinder(memory).locate(Prompt((PromptFragment(Role.USER, text),)), known).places
     assert [text[slice(*place.spans[0])] for place in places] == [PARENT, CHILD]
 
 
@@ -165,8 +165,8 @@ def bounded(monkeypatch):
     """Sets what one prompt may spend."""
 
     def bound(**spent):
-        made = prompt_search._Search.__init__
-        monkeypatch.setattr(prompt_search._Search, "__init__", lambda *given: made(*given, **spent))
+        made = finding._Looking.__init__
+        monkeypatch.setattr(finding._Looking, "__init__", lambda *given: made(*given, **spent))
 
     return bound
 
@@ -177,10 +177,10 @@ def test_what_nobody_looked_for_is_unknown(bounded, spent):
     bounded(**spent)
     dissector = Dissector()
     known = dissector.remember([Chunk(PARENT)])
-    quoted = PromptPart(Role.TOOL, "> " + PARENT.upper().replace(". ", ".\n> "))
+    quoted = PromptFragment(Role.TOOL, "> " + PARENT.upper().replace(". ", ".\n> "))
     assert (fates_of(dissector, call([quoted, QUESTION]), known) == [Fate.UNKNOWN]) is bool(spent)
     absent = dissector.remember([Chunk("Nothing of this stands anywhere in what was sent, in whatever form.")])
-    assert fates_of(dissector, call([PromptPart(Role.USER, "What was closed?")]), absent) == []
+    assert fates_of(dissector, call([PromptFragment(Role.USER, "What was closed?")]), absent) == []
 
 
 def test_a_search_that_was_cut_short_says_so(bounded):
@@ -188,7 +188,7 @@ def test_a_search_that_was_cut_short_says_so(bounded):
     bounded(scanned=1_000)
     dissector = Dissector()
     known = dissector.remember([Chunk("x" * 50 + "y"), Chunk("x" * 60 + "z")])
-    operation = call([PromptPart(Role.USER, "x" * 5_000)])
+    operation = call([PromptFragment(Role.USER, "x" * 5_000)])
     assert fates_of(dissector, operation, known) == [Fate.UNKNOWN, Fate.UNKNOWN]
 
 
@@ -198,7 +198,7 @@ def test_a_chunk_of_many_pages_is_found_in_another_form(edit):
     text = "\n".join(passages("prose", 30, Random(5)))
     dissector = Dissector()
     known = dissector.remember([Chunk(text)])
-    dissection = dissector.dissect(call([PromptPart(Role.USER, f"{edit(text)}\n\nWhat is it about?")]), known)
+    dissection = dissector.dissect(call([PromptFragment(Role.USER, f"{edit(text)}\n\nWhat is it about?")]), known)
     context = sum(part.weight for part in dissection.segments if part.origin is Origin.CONTEXT)
     assert context == pytest.approx(dissector.weigher.weigh(edit(text), tokenizer_of("gpt-4o")), rel=0.05)
 
@@ -211,7 +211,7 @@ def test_a_chunk_of_many_pages_is_found_when_its_text_is_held_no_more():
     known = memory.remember([Chunk(text)])
     now[0] += TEXT_SECONDS + 1
     sent = "> " + text[len(text) // 2 :].replace("\n", "\n> ")
-    located = PromptSearch(memory).locate(Prompt((PromptPart(Role.USER, f"{sent}\n\nWhat is it about?"),)), known)
+    located = ChunkFinder(memory).locate(Prompt((PromptFragment(Role.USER, f"{sent}\n\nWhat is it about?"),)), known)
     assert [place.chunk.key for place in located.places] == [key_of(text)]
 
 
@@ -220,7 +220,7 @@ def test_ten_thousand_results_of_tools_are_weighed_as_few():
     dissector = Dissector()
     texts = [" ".join(f"word{number}of{at}" for at in range(6)) for number in range(10_000)]
     (chunk,) = dissector.remember([Chunk(texts[9_000])])
-    parts = dissector.dissect(call([*(PromptPart(Role.TOOL, text) for text in texts), QUESTION]), [chunk]).segments
+    parts = dissector.dissect(call([*(PromptFragment(Role.TOOL, text) for text in texts), QUESTION]), [chunk]).segments
     assert len(parts) < 2_000
     weights = sum(dissector.weigher.weigh(text, tokenizer_of("gpt-4o")) for text in (*texts, QUESTION.text))
     assert sum(part.weight for part in parts) == pytest.approx(weights)
@@ -242,4 +242,4 @@ def test_long_texts_have_keys_as_short_ones():
 def test_no_definition_of_a_tool_costs_the_anatomy(definition):
     """What cannot be read as a function's definition counts as it stands."""
     assert declaration([definition])
-    assert Dissector().dissect(call([PromptPart(Role.TOOLS, definition), QUESTION])).segments
+    assert Dissector().dissect(call([PromptFragment(Role.TOOLS, definition), QUESTION])).segments

@@ -18,7 +18,9 @@ from ragmeter.domain.pausing import without_pause
 ON_A_THREAD = """
 import sys, threading
 from ragmeter.anatomy.dissecting import Dissector
-from ragmeter.domain.model import Chunk, Operation, OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
+from ragmeter.domain.model import (
+    Chunk, Operation, OperationKind, Prompt, PromptFragment, Request, Response, Role, Usage
+)
 from ragmeter.anatomy.weights import tokenizer_of
 
 TEXT = "Der Leuchtturm wurde 1887 errichtet \\u2013 \\\\u00e4u\\u00dferst solide. "
@@ -27,7 +29,10 @@ TOOLS = '{"type": "function", "function": {"name": "f", "parameters": {"properti
 
 def work(model):
     known = dissector.remember([Chunk(TEXT * 3), Chunk("> " + TEXT), Chunk("other text " * 30)])
-    parts = (PromptPart(Role.TOOLS, TOOLS), PromptPart(Role.USER, TEXT * 3 + "\\n> " + TEXT.upper() + "\\nWarum [1]?"))
+    parts = (
+        PromptFragment(Role.TOOLS, TOOLS),
+        PromptFragment(Role.USER, TEXT * 3 + "\\n> " + TEXT.upper() + "\\nWarum [1]?"),
+    )
     for total in (400, 500, 600, 700):
         response = Response(model=model, usage=Usage(total, 50), text=("Er wurde 1887 errichtet, solide gebaut [1]. ",))
         request = Request(OperationKind.CHAT, "openai", model=model)

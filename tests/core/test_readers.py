@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ragmeter.anatomy.parts import Dissection
 from ragmeter.anatomy.weights import Weigher
 from ragmeter.domain.gate import LONGEST_NAME, MOST
-from ragmeter.domain.model import Operation, OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
+from ragmeter.domain.model import Operation, OperationKind, Prompt, PromptFragment, Request, Response, Role, Usage
 from ragmeter.ledger.metering import meter_inference, meter_other
 from ragmeter.money.pricebook import card_of
 from ragmeter.reading.shapes import json_bodies
@@ -101,7 +101,7 @@ def check(response: Response, kind: OperationKind = OperationKind.CHAT) -> None:
     operation = Operation(
         request=Request(kind, "openai", model="m"),
         response=response,
-        prompt=Prompt((PromptPart(Role.USER, "What is it?"),)),
+        prompt=Prompt((PromptFragment(Role.USER, "What is it?"),)),
         started=0,
         duration=1.0,
     )
@@ -216,7 +216,7 @@ def test_requests_with_something_odd_in_them():
         body = mutated(dice.choice(REQUESTS), dice)
         for reader in READERS.values():
             prompt = reader.prompt(body)
-            assert all(isinstance(part.text, str) for part in prompt.parts)
+            assert all(isinstance(part.text, str) for part in prompt.fragments)
 
 
 JSON_VALUES = st.recursive(

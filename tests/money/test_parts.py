@@ -18,7 +18,7 @@ from ragmeter.domain.model import (
     Origin,
     PriceState,
     Prompt,
-    PromptPart,
+    PromptFragment,
     Request,
     Response,
     Role,
@@ -32,7 +32,7 @@ PRICES = {"input": 3.0, "output": 15.0, "cache_read": 0.3, "cache_write": 3.75, 
 INPUTS = {origin.value for origin in Origin}
 
 texts = st.text(max_size=400)
-parts = st.builds(PromptPart, st.sampled_from(list(Role)), texts)
+parts = st.builds(PromptFragment, st.sampled_from(list(Role)), texts)
 prompts = st.builds(Prompt, st.lists(parts, max_size=12).map(tuple), st.sampled_from([None, *Origin]))
 
 
@@ -100,7 +100,7 @@ def test_one_more_chunk_in_the_prompt_never_makes_the_context_smaller(total, fil
     """Adding a retrieved chunk to the same prompt does not lower the context's tokens."""
     chunks = [Chunk(f"Passage number {number} tells about subject {number * 7} in some words.") for number in range(4)]
     text = filler + "\n" + "\n\n".join(chunk.text for chunk in chunks)
-    prompt = Prompt((PromptPart(Role.USER, text), PromptPart(Role.USER, "What is the subject?")))
+    prompt = Prompt((PromptFragment(Role.USER, text), PromptFragment(Role.USER, "What is the subject?")))
     counts = [metered(prompt, Usage(total, 10), chunks[:number]).context_tokens for number in range(5)]
     assert counts == sorted(counts)
     assert counts[0] == 0 < counts[1]
@@ -111,9 +111,9 @@ def test_cached_tokens_fall_on_the_front_of_the_prompt():
     chunk = Chunk("The warranty lasts for two years from the day of purchase.")
     prompt = Prompt(
         (
-            PromptPart(Role.TOOLS, '{"name": "search", "parameters": {"query": "string"}}'),
-            PromptPart(Role.SYSTEM, "You are a helpful assistant of the shop. " * 10),
-            PromptPart(Role.USER, f"Context: {chunk.text}\nHow long is the warranty?"),
+            PromptFragment(Role.TOOLS, '{"name": "search", "parameters": {"query": "string"}}'),
+            PromptFragment(Role.SYSTEM, "You are a helpful assistant of the shop. " * 10),
+            PromptFragment(Role.USER, f"Context: {chunk.text}\nHow long is the warranty?"),
         )
     )
     usage = Usage(input_tokens=1000, output_tokens=10, cache_read_tokens=700)
@@ -132,12 +132,12 @@ def test_every_origin_is_found_in_a_whole_conversation():
     chunk = Chunk("Chroma stores vectors and the documents they were made of.")
     prompt = Prompt(
         (
-            PromptPart(Role.TOOLS, '{"name": "lookup"}'),
-            PromptPart(Role.SYSTEM, "Answer briefly and only from what you are given."),
-            PromptPart(Role.USER, "Hello there, who are you?"),
-            PromptPart(Role.ASSISTANT, "I am an assistant."),
-            PromptPart(Role.USER, f"{chunk.text}\n\nWhat does Chroma store?"),
-            PromptPart(Role.TOOL, '{"rows": [1, 2, 3]}'),
+            PromptFragment(Role.TOOLS, '{"name": "lookup"}'),
+            PromptFragment(Role.SYSTEM, "Answer briefly and only from what you are given."),
+            PromptFragment(Role.USER, "Hello there, who are you?"),
+            PromptFragment(Role.ASSISTANT, "I am an assistant."),
+            PromptFragment(Role.USER, f"{chunk.text}\n\nWhat does Chroma store?"),
+            PromptFragment(Role.TOOL, '{"rows": [1, 2, 3]}'),
         )
     )
     result = metered(prompt, Usage(input_tokens=300, output_tokens=5), [chunk])
@@ -161,7 +161,7 @@ def test_a_prompt_of_images_alone_is_other():
 
 def test_an_image_beside_a_question_does_not_swell_the_question():
     """With an image in the prompt the text keeps its own size and the rest is other."""
-    prompt = Prompt((PromptPart(Role.USER, "What is in this picture?"),), unread=Origin.OTHER)
+    prompt = Prompt((PromptFragment(Role.USER, "What is in this picture?"),), unread=Origin.OTHER)
     tokens = {part.part: part.tokens for part in metered(prompt, Usage(input_tokens=1000, output_tokens=5)).parts}
     assert tokens["question"] < 15
     assert tokens["other"] == 1000 - tokens["question"]
@@ -182,7 +182,7 @@ passages = st.lists(
 def test_with_each_further_chunk_the_context_grows_or_stays(texts, glue, total):
     """Whatever the passages look like, knowing one more never lowers the context, and parts sum to the total."""
     prompt = Prompt(
-        (PromptPart(Role.SYSTEM, "Be brief."), PromptPart(Role.USER, glue.join(("", *texts, "Why is that?"))))
+        (PromptFragment(Role.SYSTEM, "Be brief."), PromptFragment(Role.USER, glue.join(("", *texts, "Why is that?"))))
     )
     counts = []
     for known in range(len(texts) + 1):
@@ -211,7 +211,9 @@ def test_parts_sum_to_the_price_at_any_table(prompt, usage, prices):
 
 def test_the_price_of_a_request_is_shared_over_its_parts():
     """A server paid by the request: each token of prompt and answer bears the same part of it, and no search does."""
-    prompt = Prompt((PromptPart(Role.SYSTEM, "Be brief. " * 20), PromptPart(Role.USER, "How long is the warranty?")))
+    prompt = Prompt(
+        (PromptFragment(Role.SYSTEM, "Be brief. " * 20), PromptFragment(Role.USER, "How long is the warranty?"))
+    )
     usage = Usage(input_tokens=300, output_tokens=100, cache_read_tokens=40)
     result = metered(prompt, usage, prices={"request": 0.0004})
     assert {part.part for part in result.parts} == {"system", "question", "output"}

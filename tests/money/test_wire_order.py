@@ -13,7 +13,7 @@ from test_parts import INPUTS, metered, prompts, usages
 
 import ragmeter
 from ragmeter.anatomy.wire_order import READERS_ORDER, arranged, order_of
-from ragmeter.domain.model import Prompt, PromptPart, Role
+from ragmeter.domain.model import Prompt, PromptFragment, Role
 from wire import Wire, whole
 
 SYSTEM = "You help the customers of a shop for garden tools, and you answer in two sentences at most. " * 8
@@ -124,7 +124,7 @@ def test_an_order_is_known_where_it_is_documented(provider, model, first):
 def test_parts_sum_to_the_providers_totals_in_any_order(prompt, usage, order):
     """Whatever order the wire has, no part of a prompt is lost, and tokens and money sum to the provider's."""
     moved = arranged(prompt, order)
-    assert sorted(moved.parts, key=str) == sorted(prompt.parts, key=str)
+    assert sorted(moved.fragments, key=str) == sorted(prompt.fragments, key=str)
     result, before = metered(moved, usage), metered(prompt, usage)
     assert sum(part.tokens for part in result.parts if part.part in INPUTS) == usage.input_tokens
     assert sum(part.tokens for part in result.parts if part.rate == "cache_read") == (usage.cache_read_tokens or 0)
@@ -133,7 +133,7 @@ def test_parts_sum_to_the_providers_totals_in_any_order(prompt, usage, order):
 
 def test_what_stands_in_a_turn_stays_there():
     """System text and tools of a later turn are where they were; only the front of the prompt is put in order."""
-    front = (PromptPart(Role.TOOLS, "t"), PromptPart(Role.SYSTEM, "s"))
-    later = (PromptPart(Role.USER, "u"), PromptPart(Role.SYSTEM, "s2"), PromptPart(Role.TOOLS, "t2"))
+    front = (PromptFragment(Role.TOOLS, "t"), PromptFragment(Role.SYSTEM, "s"))
+    later = (PromptFragment(Role.USER, "u"), PromptFragment(Role.SYSTEM, "s2"), PromptFragment(Role.TOOLS, "t2"))
     moved = arranged(Prompt((*front, *later)), ("system", "tools", "messages"))
-    assert moved.parts == (*reversed(front), *later)
+    assert moved.fragments == (*reversed(front), *later)

@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-from ragmeter.domain.model import OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
+from ragmeter.domain.model import OperationKind, Prompt, PromptFragment, Request, Response, Role, Usage
 from ragmeter.reading.declaration import Call, Integration, Reader, Reading, Target, Unread
 
 __version__ = "1.2"
@@ -186,7 +186,7 @@ def decoded(taken: Any) -> Any:
         return None
 
 
-READER = Reader(response, prompt=lambda sent: Prompt((PromptPart(Role.USER, sent),)), decode=decoded)
+READER = Reader(response, prompt=lambda sent: Prompt((PromptFragment(Role.USER, sent),)), decode=decoded)
 
 
 def of_pieces(body: Any) -> Unread:
@@ -194,7 +194,7 @@ def of_pieces(body: Any) -> Unread:
 
 
 def of_parts(body: Any) -> Unread:
-    return Unread(body, reads=(), pieces=(), parts=("read",))
+    return Unread(body, reads=(), pieces=(), reads_some=("read",))
 
 
 def of_whole(body: Any) -> Unread:
@@ -206,14 +206,14 @@ def of_requests(body: Any) -> Unread:
         body,
         reads=(),
         pieces=("iter_content", "stream", "read_chunked"),
-        parts=("read",),
+        reads_some=("read",),
         portions=("read1",),
         source="raw",
     )
 
 
 def of_botocore(body: Any) -> Unread:
-    return Unread(body, reads=(), pieces=("stream",), parts=("read",), portions=("read1",), source="_raw_stream")
+    return Unread(body, reads=(), pieces=("stream",), reads_some=("read",), portions=("read1",), source="_raw_stream")
 
 
 def of_aiohttp(body: Any) -> Unread:
@@ -221,7 +221,7 @@ def of_aiohttp(body: Any) -> Unread:
         body,
         reads=(),
         pieces=(),
-        parts=("read",),
+        reads_some=("read",),
         portions=("readany", "readline", "readuntil", "readchunk"),
         closes=("close", "release"),
         source="content",

@@ -13,7 +13,7 @@ from dataclasses import replace
 from types import FunctionType
 from typing import Any
 
-from ragmeter.domain.model import OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
+from ragmeter.domain.model import OperationKind, Prompt, PromptFragment, Request, Response, Role, Usage
 from ragmeter.reading.declaration import Call, Integration, Reader, Reading, Target
 
 __version__ = "1.2"
@@ -153,7 +153,7 @@ def is_extra(piece: Any) -> bool:
 
 READER = Reader(
     response=lambda answer: Response(text=(answer["text"],), usage=Usage(*answer["usage"])),
-    prompt=lambda sent: Prompt((PromptPart(Role.USER, sent),)),
+    prompt=lambda sent: Prompt((PromptFragment(Role.USER, sent),)),
     pieces=read_pieces,
     is_extra=is_extra,
 )

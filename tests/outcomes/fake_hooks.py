@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from ragmeter.domain.model import OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
+from ragmeter.domain.model import OperationKind, Prompt, PromptFragment, Request, Response, Role, Usage
 from ragmeter.reading.declaration import Call, Events, Hook, Integration, Reader, Reading, Target
 
 __version__ = "1.2"
@@ -162,7 +162,7 @@ def read(call: Call) -> Reading:
 
 READER = Reader(
     lambda answer: Response(model=MODEL, text=(answer["text"],), usage=Usage(*answer["usage"])),
-    prompt=lambda sent: Prompt((PromptPart(Role.USER, sent),)),
+    prompt=lambda sent: Prompt((PromptFragment(Role.USER, sent),)),
 )
 
 INTEGRATION = Integration(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ragmeter.domain.model import OperationKind, Prompt, PromptPart, Request, Response, Role, Usage, Within
+from ragmeter.domain.model import OperationKind, Prompt, PromptFragment, Request, Response, Role, Usage, Within
 from ragmeter.reading.declaration import Call, Integration, Reader, Reading, Target
 
 __version__ = "1.2"
@@ -70,7 +70,7 @@ def response(answer: Any) -> Response:
     )
 
 
-READER = Reader(response, prompt=lambda sent: Prompt((PromptPart(Role.USER, sent),)))
+READER = Reader(response, prompt=lambda sent: Prompt((PromptFragment(Role.USER, sent),)))
 
 INTEGRATION = Integration(
     name="fake_rounds",

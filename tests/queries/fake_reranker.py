@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ragmeter.domain.model import Chunk, OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
+from ragmeter.domain.model import Chunk, OperationKind, Prompt, PromptFragment, Request, Response, Role, Usage
 from ragmeter.reading import clients
 from ragmeter.reading.declaration import Call, Integration, Reader, Reading, Target
 from ragmeter.reading.leaves import leaves_of
@@ -35,8 +35,8 @@ def read(call: Call) -> Reading:
 
 
 def prompt(sent: Any) -> Prompt:
-    documents = [PromptPart(Role.DOCUMENT, text) for text in sent["documents"]]
-    return Prompt((PromptPart(Role.USER, sent["query"]), *documents))
+    documents = [PromptFragment(Role.DOCUMENT, text) for text in sent["documents"]]
+    return Prompt((PromptFragment(Role.USER, sent["query"]), *documents))
 
 
 def response(taken: Any) -> Response:

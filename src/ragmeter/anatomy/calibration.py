@@ -42,7 +42,7 @@ BOUNDS = (0.2, 30.0)
 MOST_KEYS = 1_024
 
 FRAMING = 4
-"""Tokens around each part, taken off before the rest is ascribed to the tools."""
+"""Tokens around each fragment, taken off before the rest is ascribed to the tools."""
 
 
 class Calibration:
@@ -71,11 +71,11 @@ class Calibration:
         total: int,
         tools_weight: float,
         other_weight: float,
-        parts: int,
+        fragments: int,
         is_known: bool,
         is_exact: bool,
     ) -> None:
-        """Learn from a total the provider has reported for `parts` texts of these weights."""
+        """Learn from a total the provider has reported for `fragments` texts of these weights."""
         if not tools_weight:
             if other_weight > 0 and not is_known:
                 _append(self._scales, model, total / other_weight)
@@ -83,7 +83,7 @@ class Calibration:
         scale = 1.0 if is_known else self._scale(model)
         if scale is None or tools_weight < (LEAST_SHARE_OF_EXACT if is_exact else LEAST_SHARE) * other_weight:
             return
-        left = total / scale - other_weight - FRAMING * parts
+        left = total / scale - other_weight - FRAMING * fragments
         _append(self._factors, (model, tools), min(BOUNDS[1], max(BOUNDS[0], left / tools_weight)))
 
     def _scale(self, model: str) -> float | None:

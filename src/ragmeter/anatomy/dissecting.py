@@ -14,9 +14,9 @@ from functools import partial
 from ragmeter.anatomy import fates
 from ragmeter.anatomy.calibration import Calibration
 from ragmeter.anatomy.fates import Fingerprint
+from ragmeter.anatomy.finding import ChunkFinder
 from ragmeter.anatomy.memory import ChunkMemory
 from ragmeter.anatomy.parts import Dissection, JudgedPlace, Place, Segment, earlier_turns, question_of, segments
-from ragmeter.anatomy.search import PromptSearch
 from ragmeter.anatomy.tools import declaration
 from ragmeter.anatomy.weights import Tokenizer, Weigher, tokenizer_of
 from ragmeter.domain.model import Chunk, Fate, KnownChunk, Operation, Origin, Prompt, Response, Role, TextKey, key_of
@@ -44,7 +44,7 @@ class Dissector:
     def __init__(self, *, exact: bool = False, pause: Pause = without_pause) -> None:
         self.weigher = Weigher(exact=exact, pause=pause)
         self.memory = ChunkMemory(pause)
-        self._search = PromptSearch(self.memory, pause)
+        self._finder = ChunkFinder(self.memory, pause)
         self._calibration = Calibration()
         self._fingerprints: OrderedDict[TextKey, Fingerprint] = OrderedDict()
         self._declarations: dict[tuple[int, Tokenizer], float] = {}
@@ -59,39 +59,41 @@ class Dissector:
     def dissect(self, operation: Operation, own: Sequence[KnownChunk] = (), partition: str = "") -> Dissection:
         """Take apart the prompt of a finished inference; `own` are the chunks retrieved for the same query."""
         prompt = operation.prompt
-        if not prompt.parts:
+        if not prompt.fragments:
             return Dissection(unread=prompt.unread)
-        located = self._search.locate(prompt, own, partition)
+        located = self._finder.locate(prompt, own, partition)
         tokenizer = tokenizer_of(operation.model)
         weigh = partial(self.weigher.weigh, tokenizer=tokenizer)
         tools, weight, factor = self._hash_of_tools(prompt), 0.0, 1.0
         if tools:
-            weight = sum([weigh(part.text) for part in paused(prompt.parts, self._pause) if part.role is Role.TOOLS])
+            weight = sum(
+                [weigh(each.text) for each in paused(prompt.fragments, self._pause) if each.role is Role.TOOLS]
+            )
             declared = self._declared(prompt, tools, tokenizer) if tokenizer.is_known else None
             factor = self._calibration.tools_factor(operation.model or "", tools, weight, declared)
-        parts = segments(prompt, located.places, weigh, factor, self._pause)
+        cut = segments(prompt, located.places, weigh, factor, self._pause)
         self._pause()
         judged = self._judge(prompt, located.places, "".join(operation.response.text))
         unread = prompt.unread or _added(operation.response)
         if unread is None:
-            self._learn(operation, parts, tools, weight, tokenizer)
-        return Dissection(parts, judged, unread, self.weigher.is_exact(tokenizer), located.unsettled)
+            self._learn(operation, cut, tools, weight, tokenizer)
+        return Dissection(cut, judged, unread, self.weigher.is_exact(tokenizer), located.unsettled)
 
     def _learn(
-        self, operation: Operation, parts: Sequence[Segment], tools: int, weight: float, tokenizer: Tokenizer
+        self, operation: Operation, cut: Sequence[Segment], tools: int, weight: float, tokenizer: Tokenizer
     ) -> None:
         """Learn from the provider's total of a prompt that was read once and as a whole; `weight` is its tools'."""
         usage = operation.response.usage
         if usage is None or not usage.input_tokens or usage.longest_input is not None:
             return
-        others = [part.weight for part in paused(parts, self._pause) if part.origin is not Origin.TOOLS]
+        others = [segment.weight for segment in paused(cut, self._pause) if segment.origin is not Origin.TOOLS]
         self._calibration.observe(
             operation.model or "",
             tools,
             total=usage.input_tokens,
             tools_weight=weight,
             other_weight=sum(others),
-            parts=sum([part.role is not Role.TOOLS for part in paused(operation.prompt.parts, self._pause)]),
+            fragments=sum([each.role is not Role.TOOLS for each in paused(operation.prompt.fragments, self._pause)]),
             is_known=tokenizer.is_known,
             is_exact=self.weigher.is_exact(tokenizer),
         )
@@ -101,7 +103,7 @@ class Dissector:
         if (tools, tokenizer) not in self._declarations:
             if len(self._declarations) >= MOST_DECLARATIONS:
                 self._declarations.clear()
-            texts = (part.text for part in paused(prompt.parts, self._pause) if part.role is Role.TOOLS)
+            texts = (each.text for each in paused(prompt.fragments, self._pause) if each.role is Role.TOOLS)
             text = declaration(texts, self._pause)
             self._declarations[tools, tokenizer] = self.weigher.weigh(text, tokenizer)
         return self._declarations[tools, tokenizer]
@@ -110,9 +112,9 @@ class Dissector:
         """What became of each place: what stands in an earlier turn was sent again, the first of equals is judged."""
         if not places:
             return ()
-        pause, earlier = self._pause, earlier_turns(prompt.parts, self._pause)
+        pause, earlier = self._pause, earlier_turns(prompt.fragments, self._pause)
         stale = [
-            place.part in earlier and prompt.parts[place.part].role is not Role.SYSTEM
+            place.fragment in earlier and prompt.fragments[place.fragment].role is not Role.SYSTEM
             for place in paused(places, pause)
         ]
         first: dict[TextKey, int] = {}
@@ -143,8 +145,8 @@ class Dissector:
         return found
 
     def _hash_of_tools(self, prompt: Prompt) -> int:
-        parts = paused(prompt.parts, self._pause)
-        hashes = tuple([hash_of(part.text, self._pause) for part in parts if part.role is Role.TOOLS])
+        fragments = paused(prompt.fragments, self._pause)
+        hashes = tuple([hash_of(each.text, self._pause) for each in fragments if each.role is Role.TOOLS])
         return hash(hashes) if hashes else 0
 
 
@@ -162,7 +164,7 @@ def _judged(
 
 
 def _text_of(prompt: Prompt, place: Place) -> str:
-    text = prompt.parts[place.part].text
+    text = prompt.fragments[place.fragment].text
     return " ".join(text[start:end] for start, end in place.spans)
 
 
@@ -179,7 +181,7 @@ def _cited(
     written: list[int | None] = []
     for number in paused(current, pause):
         place = places[number]
-        written.append(_label(prompt.parts[place.part].text, place.spans[0][0]))
+        written.append(_label(prompt.fragments[place.fragment].text, place.spans[0][0]))
     has_labels = (len(written) - written.count(None)) * 2 > len(current)
     labels = written if has_labels else range(1, len(current) + 1)
     return {number for number, label in zip(paused(current, pause), labels, strict=True) if label in named}

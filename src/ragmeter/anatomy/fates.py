@@ -286,10 +286,10 @@ def _stems(text: str, pause: Pause) -> Iterator[str]:
     """The content words of a text by their first letters; of scripts without blanks all short runs of characters."""
     run = ""
     for start, end in slices_of(text, 0, len(text)):
-        part = text[start:end]
-        found = words(normal(part))
+        stretch = text[start:end]
+        found = words(normal(stretch))
         pause()
-        if _is_plain(part):
+        if _is_plain(stretch):
             run = ""
             yield from [word[:STEM] for word in found if word not in STOP_WORDS]
             continue

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 
-from ragmeter.domain.model import Fate, KnownChunk, Origin, Prompt, PromptPart, Role
+from ragmeter.domain.model import Fate, KnownChunk, Origin, Prompt, PromptFragment, Role
 from ragmeter.domain.pausing import LONG_TEXT, Pause, blocks, in_order, paused, without_pause
 
 Span = tuple[int, int]
@@ -21,15 +21,15 @@ MOST_APART = 1_000
 results of tools are as many objects, which Python's garbage collector goes through with those of the app."""
 
 FRAMING = 8
-"""Tokens at most that a provider adds around each part of a chat: OpenAI's formats take three or four."""
+"""Tokens at most that a provider adds around each fragment of a chat: OpenAI's formats take three or four."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a chunk stands in a prompt: the part's number and the stretches of characters in it."""
+    """Where a chunk stands in a prompt: the number of the fragment and the stretches of characters in it."""
 
     chunk: KnownChunk
-    part: int
+    fragment: int
     spans: tuple[Span, ...]
 
 
@@ -48,7 +48,7 @@ class Segment:
     """A stretch of the prompt with one origin, in wire order.
 
     `weight` is its approximate number of tokens, `place` the number of the chunk's place where it is one; `span` is the
-    stretch of characters of its part, the `source`; `further` are the texts of others that were put to it.
+    stretch of characters of its fragment, the `source`; `further` are the texts of others that were put to it.
     """
 
     origin: Origin
@@ -88,42 +88,42 @@ class Share:
     place: int | None = None
 
 
-def current_turn(parts: Sequence[PromptPart], pause: Pause = without_pause) -> tuple[int, int]:
-    """The first and the last of the user's parts that ask what is to be answered; (-1, -1) when nobody asks.
+def current_turn(fragments: Sequence[PromptFragment], pause: Pause = without_pause) -> tuple[int, int]:
+    """The first and the last of the user's fragments that ask what is to be answered; (-1, -1) when nobody asks.
 
     A turn may have several blocks and documents among them; what a tool returned in it stands after it.
     """
-    backwards = paused(range(len(parts) - 1, -1, -1), pause)
-    first = last = next((number for number in backwards if parts[number].role is Role.USER), -1)
+    backwards = paused(range(len(fragments) - 1, -1, -1), pause)
+    first = last = next((number for number in backwards if fragments[number].role is Role.USER), -1)
     for number in paused(range(last - 1, -1, -1), pause):
-        if parts[number].role not in (Role.USER, Role.DOCUMENT):
+        if fragments[number].role not in (Role.USER, Role.DOCUMENT):
             break
         first = number
     return first, last
 
 
-def earlier_turns(parts: Sequence[PromptPart], pause: Pause = without_pause) -> range:
-    """The numbers of the parts of earlier turns; system texts among them, and documents before all turns, are none."""
+def earlier_turns(fragments: Sequence[PromptFragment], pause: Pause = without_pause) -> range:
+    """The numbers of the fragments of earlier turns: no system texts before all turns, and no documents there."""
     before_turns = (Role.TOOLS, Role.SYSTEM, Role.DOCUMENT)
-    numbers = paused(range(len(parts)), pause)
-    first = next((number for number in numbers if parts[number].role not in before_turns), len(parts))
-    return range(first, max(first, current_turn(parts, pause)[0]))
+    numbers = paused(range(len(fragments)), pause)
+    first = next((number for number in numbers if fragments[number].role not in before_turns), len(fragments))
+    return range(first, max(first, current_turn(fragments, pause)[0]))
 
 
 def question_of(prompt: Prompt, places: Sequence[Place] = (), pause: Pause = without_pause) -> str:
     """The text of the last user turn, without the chunks that stand in it; of very long stretches both ends."""
-    first, last = current_turn(prompt.parts, pause)
-    by_part = _spans_by_part(places, pause)
+    first, last = current_turn(prompt.fragments, pause)
+    by_fragment = _spans_by_fragment(places, pause)
     texts: list[str] = []
     for number in paused(range(max(0, first), last + 1), pause):
-        part = prompt.parts[number]
-        if part.role is Role.USER:
-            for place, start, end in _stretches(len(part.text), by_part.get(number, ()), pause):
+        fragment = prompt.fragments[number]
+        if fragment.role is Role.USER:
+            for place, start, end in _stretches(len(fragment.text), by_fragment.get(number, ()), pause):
                 if place is None and end - start > LONG_TEXT:
                     half = LONG_TEXT // 2
-                    texts += [part.text[start : start + half], part.text[end - half : end]]
+                    texts += [fragment.text[start : start + half], fragment.text[end - half : end]]
                 elif place is None:
-                    texts.append(part.text[start:end])
+                    texts.append(fragment.text[start:end])
     return "\n".join(texts)
 
 
@@ -143,15 +143,15 @@ def segments(
 def _cut(
     prompt: Prompt, places: Sequence[Place], weigh: Callable[[str], float], tools_factor: float, pause: Pause
 ) -> Iterator[Segment]:
-    first, last = current_turn(prompt.parts, pause)
-    by_part = _spans_by_part(places, pause)
-    for number, part in enumerate(prompt.parts):
-        origin = _origin(part, in_last_turn=first <= number <= last)
+    first, last = current_turn(prompt.fragments, pause)
+    by_fragment = _spans_by_fragment(places, pause)
+    for number, fragment in enumerate(prompt.fragments):
+        origin = _origin(fragment, in_last_turn=first <= number <= last)
         factor = tools_factor if origin is Origin.TOOLS else 1.0
-        for place, start, end in _stretches(len(part.text), by_part.get(number, ()), pause):
-            weight = _weight(part.text, start, end, weigh) * factor
+        for place, start, end in _stretches(len(fragment.text), by_fragment.get(number, ()), pause):
+            weight = _weight(fragment.text, start, end, weigh) * factor
             kind = origin if place is None else Origin.CONTEXT
-            yield Segment(kind, weight, place, part.text, (start, end))
+            yield Segment(kind, weight, place, fragment.text, (start, end))
 
 
 def _together(cut: Iterator[Segment]) -> Iterator[Segment]:
@@ -177,12 +177,12 @@ def _weight(text: str, start: int, end: int, weigh: Callable[[str], float]) -> f
     return sum(weigh(text[start + at : start + to]) for at, to in blocks(end - start, LONG_TEXT))
 
 
-def _spans_by_part(places: Sequence[Place], pause: Pause) -> dict[int, list[tuple[int, int, int]]]:
-    """The stretches of places by the part they stand in, each with the number of its place."""
-    by_part: dict[int, list[tuple[int, int, int]]] = {}
+def _spans_by_fragment(places: Sequence[Place], pause: Pause) -> dict[int, list[tuple[int, int, int]]]:
+    """The stretches of places by the fragment they stand in, each with the number of its place."""
+    by_fragment: dict[int, list[tuple[int, int, int]]] = {}
     for index, place in enumerate(paused(places, pause)):
-        by_part.setdefault(place.part, []).extend([(start, end, index) for start, end in place.spans])
-    return by_part
+        by_fragment.setdefault(place.fragment, []).extend([(start, end, index) for start, end in place.spans])
+    return by_fragment
 
 
 def _stretches(
@@ -203,8 +203,8 @@ def _stretches(
         yield None, cursor, length
 
 
-def _origin(part: PromptPart, *, in_last_turn: bool) -> Origin:
-    match part.role:
+def _origin(fragment: PromptFragment, *, in_last_turn: bool) -> Origin:
+    match fragment.role:
         case Role.TOOLS:
             return Origin.TOOLS
         case Role.SYSTEM:
@@ -227,10 +227,10 @@ def apportion(dissection: Dissection, total: int, pause: Pause = without_pause) 
     """
     if total <= 0:
         return ()
-    parts = _with_unread(dissection, total, pause)
+    given = _with_unread(dissection, total, pause)
     groups: dict[Origin, list[float]] = {}
-    for part in paused(parts, pause):
-        groups.setdefault(part.origin, []).append(part.weight)
+    for segment in paused(given, pause):
+        groups.setdefault(segment.origin, []).append(segment.weight)
     weights = [sum(group) for group in groups.values()]
     if sum(weights) <= 0:
         return (Share(dissection.unread or Origin.OTHER, total),)
@@ -239,30 +239,32 @@ def apportion(dissection: Dissection, total: int, pause: Pause = without_pause) 
         origin: iter(_largest_remainder(group, count, pause))
         for (origin, group), count in zip(groups.items(), totals, strict=True)
     }
-    given = [(part, next(tokens[part.origin])) for part in paused(parts, pause)]
-    return tuple([Share(part.origin, count, part.place) for part, count in paused(given, pause) if count])
+    whole = [(segment, next(tokens[segment.origin])) for segment in paused(given, pause)]
+    return tuple([Share(segment.origin, count, segment.place) for segment, count in paused(whole, pause) if count])
 
 
 def _with_unread(dissection: Dissection, total: int, pause: Pause) -> Sequence[Segment]:
-    parts = dissection.segments
-    surplus = total - sum([part.weight for part in paused(parts, pause)])
-    if surplus <= 0 or not parts:
-        return parts
+    given = dissection.segments
+    surplus = total - sum([segment.weight for segment in paused(given, pause)])
+    if surplus <= 0 or not given:
+        return given
     if dissection.unread is Origin.HISTORY:
-        front = next((at for at, part in enumerate(paused(parts, pause)) if part.origin not in _FRONT), len(parts))
-        return (*parts[:front], Segment(Origin.HISTORY, surplus), *parts[front:])
+        front = next(
+            (at for at, segment in enumerate(paused(given, pause)) if segment.origin not in _FRONT), len(given)
+        )
+        return (*given[:front], Segment(Origin.HISTORY, surplus), *given[front:])
     if dissection.unread is not None:
-        return (*parts, Segment(dissection.unread, surplus))
-    return (*parts, Segment(Origin.OTHER, surplus)) if _is_framing(surplus, dissection, pause) else parts
+        return (*given, Segment(dissection.unread, surplus))
+    return (*given, Segment(Origin.OTHER, surplus)) if _is_framing(surplus, dissection, pause) else given
 
 
 def _is_framing(surplus: float, dissection: Dissection, pause: Pause) -> bool:
     """Whether tokens beyond those of the texts are what the provider has put around them: nothing else tells."""
-    parts = dissection.segments
-    if not dissection.is_exact or any(part.origin is Origin.TOOLS for part in paused(parts, pause)):
+    given = dissection.segments
+    if not dissection.is_exact or any(segment.origin is Origin.TOOLS for segment in paused(given, pause)):
         return False
-    further = sum([len(part.further) for part in paused(parts, pause)]) if len(parts) > MOST_APART else 0
-    return surplus <= FRAMING * (len(parts) + further + 1)
+    further = sum([len(segment.further) for segment in paused(given, pause)]) if len(given) > MOST_APART else 0
+    return surplus <= FRAMING * (len(given) + further + 1)
 
 
 def _largest_remainder(weights: Sequence[float], total: int, pause: Pause) -> list[int]:

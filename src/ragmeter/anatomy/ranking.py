@@ -13,7 +13,7 @@ def named_chunks(operation: Operation) -> Sequence[Chunk]:
     chunks = operation.response.chunks
     if all(chunk.document is None for chunk in chunks):
         return chunks
-    documents = [part.text for part in operation.prompt.parts if part.role is Role.DOCUMENT]
+    documents = [fragment.text for fragment in operation.prompt.fragments if fragment.role is Role.DOCUMENT]
     return [_named(chunk, documents) for chunk in chunks]
 
 

@@ -83,7 +83,7 @@ def _read(content: Any, provider: str | None) -> PromptFile:
     answer, chunks = content.get("response"), _chunks(content.get("chunks"))
     kind, system, reader = _form(body, answer, provider)
     prompt = reader.prompt(body)
-    if not prompt.parts and prompt.unread is None:
+    if not prompt.fragments and prompt.unread is None:
         raise PromptFileError(f"it holds no prompt, as there is no text in the request: {EXPECTED}")
     model, response = body.get("model"), _response(answer, reader)
     model = model if isinstance(model, str) else None

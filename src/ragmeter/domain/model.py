@@ -105,7 +105,7 @@ class PriceState(StrEnum):
 
 
 class Role(StrEnum):
-    """Who wrote a part of a prompt, in the words all providers share.
+    """Who wrote a fragment of a prompt, in the words all providers share.
 
     `DOCUMENT` is a text handed to the provider as a source to answer from: context, whatever was retrieved.
     """
@@ -207,7 +207,7 @@ class KnownChunk:
 
 
 @dataclass(frozen=True, slots=True)
-class PromptPart:
+class PromptFragment:
     """One piece of text of a prompt and who wrote it."""
 
     role: Role
@@ -225,7 +225,7 @@ class Prompt:
     `results` are the ids of the tool calls whose results stand after the last question.
     """
 
-    parts: tuple[PromptPart, ...] = ()
+    fragments: tuple[PromptFragment, ...] = ()
     unread: Origin | None = None
     tokens: int = 0
     results: tuple[str, ...] = ()
@@ -235,7 +235,7 @@ class Prompt:
 class Request:
     """What a call asks for, known before it is made; `provider` is the provider of a model or the name of a database.
 
-    `namespace` is where a database keeps the collection: parts from general to specific, joined by `|`.
+    `namespace` is where a database keeps the collection: names from general to specific, joined by `|`.
     `service_tier` and `speed` are what was asked for: what is billed is what was served, where the answer says it.
     """
 

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Generic, TypeVar
 
 from ragmeter.anatomy.parts import current_turn
-from ragmeter.domain.model import Operation, Prompt, PromptPart, Role
+from ragmeter.domain.model import Operation, Prompt, PromptFragment, Role
 from ragmeter.domain.pausing import Pause, hash_of, without_pause
 
 MOST_STEPS = 20_000
@@ -100,7 +100,7 @@ class Continuations(Generic[Query]):
     def find(self, operation: Operation, labels: Mapping[str, str]) -> Step[Query] | None:
         """The answer that this call goes on with, if one is waited for: one that no other call took, if there is."""
         prompt = operation.prompt
-        begins = bool(prompt.parts) and prompt.parts[-1].role is Role.USER and not prompt.results
+        begins = bool(prompt.fragments) and prompt.fragments[-1].role is Role.USER and not prompt.results
         if not self._steps or (begins and not self._conversations):
             return None
         under = _hash_of_labels(labels)
@@ -193,21 +193,21 @@ class Continuations(Generic[Query]):
             yield from (hash(("call", each, labels)) for each in prompt.results)
             yield from _kept_keys(operation.parameters.get("previous_response.id"), operation, labels)
 
-    def _beginnings(self, turns: Sequence[PromptPart], shortest: int, longest: int) -> Iterator[int]:
+    def _beginnings(self, turns: Sequence[PromptFragment], shortest: int, longest: int) -> Iterator[int]:
         """Hashes of the beginnings of a conversation, the longest first."""
         if shortest > longest:
             return
         hashes: list[int] = []
         so_far = 0
-        for part in islice(turns, longest):
-            so_far = hash((so_far, part.role, self._hash(part.text)))
+        for fragment in islice(turns, longest):
+            so_far = hash((so_far, fragment.role, self._hash(fragment.text)))
             hashes.append(so_far)
         yield from reversed(hashes[max(0, shortest - 1) :])
 
     def _answer_before(self, prompt: Prompt) -> int:
         """The last line of the answer before the question."""
-        first = max(0, current_turn(prompt.parts)[0])
-        answers = (part.text for part in reversed(prompt.parts[:first]) if part.role is Role.ASSISTANT)
+        first = max(0, current_turn(prompt.fragments)[0])
+        answers = (fragment.text for fragment in reversed(prompt.fragments[:first]) if fragment.role is Role.ASSISTANT)
         return self._hash(_last_line(next(answers, "")))
 
     def _hash(self, text: str) -> int:
@@ -246,8 +246,8 @@ def _kept_keys(answer: object, operation: Operation, labels: int) -> Iterator[in
 
 def _last_question(prompt: Prompt) -> str:
     """The last text of the user."""
-    last = current_turn(prompt.parts)[1]
-    return prompt.parts[last].text if last >= 0 else ""
+    last = current_turn(prompt.fragments)[1]
+    return prompt.fragments[last].text if last >= 0 else ""
 
 
 def _question_written(answer: Sequence[str]) -> str:
@@ -272,8 +272,8 @@ def _last_line(text: str) -> str:
     return next((content for line in lines if (content := _content(line)) and not content.endswith(":")), "")
 
 
-def _turns(prompt: Prompt) -> list[PromptPart]:
-    return [part for part in prompt.parts if part.role not in (Role.TOOLS, Role.SYSTEM)]
+def _turns(prompt: Prompt) -> list[PromptFragment]:
+    return [fragment for fragment in prompt.fragments if fragment.role not in (Role.TOOLS, Role.SYSTEM)]
 
 
 def _content(line: str) -> str:

@@ -98,8 +98,8 @@ def entries_of(metered: Metered, within: Sequence[Metered] = (), pause: Pause = 
 
 def _entry_of(metered: Metered, pause: Pause) -> Entry:
     operation = metered.operation
-    parts = operation.prompt.parts
-    embeds_one = operation.request.kind.means.embeds and len(parts) == 1
+    fragments = operation.prompt.fragments
+    embeds_one = operation.request.kind.means.embeds and len(fragments) == 1
     return Entry(
         kind=operation.request.kind,
         provider=operation.request.provider,
@@ -111,7 +111,7 @@ def _entry_of(metered: Metered, pause: Pause) -> Entry:
         parts=metered.parts,
         context=_context_sums(metered.context, pause),
         strategy=metered.strategy,
-        question=parts[0].text.strip()[:LONGEST_QUESTION] if embeds_one else None,
+        question=fragments[0].text.strip()[:LONGEST_QUESTION] if embeds_one else None,
         ingests=metered.ingests,
         is_within=operation.is_within,
         units={} if metered.usage is None else metered.usage.units,

@@ -316,8 +316,8 @@ class Ledger:
 
 def _asked(prompt: Prompt, pause: Pause) -> str:
     """The question of a prompt, and what the model has asked its tools to answer it."""
-    first = max(0, current_turn(prompt.parts)[1])
-    calls = [part.text for part in prompt.parts[first:] if part.role is Role.ASSISTANT]
+    first = max(0, current_turn(prompt.fragments)[1])
+    calls = [each.text for each in prompt.fragments[first:] if each.role is Role.ASSISTANT]
     return "\n".join((question_of(prompt, pause=pause), *calls))
 
 

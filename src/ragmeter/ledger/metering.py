@@ -152,7 +152,7 @@ def _is_ingestion(operation: Operation, *, alone: bool, told: bool | None) -> bo
     if told is not None:
         return told
     means = operation.request.kind.means
-    return means.ingests or (alone and means.embeds and len(operation.prompt.parts) > 1)
+    return means.ingests or (alone and means.embeds and len(operation.prompt.fragments) > 1)
 
 
 def meter_barely(operation: Operation) -> Metered:
@@ -188,7 +188,7 @@ def tokens_of(operation: Operation, weigher: Weigher) -> tuple[Usage | None, boo
 def _is_of_numbers(operation: Operation) -> bool:
     """Whether all that was embedded was given as tokens."""
     prompt = operation.prompt
-    return bool(prompt.tokens) and not prompt.parts and not operation.request.kind.is_inference
+    return bool(prompt.tokens) and not prompt.fragments and not operation.request.kind.is_inference
 
 
 def _completed(known: Usage, estimate: Usage) -> Usage:
@@ -243,7 +243,7 @@ def _estimate(operation: Operation, weigher: Weigher) -> Usage:
     tokenizer, prompt, response = tokenizer_of(operation.model), operation.prompt, operation.response
     written = ("".join(response.reasoning), "".join(response.text))
     return Usage(
-        input_tokens=(weigher.estimate((part.text for part in prompt.parts), tokenizer) + prompt.tokens) or None,
+        input_tokens=(weigher.estimate((each.text for each in prompt.fragments), tokenizer) + prompt.tokens) or None,
         output_tokens=weigher.estimate(written, tokenizer) if operation.request.kind.is_inference else None,
     )
 

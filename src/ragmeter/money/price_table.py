@@ -38,8 +38,8 @@ TOKENS = "_tokens"
 UNITS: dict[str, tuple[str, Line, float]] = {
     # A part stands before what it is a part of.
     **{each.field.removesuffix(TOKENS): (each.unit, _line(each), 1e6) for each in reversed(COUNTS)},
-    "web_search": ("web_searches", Line.SEARCH, 1e3),
-    "file_search": ("storage_searches", Line.SEARCH, 1e3),
+    "web_search": ("web_searches", Line.UNITS, 1e3),
+    "file_search": ("storage_searches", Line.UNITS, 1e3),
     "request": (REQUESTS, Line.REQUEST, 1.0),
 }
 """Units of a price table: the count they price, the line of the bill, and how many the price is for."""
@@ -50,7 +50,7 @@ def _held_by(field: str) -> tuple[str, ...]:
     return tuple(unit for count in parts for unit in (*_held_by(count.field), count.unit))
 
 
-FEES = frozenset(count for count, line, _ in UNITS.values() if line is Line.SEARCH)
+FEES = frozenset(count for count, line, _ in UNITS.values() if line is Line.UNITS)
 """Those that may stand among the other units as well, with the price of one."""
 
 PARTS_OF = {count.unit: _held_by(count.field) for count in COUNTS}
@@ -70,7 +70,7 @@ def card_of(prices: Mapping[str, Any], row: str, *, exact: bool = True) -> RateC
         count, line, per = UNITS[unit]
         within = tuple(numbers[part] for part in PARTS_OF.get(count, ()) if part in numbers)
         rates.append(Rate(count, line, prices[unit] / per, within=within))
-    rates += [Rate(unit, Line.SEARCH, price) for unit, price in prices.get(OTHERS, {}).items() if unit not in numbers]
+    rates += [Rate(unit, Line.UNITS, price) for unit, price in prices.get(OTHERS, {}).items() if unit not in numbers]
     return RateCard(tuple(rates), row, exact)
 
 
@@ -84,7 +84,7 @@ def with_fees(card: RateCard, fees: RateCard | None, *, above: bool) -> RateCard
     """`card` with the prices of units that its provider has in the app's table: `above` its own, or beside them."""
     if fees is None:
         return card
-    given = {rate.unit: rate for rate in fees.rates if rate.line is Line.SEARCH}
+    given = {rate.unit: rate for rate in fees.rates if rate.line is Line.UNITS}
     rates = [given.get(rate.unit, rate) if above else rate for rate in card.rates]
     have = {rate.unit for rate in rates}
     return replace(card, rates=(*rates, *(rate for unit, rate in given.items() if unit not in have)))

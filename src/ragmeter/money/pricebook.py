@@ -242,7 +242,7 @@ def _tell_of_units(provider: str, units: Iterable[str]) -> None:
 
 def _can_stand_alone(fees: RateCard, operation: Operation) -> bool:
     """Whether a provider's prices are those of a call by themselves: the fees beside an inference's tokens are not."""
-    return not operation.request.kind.is_inference or any(rate.line is not Line.SEARCH for rate in fees.rates)
+    return not operation.request.kind.is_inference or any(rate.line is not Line.UNITS for rate in fees.rates)
 
 
 def check_aliases(prices: PriceTable, *, builtin: bool = True) -> None:
@@ -316,7 +316,7 @@ def _library_card(library: PriceLibrary, operation: Operation, meaning: Meaning)
     exact = exact and _has_prices_for(found, wanted, moment, context)
     exact = exact and all(found.model.prices_at(other, context) == prices for other in others)
     card = _compiled(prices, library.units(), meaning.provider, found, exact=exact)
-    return _conditioned(card if is_own else _without_searches(card), operation, meaning.provider, meaning.name)
+    return _conditioned(card if is_own else _without_units(card), operation, meaning.provider, meaning.name)
 
 
 def _moment(operation: Operation) -> datetime:
@@ -329,9 +329,9 @@ def _has_prices_for(found: Found, wanted: Mapping[str, str], at: datetime, conte
     return all(any(key in variant.context for variant in known) for key in wanted)
 
 
-def _without_searches(card: RateCard) -> RateCard:
+def _without_units(card: RateCard) -> RateCard:
     """A model has one price wherever it runs; what a provider's own tools cost is its own affair."""
-    return replace(card, rates=tuple(rate for rate in card.rates if rate.line is not Line.SEARCH))
+    return replace(card, rates=tuple(rate for rate in card.rates if rate.line is not Line.UNITS))
 
 
 def _price_context(tier: str | None, speed: str | None) -> dict[str, str]:
@@ -367,12 +367,12 @@ def _conditioned(card: RateCard, operation: Operation, provider: str, name: str)
     factor = surcharge(provider, name, operation.request.server_address, operation.response.inference_geo)
     unsure = unsure_fees(provider, name)
     rates = [
-        replace(rate.times(1.0 if rate.line is Line.SEARCH else factor or 1.0), exact=rate.unit not in unsure)
+        replace(rate.times(1.0 if rate.line is Line.UNITS else factor or 1.0), exact=rate.unit not in unsure)
         for rate in card.rates
     ]
     own = {rate.unit for rate in rates}
     fees = fees_of(provider, name).items()
-    rates += [Rate(unit, Line.SEARCH, each, exact=unit not in unsure) for unit, each in fees if unit not in own]
+    rates += [Rate(unit, Line.UNITS, each, exact=unit not in unsure) for unit, each in fees if unit not in own]
     exact = card.exact and factor is not None
     return replace(card, rates=tuple(rates), exact=exact, exact_to=known_to(provider, name))
 
@@ -382,5 +382,5 @@ def _line(dimensions: Mapping[str, str]) -> Line:
     if direction == "output":
         return Line.OUTPUT
     if direction != "input":
-        return Line.SEARCH
+        return Line.UNITS
     return {"cache_read": Line.CACHE_READ, "cache_write": Line.CACHE_WRITE}.get(kind, Line.INPUT)

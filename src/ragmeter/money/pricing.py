@@ -19,7 +19,7 @@ class Line(StrEnum):
     CACHE_READ = "cache_read"
     CACHE_WRITE = "cache_write"
     OUTPUT = "output"
-    SEARCH = "search"
+    UNITS = "units"
     REQUEST = "request"
 
 
@@ -98,6 +98,9 @@ PartKey = tuple[str, str, int | None]
 
 OUTPUTS = ("output", "reasoning")
 """The parts of an answer."""
+
+BESIDE_TOKENS = "search"
+"""The part that all units beside tokens are posted under: most are searches, of the web or of files."""
 
 UNPRICED = Cost(None, PriceState.UNPRICED, {})
 
@@ -299,10 +302,10 @@ def _by_line(tokens: Mapping[PartKey, int], pause: Pause) -> dict[Line, int]:
 
 
 def _without_tokens(lines: Mapping[Line, float], counts: Mapping[Line, int]) -> Iterator[Part]:
-    """The money that is on no token: of searches, and of a line whose unit none counts (audio in an untold output)."""
-    if searches := lines.get(Line.SEARCH, 0.0):
-        yield Part("search", "full", 0, searches)
-    if rest := sum(amount for line, amount in lines.items() if line is not Line.SEARCH and not counts.get(line)):
+    """The money that is on no token: of units, and of a line whose unit none counts (audio in an untold output)."""
+    if units := lines.get(Line.UNITS, 0.0):
+        yield Part(BESIDE_TOKENS, "full", 0, units)
+    if rest := sum(amount for line, amount in lines.items() if line is not Line.UNITS and not counts.get(line)):
         yield Part(Origin.OTHER.value, "full", 0, rest)
 
 

@@ -85,16 +85,16 @@ class Unread:
 
     `carrier` is the object that travels to that later place, `source` its attribute from which it reads, if an app may
     read there as well. Of the methods of either, `reads` read all of the body, which `body` finds in the carrier then
-    (`None` when nothing was kept). Those of `pieces` return generators. Each call of one of `parts` gives the next
-    part, all of the rest if no size is asked for; each of `portions` the next one as it comes, and an empty one at the
-    end. `closes` close it. What these call of each other is heard once, and those that neither has do no harm.
+    (`None` when nothing was kept). Those of `pieces` return generators. Each call of one of `reads_some` gives as
+    much as is asked for, all of the rest if no size is; each of `portions` the next one as it comes, and an empty one
+    at the end. `closes` close it. What these call of each other is heard once, and those that neither has do no harm.
     """
 
     carrier: Any
     body: Callable[[Any], object] = lambda _: None
     reads: tuple[str, ...] = ("read", "aread")
     pieces: tuple[str, ...] = ("iter_bytes", "aiter_bytes")
-    parts: tuple[str, ...] = ()
+    reads_some: tuple[str, ...] = ()
     portions: tuple[str, ...] = ()
     closes: tuple[str, ...] = ("close", "aclose")
     source: str | None = None

@@ -266,7 +266,7 @@ def _mark(key: TextKey) -> str:
 
 
 def _content(prompt: Prompt, response: Response, pause: Pause) -> Attributes:
-    given = [_message(part.role.value, part.text) for part in paused(prompt.parts, pause)]
+    given = [_message(each.role.value, each.text) for each in paused(prompt.fragments, pause)]
     answer = _message("assistant", "".join(response.text))
     return {semconv.INPUT_MESSAGES: f"[{', '.join(given)}]", semconv.OUTPUT_MESSAGES: f"[{answer}]"}
 

@@ -24,7 +24,7 @@ from ragmeter.domain.model import (
     Parameter,
     PriceState,
     Prompt,
-    PromptPart,
+    PromptFragment,
     Request,
     Response,
     Role,
@@ -300,7 +300,7 @@ def operation_within(around: Operation, told: Within) -> Operation:
             response, service_tier=served.service_tier, speed=served.speed, inference_geo=served.inference_geo
         )
     texts = told.texts if told.kind.means.embeds else ()
-    prompt = Prompt(tuple([PromptPart(Role.USER, text) for text in texts]))
+    prompt = Prompt(tuple([PromptFragment(Role.USER, text) for text in texts]))
     return Operation(request, response, prompt, around.started, around.duration, is_within=True, shares_request=is_own)
 
 

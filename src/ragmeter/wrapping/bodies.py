@@ -1,4 +1,4 @@
-"""Bodies that the app reads itself: as a whole, in pieces of a generator, or part by part, of whatever HTTP library."""
+"""Bodies that the app reads itself: as a whole, in pieces of a generator, or some at a time, of any HTTP library."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIZES = ("amt", "size", "n")
 """Names of the argument that says how much is asked for."""
 
 NO_MORE = (b"", "", (b"", False))
-"""Parts that say that there are no more. Some clients say beside a part whether a chunk of the transfer ends there."""
+"""Portions that say that there are no more. Some clients say beside one whether a chunk of the transfer ends there."""
 
 Done = Callable[[object, BaseException | None], None]
 """Called with what was read of a body and what has ended the reading, if it has failed."""
@@ -49,7 +49,7 @@ class HeardBody:
         around = {
             **dict.fromkeys(unread.reads, reads),
             **dict.fromkeys(unread.pieces, Around(self._is_outside, self._handed_on)),
-            **dict.fromkeys(unread.parts, Around(self.begin, self._part, self.failed)),
+            **dict.fromkeys(unread.reads_some, Around(self.begin, self._some, self.failed)),
             **dict.fromkeys(unread.portions, Around(self.begin, self._portion, self.failed)),
             **dict.fromkeys(unread.closes, Around(after=self._close, failed=lambda _: self.closed())),
         }
@@ -145,19 +145,19 @@ class HeardBody:
         self._tell(body(carrier), None)
         return result
 
-    def _part(self, _: Any, part: Any, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+    def _some(self, _: Any, some: Any, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         size = _size_of(arguments, keywords)
-        return self._next(part, is_last=size in ALL or (size != 0 and part in NO_MORE))
+        return self._next(some, is_last=size in ALL or (size != 0 and some in NO_MORE))
 
-    def _portion(self, _: Any, part: Any, *__: Any) -> Any:
-        return self._next(part, is_last=part in NO_MORE)
+    def _portion(self, _: Any, portion: Any, *__: Any) -> Any:
+        return self._next(portion, is_last=portion in NO_MORE)
 
-    def _next(self, part: Any, *, is_last: bool) -> Any:
+    def _next(self, some: Any, *, is_last: bool) -> Any:
         self.leave()
-        self.took(part)
+        self.took(some)
         if is_last:
             self.over()
-        return part
+        return some
 
     def _close(self, _: Any, result: Any, *__: Any) -> Any:
         self.closed()
@@ -165,5 +165,5 @@ class HeardBody:
 
 
 def _size_of(arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
-    """How much a part may be, as it is asked for."""
+    """How much that may be, as it is asked for."""
     return arguments[0] if arguments else next((keywords[name] for name in SIZES if name in keywords), None)

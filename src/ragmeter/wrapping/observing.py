@@ -46,7 +46,7 @@ Begun = TypeVar("Begun")
 
 
 class SpanStarter(Protocol):
-    """Starts the span of an operation: the part of telemetry that must happen before the call."""
+    """Starts the span of an operation: what of telemetry must happen before the call."""
 
     def start_span(self, request: Request, started: int, parent: Context) -> tuple[Span, Context]:
         """The span and the context in which it is current."""

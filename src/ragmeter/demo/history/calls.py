@@ -23,7 +23,7 @@ from ragmeter.domain.model import (
     OperationKind,
     Origin,
     Prompt,
-    PromptPart,
+    PromptFragment,
     Request,
     Response,
     Role,
@@ -60,7 +60,7 @@ def calls_of(case: Case, number: int, random: Generator) -> list[tuple[Call, ...
 def embedding(tokens: int, seconds: float, texts: int = 1) -> Call:
     """An embedding of a question, or of the texts of a batch of documents; the texts themselves nobody needs."""
     response = Response(model=EMBEDDING.name, usage=Usage(input_tokens=tokens))
-    prompt = Prompt((PromptPart(Role.USER, ""),) * texts)
+    prompt = Prompt((PromptFragment(Role.USER, ""),) * texts)
     return Call(Operation(_request(OperationKind.EMBEDDINGS, EMBEDDING), response, prompt, 0, seconds))
 
 

@@ -13,7 +13,7 @@ from functools import reduce
 from typing import Any
 
 from ragmeter.domain import gate
-from ragmeter.domain.model import Origin, Prompt, PromptPart, Response, Role, Usage
+from ragmeter.domain.model import Origin, Prompt, PromptFragment, Response, Role, Usage
 from ragmeter.reading.declaration import Reader
 from ragmeter.reading.shapes.costs import read_cost
 from ragmeter.reading.shapes.documents import REREADABLE, Read, either, json_text, read_content, unread_iterators
@@ -128,37 +128,37 @@ def _sum(known: Usage, step: Usage) -> Usage:
 
 def read_prompt(body: Any) -> Prompt:
     """The prompt of a Messages request body: tools, then system blocks, then the turns."""
-    parts = tool_definitions(body)
+    fragments = tool_definitions(body)
     unread = unread_iterators(body, "tools", "system", "messages")
     system = field(body, "system")
     if isinstance(system, REREADABLE):
         # anthropic 2.14 has a marker of its own here when the app gave nothing.
-        system_parts, system_unread = read_content(Role.SYSTEM, system)
-        parts += system_parts
+        system_fragments, system_unread = read_content(Role.SYSTEM, system)
+        fragments += system_fragments
         unread = either(unread, system_unread)
     for message in items(field(body, "messages")):
         role = role_of(message)
         content = field(message, "content")
         if isinstance(content, str):
-            parts.append(PromptPart(role, content))
+            fragments.append(PromptFragment(role, content))
             continue
         for block in blocks_of(content):
-            block_parts, block_unread = _read_block(role, block)
-            parts += block_parts
+            block_fragments, block_unread = _read_block(role, block)
+            fragments += block_fragments
             unread = either(unread, block_unread)
-    return Prompt(tuple(parts), unread, results=results_after_question(field(body, "messages"), message_results))
+    return Prompt(tuple(fragments), unread, results=results_after_question(field(body, "messages"), message_results))
 
 
 def _read_block(role: Role, block: Any) -> Read:
     kind = str(field(block, "type"))
     if kind.endswith("tool_use"):
-        return [PromptPart(Role.ASSISTANT, call_text(block))], None
+        return [PromptFragment(Role.ASSISTANT, call_text(block))], None
     if kind.endswith("tool_result"):
         return read_content(Role.TOOL, field(block, "content"))
     if kind in WRITTEN:
         # Without a text it is only there for the provider, which alone can read the rest.
         text = field(block, WRITTEN[kind])
-        return ([PromptPart(role, text)], None) if isinstance(text, str) and text else ([], Origin.HISTORY)
+        return ([PromptFragment(role, text)], None) if isinstance(text, str) and text else ([], Origin.HISTORY)
     if kind in DEFINITIONS:
         given = [field(field(block, "tool"), "definition"), *items(field(block, "tools"))]
         return definitions([each for each in given if each is not None]), None

@@ -1,4 +1,4 @@
-"""The content of a turn as parts of a prompt: texts with the writer's role, sources to answer from as documents.
+"""The content of a turn as fragments of a prompt: texts with the writer's role, sources to answer from as documents.
 
 Anthropic takes `document` and `search_result` blocks, groq `document` blocks and a list `documents` beside the
 messages; servers with templates take such a list of plain mappings. Some servers retrieve themselves, and say in the
@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from ragmeter.domain.model import Chunk, Origin, Prompt, PromptPart, Role
+from ragmeter.domain.model import Chunk, Origin, Prompt, PromptFragment, Role
 from ragmeter.domain.pausing import LONG_TEXT, pause_of_thread
 from ragmeter.reading.shapes.fields import (
     blocks_of,
@@ -26,8 +26,8 @@ from ragmeter.reading.shapes.fields import (
     text_of,
 )
 
-Read = tuple[list[PromptPart], Origin | None]
-"""Parts in wire order, and the origin of what could not be read beside them."""
+Read = tuple[list[PromptFragment], Origin | None]
+"""Fragments in wire order, and the origin of what could not be read beside them."""
 
 DOCUMENTS = ("document", "search_result")
 HEADS = ("title", "context")
@@ -52,40 +52,40 @@ REREADABLE = (str, list, tuple, dict)
 
 
 def read_content(role: Role, content: Any) -> Read:
-    """The parts of a message's content: documents in it are `DOCUMENT` parts, unless a tool gave them."""
+    """The fragments of a message's content: documents in it are `DOCUMENT` fragments, unless a tool gave them."""
     if isinstance(content, str):
-        return [PromptPart(role, content)], None
-    parts: list[PromptPart] = []
+        return [PromptFragment(role, content)], None
+    fragments: list[PromptFragment] = []
     is_opaque = False
     for block in blocks_of(content):
         text = plain_text(block)
         if text is not None:
-            parts.append(PromptPart(role, text))
+            fragments.append(PromptFragment(role, text))
             continue
         if field(block, "type") in DOCUMENTS:
             texts, block_opaque = document_text(block)
             writer = Role.TOOL if role is Role.TOOL else Role.DOCUMENT
-            parts += [PromptPart(writer, text) for text in texts]
+            fragments += [PromptFragment(writer, text) for text in texts]
         else:
             texts, block_opaque = text_of(block)
-            parts += [PromptPart(role, text) for text in texts]
+            fragments += [PromptFragment(role, text) for text in texts]
         is_opaque = is_opaque or block_opaque
-    return parts, Origin.OTHER if is_opaque else None
+    return fragments, Origin.OTHER if is_opaque else None
 
 
 def read_input(given: Any, *further: Any) -> Prompt:
     """What an endpoint without turns is given: one text, several, or tokens as numbers; and the texts beside it."""
     texts = [text for text in (*(items(given) or (given,)), *further) if isinstance(text, str)]
     is_encoded = any(not isinstance(text, str) for text in items(given))
-    parts = tuple(PromptPart(Role.USER, text) for text in texts)
-    return Prompt(parts, Origin.OTHER if is_encoded else None, numbers_in(given))
+    fragments = tuple(PromptFragment(Role.USER, text) for text in texts)
+    return Prompt(fragments, Origin.OTHER if is_encoded else None, numbers_in(given))
 
 
 def read_documents(documents: Any) -> Read:
-    """The documents that are given beside the messages, each a part."""
+    """The documents that are given beside the messages, each a fragment."""
     found = [document_text(document) for document in items(documents)]
-    parts = [PromptPart(Role.DOCUMENT, text) for texts, _ in found for text in texts]
-    return parts, Origin.OTHER if any(is_opaque for _, is_opaque in found) else None
+    fragments = [PromptFragment(Role.DOCUMENT, text) for texts, _ in found for text in texts]
+    return fragments, Origin.OTHER if any(is_opaque for _, is_opaque in found) else None
 
 
 def read_retrieved(holder: Any) -> tuple[Chunk, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ragmeter.domain.model import Origin, Prompt, PromptPart, Response, Role
+from ragmeter.domain.model import Origin, Prompt, PromptFragment, Response, Role
 from ragmeter.reading.declaration import Reader
 from ragmeter.reading.shapes.chat_answers import REASONING, Gathered
 from ragmeter.reading.shapes.documents import (
@@ -35,7 +35,7 @@ SCHEMAS = (("response_format",), ("text", "format"), ("output_config", "format")
 """Where a request says what form the answer must have: in chats, Responses, Messages and their first beta."""
 
 
-def tool_definitions(body: Any) -> list[PromptPart]:
+def tool_definitions(body: Any) -> list[PromptFragment]:
     """What the model is told it may call, and the schema its answer must have, as one JSON text each.
 
     They stand at the front of the prompt.
@@ -50,9 +50,9 @@ def tool_definitions(body: Any) -> list[PromptPart]:
     return definitions(given)
 
 
-def definitions(tools: Any) -> list[PromptPart]:
+def definitions(tools: Any) -> list[PromptFragment]:
     """Definitions given to the model, wherever they stand."""
-    return [PromptPart(Role.TOOLS, json_text(tool)) for tool in items(tools)]
+    return [PromptFragment(Role.TOOLS, json_text(tool)) for tool in items(tools)]
 
 
 def role_of(message: Any, default: Role = Role.USER) -> Role:
@@ -62,25 +62,25 @@ def role_of(message: Any, default: Role = Role.USER) -> Role:
 
 def read_messages(messages: Any) -> Read:
     """The texts of chat messages with the role each has, tool calls and reasoning among the assistant's."""
-    parts: list[PromptPart] = []
+    fragments: list[PromptFragment] = []
     unread: Origin | None = None
     for message in items(messages):
         role = role_of(message)
         name, content = field(message, "name"), field(message, "content")
         if isinstance(name, str):
-            parts.append(PromptPart(role, name))
+            fragments.append(PromptFragment(role, name))
         if isinstance(content, str):
-            parts.append(PromptPart(role, content))
+            fragments.append(PromptFragment(role, content))
         elif content is not None:
-            content_parts, content_unread = read_content(role, content)
-            parts += content_parts
+            content_fragments, content_unread = read_content(role, content)
+            fragments += content_fragments
             unread = either(unread, content_unread)
         if role is Role.ASSISTANT:
-            parts += [PromptPart(role, text) for text in _own_texts(message)]
+            fragments += [PromptFragment(role, text) for text in _own_texts(message)]
             if field(message, "audio") is not None:
                 # It names an earlier answer, whose sound the provider has kept.
                 unread = either(unread, Origin.HISTORY)
-    return parts, unread
+    return fragments, unread
 
 
 def _own_texts(message: Any) -> list[str]:
@@ -103,7 +103,7 @@ def read_chat_prompt(body: Any) -> Prompt:
     messages, unread = read_messages(field(body, "messages"))
     documents, documents_unread = read_documents(field(body, "documents"))
     if documents:
-        front = next((at for at, part in enumerate(messages) if part.role is not Role.SYSTEM), len(messages))
+        front = next((at for at, fragment in enumerate(messages) if fragment.role is not Role.SYSTEM), len(messages))
         messages[front:front] = documents
     left = unread_iterators(body, "tools", "functions", "documents", "messages")
     return Prompt(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ragmeter.domain.model import Chunk, Origin, Prompt, PromptPart, Response, Role, Usage
+from ragmeter.domain.model import Chunk, Origin, Prompt, PromptFragment, Response, Role, Usage
 from ragmeter.reading.declaration import Reader
 from ragmeter.reading.shapes.documents import Read, either, json_text, read_content, unread_iterators
 from ragmeter.reading.shapes.fees import WEB_SEARCHES, billed, units_of_response
@@ -52,20 +52,20 @@ def read_counts(result: Any) -> Usage | None:
 
 def read_prompt(body: Any) -> Prompt:
     """The prompt of a Responses request body; turns and templates that the provider keeps are unread history."""
-    parts = tool_definitions(body)
+    fragments = tool_definitions(body)
     instructions = field(body, "instructions")
     if isinstance(instructions, str):
-        parts.append(PromptPart(Role.SYSTEM, instructions))
+        fragments.append(PromptFragment(Role.SYSTEM, instructions))
     kept = Origin.HISTORY if any(field(body, name) is not None for name in KEPT) else None
     unread = either(kept, unread_iterators(body, "tools", "input"))
     variables = field(field(body, "prompt"), "variables")
     given = [*(variables.values() if isinstance(variables, dict) else ()), *_input_items(field(body, "input"))]
     for item in given:
-        item_parts, item_unread = _read_item(item)
-        parts += item_parts
+        item_fragments, item_unread = _read_item(item)
+        fragments += item_fragments
         unread = either(unread, item_unread)
     return Prompt(
-        tuple(parts),
+        tuple(fragments),
         unread,
         results=results_after_question(_input_items(field(body, "input")), item_results),
     )
@@ -77,7 +77,7 @@ def _input_items(given: Any) -> Sequence[Any]:
 
 def _read_item(item: Any) -> Read:
     if isinstance(item, str):
-        return [PromptPart(Role.USER, item)], None
+        return [PromptFragment(Role.USER, item)], None
     kind, role = named(item, "type"), field(item, "role")
     if kind == "message" or (kind is None and role is not None):
         return read_content(role_of(item), field(item, "content"))
@@ -93,16 +93,16 @@ def _read_item(item: Any) -> Read:
 def _read_other(item: Any, kind: str) -> Read:
     """An item of a kind of its own: a call, its result, or what the model has thought."""
     writer = Role.TOOL if kind.endswith(RESULT_ENDINGS) else Role.ASSISTANT
-    parts, unread = _read_fields(item, role_of(item, writer))
-    if not parts and unread is None and kind not in EMPTY:
+    fragments, unread = _read_fields(item, role_of(item, writer))
+    if not fragments and unread is None and kind not in EMPTY:
         unread = Origin.OTHER
-    return parts, unread
+    return fragments, unread
 
 
 def _read_fields(item: Any, own: Role) -> Read:
     """What the model has asked for as one text, then definitions, texts and results."""
     call: list[str] = []
-    parts: list[PromptPart] = []
+    fragments: list[PromptFragment] = []
     unread: Origin | None = None
     for name, value in entries(item) or ():
         if value is None or is_silent(name):
@@ -112,9 +112,9 @@ def _read_fields(item: Any, own: Role) -> Read:
         else:
             read_field = FIELDS.get(name, _read_strings)
             more, other = read_field(value, Role.TOOL if name in RESULT_FIELDS else own)
-            parts += more
+            fragments += more
             unread = either(unread, other)
-    return ([PromptPart(own, " ".join(call)), *parts] if call else parts), unread
+    return ([PromptFragment(own, " ".join(call)), *fragments] if call else fragments), unread
 
 
 def _asked_for(name: str, value: Any) -> str:
@@ -122,16 +122,16 @@ def _asked_for(name: str, value: Any) -> str:
 
 
 def _read_strings(value: Any, writer: Role) -> Read:
-    return _parts_of(writer, strings_in(value))
+    return _fragments_of(writer, strings_in(value))
 
 
 def _read_texts(value: Any, writer: Role) -> Read:
-    return _parts_of(writer, text_of(value))
+    return _fragments_of(writer, text_of(value))
 
 
 def _read_output(value: Any, writer: Role) -> Read:
     """What a tool has given, which is one text even where it holds bytes."""
-    return ([PromptPart(writer, value)], None) if isinstance(value, str) else _read_strings(value, writer)
+    return ([PromptFragment(writer, value)], None) if isinstance(value, str) else _read_strings(value, writer)
 
 
 def _read_definitions(value: Any, _: Role) -> Read:
@@ -143,9 +143,9 @@ def _read_encrypted(_: Any, __: Role) -> Read:
     return [], Origin.HISTORY
 
 
-def _parts_of(writer: Role, found: tuple[list[str], bool]) -> Read:
+def _fragments_of(writer: Role, found: tuple[list[str], bool]) -> Read:
     texts, is_opaque = found
-    return [PromptPart(writer, text) for text in texts], Origin.OTHER if is_opaque else None
+    return [PromptFragment(writer, text) for text in texts], Origin.OTHER if is_opaque else None
 
 
 FIELDS: Mapping[str, Callable[[Any, Role], Read]] = {

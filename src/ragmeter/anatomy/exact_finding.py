@@ -1,7 +1,7 @@
-"""Where chunks stand in the parts of a prompt as they are, to the character. Pure.
+"""Where chunks stand in the fragments of a prompt as they are, to the character. Pure.
 
-The work is bounded for every text: a search jumps over what was found before, goes through long texts window by window,
-and ends when so much was looked through that no ordinary prompt comes near.
+The work is bounded for every text: the finder jumps over what was found before, goes through long texts window by
+window, and ends when so much was looked through that no ordinary prompt comes near.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from ragmeter.domain.model import KnownChunk
 from ragmeter.domain.pausing import LONG_TEXT, Pause, blocks, paused
 
 SEPARATOR = "\0"
-"""Stands between the parts, which are searched as one text; no place lies across it."""
+"""Stands between the fragments, which are looked through as one text; no place lies across it."""
 
 JOINED = 262_144
-"""Characters of parts that are joined: a longer one is searched by itself."""
+"""Characters of fragments that are joined: a longer one is looked through by itself."""
 
 ANCHOR = 96
 """Characters of a chunk that are looked for before the rest is compared: with so many Python's own search is linear in
 the text, whatever that is, and with some more it is not."""
 
 WINDOW = 262_144
-"""Characters that are searched in one go: a millisecond or two at the worst."""
+"""Characters that are looked through in one go: a millisecond or two at the worst."""
 
 MOST_SCANNED = 64_000_000
 """Characters that are looked through for one prompt: a third of a second at the worst, a tenth of that in prose."""
@@ -36,8 +36,8 @@ PLACE = 31_000
 so that there are 2,000 places at the most, each of which is some objects until the call is accounted for."""
 
 
-class ExactSearch:
-    """The parts of a prompt as one text, in which chunks are found one after the other, without overlaps.
+class ExactFinder:
+    """The fragments of a prompt as one text, in which chunks are found one after the other, without overlaps.
 
     A chunk that stands nowhere by itself, but within what was found before, has its place there. `left` is what may be
     spent: with nothing left not every chunk was looked for everywhere.
@@ -53,22 +53,22 @@ class ExactSearch:
         self._taken = _Taken(self._starts[1:-1], pause)
 
     def find(self, chunks: Iterable[tuple[KnownChunk, str]]) -> Iterator[tuple[int, Found]]:
-        """The numbers of parts and what stands in them, each chunk once in each part.
+        """The numbers of fragments and what stands in them, each chunk once in each fragment.
 
-        The search starts where the last chunk ended: templates keep the order of the retrieval.
+        It starts where the last chunk ended: templates keep the order of the retrieval.
         """
         for chunk, chunk_text in chunks:
             needle = chunk_text.strip()
             if LEAST_CHUNK <= len(needle) <= len(self._text):
                 for start in self._places(needle):
-                    part = bisect_right(self._starts, start) - 1
-                    offset = start - self._starts[part]
-                    yield part, Found(chunk, ((offset, offset + len(needle)),))
+                    fragment = bisect_right(self._starts, start) - 1
+                    offset = start - self._starts[fragment]
+                    yield fragment, Found(chunk, ((offset, offset + len(needle)),))
                     self._pause()
             self._pause()
 
     def _places(self, needle: str) -> list[int]:
-        """Where it stands: once in each part where it has room, else once within what was found before."""
+        """Where it stands: once in each fragment where it has room, else once within what was found before."""
         found: dict[int, int] = {}
         within: list[int] = []
         cursor = self._cursor
@@ -82,7 +82,7 @@ class ExactSearch:
         return list(found.values()) or within
 
     def _look(self, needle: str, first: int, stop: int, found: dict[int, int], within: list[int]) -> None:
-        """Note where it stands between two positions: the first place in each part, or within what is taken."""
+        """Note where it stands between two positions: the first place in each fragment, or within what is taken."""
         at = self._match(needle, first, stop)
         while at >= 0:
             end = at + len(needle)
@@ -90,9 +90,9 @@ class ExactSearch:
             if after and not within and self._taken.covers(at, end):
                 within.append(at)
             if not after:
-                part = bisect_right(self._starts, at)
-                found.setdefault(part, at)
-                after = self._starts[part]
+                fragment = bisect_right(self._starts, at)
+                found.setdefault(fragment, at)
+                after = self._starts[fragment]
                 self.left -= PLACE
             at = self._match(needle, after, stop)
 
@@ -123,7 +123,7 @@ class ExactSearch:
 
 
 def together(lengths: Sequence[int], pause: Pause) -> Iterator[list[int]]:
-    """The numbers of parts of these lengths, grouped as they are searched together."""
+    """The numbers of fragments of these lengths, grouped as they are looked through together."""
     group: list[int] = []
     size = 0
     for number, length in enumerate(paused(lengths, pause)):
