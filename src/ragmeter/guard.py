@@ -1,4 +1,4 @@
-"""Our mistakes never reach the app: caught here, logged once a place, counted; loud in tests."""
+"""Our mistakes never reach the app: caught here, logged once a station, counted; loud in tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOUD_VARIABLE = "RAGMETER_LOUD"
 
 
 class Guard:
-    """Takes the errors of our own code; `counts` holds how many came from each place.
+    """Takes the errors of our own code; `counts` holds how many came from each station.
 
     `overflowed` counts the operations for which the worker's queue was full.
     """
@@ -30,21 +30,21 @@ class Guard:
         self.counts.clear()
         self.overflowed = 0
 
-    def caught(self, place: str, error: Exception) -> None:
-        """Count `error`, log it the first time it comes from `place`, and raise it when loud.
+    def caught(self, station: str, error: Exception) -> None:
+        """Count `error`, log it the first time it comes from `station`, and raise it when loud.
 
         The log line names the exception's type and where it arose, not its message: that may hold a prompt.
         """
         if self.loud:
             raise error
-        self.counts[place] += 1
-        if self.counts[place] == 1:
+        self.counts[station] += 1
+        if self.counts[station] == 1:
             # A handler of the app's own may raise, and this is its call's thread.
             with suppress(Exception):
                 logger.warning(
                     "ragmeter failed in %s (%s at %s); the app's call is not affected, its metrics may lack this part. "
                     "Further failures at this place are only counted.",
-                    place,
+                    station,
                     type(error).__name__,
                     _origin(error),
                 )

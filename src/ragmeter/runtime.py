@@ -44,9 +44,9 @@ from ragmeter.worker.accounting import Accounting, UnpricedModel
 from ragmeter.worker.handing_in import EXIT_SECONDS, HandingIn
 from ragmeter.worker.process_end import ProcessEnd
 from ragmeter.worker.queue import Pacing, Worker
+from ragmeter.wrapping.installing import Installing
 from ragmeter.wrapping.observing import Observer
 from ragmeter.wrapping.patching import Patching
-from ragmeter.wrapping.placing import Placing
 from ragmeter.wrapping.records import Item, Record, Retrieved, slim
 from ragmeter.wrapping.scopes import QueryScope, Scopes
 
@@ -92,7 +92,7 @@ class Runtime:
             stream_usage=settings.stream_usage,
         )
         self.patching = Patching(self.guard)
-        self._placing = Placing(self.observer, self.patching)
+        self._installing = Installing(self.observer, self.patching)
         self._handing_in = HandingIn(
             self.worker, self.accounting, self.providers, self.observer.under_way, guard=self.guard
         )
@@ -205,7 +205,7 @@ class Runtime:
         self.providers.forked()
         self._end.listen()
         self.observer.under_way.clear()
-        self._placing.forked()
+        self._installing.forked()
         self._handing_in.forked()
 
     def _handle(self, account: Callable[[Item], None], item: Item) -> None:
@@ -263,7 +263,7 @@ class Runtime:
 
         self.patching.declare(target.path for target in integration.targets)
         for target in integration.targets:
-            target.put(self._placing, imported)
+            target.put(self._installing, imported)
 
     def _take_version(self, integration: Integration) -> None:
         """Remember which version of a client is wrapped, and warn once when that version was not tested."""

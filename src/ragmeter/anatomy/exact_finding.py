@@ -31,7 +31,7 @@ MOST_SCANNED = 64_000_000
 """Characters that are looked through for one prompt: a third of a second at the worst, a tenth of that in prose."""
 
 STEP = 1_000
-PLACE = 31_000
+OF_A_PLACE = 31_000
 """Characters in whose time a match is held against what is taken and the rest of a chunk, and a place is dealt with:
 so that there are 2,000 places at the most, each of which is some objects until the call is accounted for."""
 
@@ -93,7 +93,7 @@ class ExactFinder:
                 fragment = bisect_right(self._starts, at)
                 found.setdefault(fragment, at)
                 after = self._starts[fragment]
-                self.left -= PLACE
+                self.left -= OF_A_PLACE
             at = self._match(needle, after, stop)
 
     def _match(self, needle: str, start: int, stop: int) -> int:

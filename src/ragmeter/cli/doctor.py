@@ -113,7 +113,7 @@ def read_page(url: str) -> PageReport:
     unpriced = samples.only(semconv.PRICE_STATE, PriceState.UNPRICED)
     return PageReport(
         _counted(unpriced, semconv.OPERATIONS, semconv.PROVIDER_NAME, semconv.RESPONSE_MODEL),
-        _counted(samples, semconv.INTERNAL_ERRORS, semconv.PLACE),
+        _counted(samples, semconv.INTERNAL_ERRORS, semconv.STATION),
         int(samples.total(semconv.OVERFLOWED) or 0),
         _counted(samples, semconv.LABELS_OVERFLOWED, semconv.LABEL),
         int(samples.total(semconv.QUERIES) or 0),
@@ -256,7 +256,7 @@ def _show_page(screen: Console, page: PageReport) -> None:
         screen.print(
             f"Give their prices with instrument(prices={{…}}) or in the file that {VARIABLES['prices']} names."
         )
-    errors = ", ".join(f"{place} ({number})" for place, number in page.internal_errors.items())
+    errors = ", ".join(f"{station} ({number})" for station, number in page.internal_errors.items())
     screen.print(f"Failures inside ragmeter: {errors or 'none'}")
     screen.print(f"Calls recorded without anatomy because the queue was full: {page.overflowed}")
     full = ", ".join(f"{label} ({number} times)" for label, number in page.full_labels.items())

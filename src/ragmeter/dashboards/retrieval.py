@@ -33,7 +33,7 @@ from ragmeter.dashboards.selection import RANGE, RATE, Selection, selection
 from ragmeter.domain.model import Origin
 from ragmeter.naming import semconv
 
-PLACE = (promql.DATABASE, promql.COLLECTION)
+SEARCHED = (promql.DATABASE, promql.COLLECTION)
 
 
 def board(options: Options) -> Board:
@@ -97,11 +97,11 @@ def _figures(within: Selection) -> tuple[Panel, ...]:
 
 def _places(within: Selection) -> Panel:
     matchers = within.matchers(semconv.SEARCH_DURATION)
-    every = _searches(within, *PLACE)
-    failed = _searches(within, *PLACE, where=(match.FAILED,))
-    empty = within.grown(semconv.SEARCH_EMPTY, *PLACE)
-    found = within.grown(semconv.SEARCH_RESULTS, *PLACE, ending="_sum")
-    answered = within.grown(semconv.SEARCH_RESULTS, *PLACE, ending="_count")
+    every = _searches(within, *SEARCHED)
+    failed = _searches(within, *SEARCHED, where=(match.FAILED,))
+    empty = within.grown(semconv.SEARCH_EMPTY, *SEARCHED)
+    found = within.grown(semconv.SEARCH_RESULTS, *SEARCHED, ending="_sum")
+    answered = within.grown(semconv.SEARCH_RESULTS, *SEARCHED, ending="_count")
     return rows_of(
         "By database and collection",
         "The chosen range.",
@@ -111,7 +111,7 @@ def _places(within: Selection) -> Panel:
             *(
                 Column(
                     f"p{share * 100:.0f}",
-                    promql.quantile(share, semconv.SEARCH_DURATION, RANGE, PLACE, matchers),
+                    promql.quantile(share, semconv.SEARCH_DURATION, RANGE, SEARCHED, matchers),
                     SECONDS,
                     1,
                 )
@@ -137,7 +137,7 @@ def _times(within: Selection) -> tuple[Panel, ...]:
             lines(
                 f"Search time, p{share * 100:.0f}",
                 f"Seconds that {share:.0%} of the searches stay below.",
-                [Query(promql.quantile(share, semconv.SEARCH_DURATION, RATE, PLACE, matchers), legend(*PLACE))],
+                [Query(promql.quantile(share, semconv.SEARCH_DURATION, RATE, SEARCHED, matchers), legend(*SEARCHED))],
                 SECONDS,
                 width=8,
                 calculations=("mean", "max"),
@@ -156,26 +156,26 @@ def _times(within: Selection) -> tuple[Panel, ...]:
 
 
 def _results(within: Selection) -> tuple[Panel, ...]:
-    every = within.rate(semconv.SEARCH_DURATION, *PLACE, ending="_count")
-    failed = within.pace(semconv.SEARCH_DURATION, *PLACE, promql.ERROR, where=(match.FAILED,), ending="_count")
-    empty = within.rate(semconv.SEARCH_EMPTY, *PLACE)
-    answered = within.rate(semconv.SEARCH_RESULTS, *PLACE, ending="_count")
+    every = within.rate(semconv.SEARCH_DURATION, *SEARCHED, ending="_count")
+    failed = within.pace(semconv.SEARCH_DURATION, *SEARCHED, promql.ERROR, where=(match.FAILED,), ending="_count")
+    empty = within.rate(semconv.SEARCH_EMPTY, *SEARCHED)
+    answered = within.rate(semconv.SEARCH_RESULTS, *SEARCHED, ending="_count")
     found = promql.per(
-        within.rate(semconv.SEARCH_RESULTS, *PLACE, ending="_sum"),
-        within.rate(semconv.SEARCH_RESULTS, *PLACE, ending="_count"),
+        within.rate(semconv.SEARCH_RESULTS, *SEARCHED, ending="_sum"),
+        within.rate(semconv.SEARCH_RESULTS, *SEARCHED, ending="_count"),
     )
     return (
         lines(
             "Chunks of a search",
             "Mean number of chunks that a search returns.",
-            [Query(found, legend(*PLACE))],
+            [Query(found, legend(*SEARCHED))],
             NUMBER,
             width=8,
         ),
         lines(
             "Empty searches",
             "Share of the searches that succeeded and found nothing.",
-            [Query(promql.per(promql.or_zero(empty, answered), answered), legend(*PLACE))],
+            [Query(promql.per(promql.or_zero(empty, answered), answered), legend(*SEARCHED))],
             SHARE,
             width=8,
             calculations=("mean", "max"),
@@ -184,7 +184,7 @@ def _results(within: Selection) -> tuple[Panel, ...]:
             "Failed searches",
             "Failed searches per second, by error.",
             [
-                Query(promql.by_last_part(failed, promql.ERROR, PLACE), legend(*PLACE, promql.LAST_PART)),
+                Query(promql.by_last_part(failed, promql.ERROR, SEARCHED), legend(*SEARCHED, promql.LAST_PART)),
                 Query(f"0 * {promql.total(every)}", "none"),
             ],
             PER_SECOND,
@@ -202,7 +202,7 @@ def _results(within: Selection) -> tuple[Panel, ...]:
             "Mean score of the best chunk",
             "A fall means questions that the documents do not answer, or a changed embedding model. For distances, "
             "where lower is nearer, a rise means the same.",
-            [Query(_mean_score(within), legend(*PLACE, promql.SCORE_ORDER))],
+            [Query(_mean_score(within), legend(*SEARCHED, promql.SCORE_ORDER))],
             NUMBER,
             calculations=("mean",),
         ),
@@ -219,7 +219,7 @@ def _bands_of_scores(within: Selection) -> str:
 
 
 def _mean_score(within: Selection) -> str:
-    of = (*PLACE, promql.SCORE_ORDER)
+    of = (*SEARCHED, promql.SCORE_ORDER)
     above = within.rate(semconv.SEARCH_SCORE, *of, ending="_sum")
     below = promql.or_zero(within.rate(semconv.NEGATIVE_SCORES, *of), above)
     return promql.per(f"({above} - {below})", within.rate(semconv.SEARCH_SCORE, *of, ending="_count"))

@@ -150,8 +150,8 @@ class Handler(BaseHTTPRequestHandler):
         time.sleep(self.server.latency.of_embedding(tokens))
         encode = _base64 if body.get("encoding_format") == "base64" else list
         data = [
-            {"object": "embedding", "index": place, "embedding": encode(embed(text))}
-            for place, text in enumerate(texts)
+            {"object": "embedding", "index": number, "embedding": encode(embed(text))}
+            for number, text in enumerate(texts)
         ]
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         self._send({"object": "list", "data": data, "model": model, "usage": usage})

@@ -98,7 +98,7 @@ def stems(text: str) -> list[str]:
 
 
 def embed(text: str) -> tuple[float, ...]:
-    """The embedding of a text: its words, hashed to signed places of a vector of length 1.
+    """The embedding of a text: its words, hashed to signed positions of a vector of length 1.
 
     Texts with the same telling words lie close together; a text without any gets the first unit vector.
     """

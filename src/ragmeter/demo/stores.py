@@ -44,9 +44,9 @@ class QdrantStore:
         self._client.create_collection(COLLECTION, vectors_config=parameters)
         points = [
             self._models.PointStruct(
-                id=place, vector=list(vector), payload={"text": passage.text, "source": passage.id}
+                id=number, vector=list(vector), payload={"text": passage.text, "source": passage.id}
             )
-            for place, (passage, vector) in enumerate(zip(passages, vectors, strict=True))
+            for number, (passage, vector) in enumerate(zip(passages, vectors, strict=True))
         ]
         self._client.upsert(COLLECTION, points)
 

@@ -156,23 +156,23 @@ def _check_unit(model: str, unit: Any) -> None:
 
 
 def _check_others(model: str, others: Any) -> None:
-    place = f"prices[{model!r}][{OTHERS!r}]"
+    entry = f"prices[{model!r}][{OTHERS!r}]"
     if not isinstance(others, Mapping) or not others:
         raise PriceTableError(
-            f"{place}: expected US dollars for one of each unit such as {{'read_units': 0.000016}}, got {others!r}"
+            f"{entry}: expected US dollars for one of each unit such as {{'read_units': 0.000016}}, got {others!r}"
         )
     for unit, value in others.items():
         if not isinstance(unit, str) or not unit:
-            raise PriceTableError(f"{place}: expected the name of a unit, got {unit!r}")
+            raise PriceTableError(f"{entry}: expected the name of a unit, got {unit!r}")
         own = next((name for name, (count, _, _) in UNITS.items() if unit in (name, count)), None)
         if own is not None and unit not in FEES:
-            raise PriceTableError(f"{place}[{unit!r}]: write prices[{model!r}][{own!r}], where it has its price")
-        _check_price(f"{place}[{unit!r}]", value)
+            raise PriceTableError(f"{entry}[{unit!r}]: write prices[{model!r}][{own!r}], where it has its price")
+        _check_price(f"{entry}[{unit!r}]", value)
 
 
-def _check_price(place: str, value: Any) -> None:
+def _check_price(entry: str, value: Any) -> None:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
-        raise PriceTableError(f"{place}: expected a number of US dollars >= 0, got {value!r}")
+        raise PriceTableError(f"{entry}: expected a number of US dollars >= 0, got {value!r}")
 
 
 def entry_of(table: Mapping[str, Any], model: str) -> tuple[str, Any] | None:

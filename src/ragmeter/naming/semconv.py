@@ -79,7 +79,7 @@ PART = "ragmeter.part"
 TOKEN_RATE = "ragmeter.token.rate"
 PRICE_STATE = "ragmeter.price.state"
 CACHE_ORDER = "ragmeter.cache.order"
-PLACE = "ragmeter.place"
+STATION = "ragmeter.place"
 COST_AMOUNT = "ragmeter.cost.amount"
 COST_CURRENCY = "ragmeter.cost.currency"
 COST_SOURCE = "ragmeter.cost.source"
@@ -194,7 +194,7 @@ INTERNAL_ERRORS = Metric(
     "ragmeter.internal.errors",
     "{error}",
     "Failures inside ragmeter, which the app does not see",
-    (PLACE,),
+    (STATION,),
     of_itself=True,
 )
 OVERFLOWED = Metric(

@@ -83,7 +83,7 @@ class Streamed:
 class Unread:
     """The call has returned a response whose body the app reads itself, as a whole or as a stream.
 
-    `carrier` is the object that travels to that later place, `source` its attribute from which it reads, if an app may
+    `carrier` is the object that travels there, `source` its attribute from which it reads, if an app may
     read there as well. Of the methods of either, `reads` read all of the body, which `body` finds in the carrier then
     (`None` when nothing was kept). Those of `pieces` return generators. Each call of one of `reads_some` gives as
     much as is asked for, all of the rest if no size is; each of `portions` the next one as it comes, and an empty one
@@ -187,8 +187,8 @@ class Wrappers(Protocol):
         """Answers in the function's place."""
 
 
-class Places(Protocol):
-    """What puts each kind of target in its place; `imported` is called once that is done."""
+class Installer(Protocol):
+    """What puts each kind of target where it belongs; `imported` is called once that is done."""
 
     def wrap(self, target: Wrapped, imported: Callable[[], None]) -> None:
         """Put a wrapper around a function."""
@@ -204,8 +204,8 @@ class Declared(Protocol):
     def path(self) -> str:
         """Where it stands."""
 
-    def put(self, places: Places, imported: Callable[[], None]) -> None:
-        """Put in place what this kind of target needs there."""
+    def put(self, installer: Installer, imported: Callable[[], None]) -> None:
+        """Put what this kind of target needs there."""
 
 
 class Wrapped(ABC):
@@ -215,9 +215,9 @@ class Wrapped(ABC):
 
     path: str
 
-    def put(self, places: Places, imported: Callable[[], None]) -> None:
+    def put(self, installer: Installer, imported: Callable[[], None]) -> None:
         """Put a wrapper around it."""
-        places.wrap(self, imported)
+        installer.wrap(self, imported)
 
     @abstractmethod
     def wrapper(self, wrappers: Wrappers, function: Any) -> Wrapper:
@@ -371,9 +371,9 @@ class Hook:
         """Where the list or the event system stands."""
         return self.calls.path
 
-    def put(self, places: Places, imported: Callable[[], None]) -> None:
+    def put(self, installer: Installer, imported: Callable[[], None]) -> None:
         """Put a listener of ours there."""
-        places.listen(self, imported)
+        installer.listen(self, imported)
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,10 +115,10 @@ def _pieces(text: bytes) -> dict[str, bytes]:
 def _spec(module: str) -> ModuleSpec | None:
     """Where a module of the library lies, found without importing the package around it; `None` where it is not."""
     package = find_spec(PACKAGE)
-    places = None if package is None else package.submodule_search_locations
-    if places is None:
+    folders = None if package is None else package.submodule_search_locations
+    if folders is None:
         return None
-    found = (finder.find_spec(f"{PACKAGE}.{module}", places) for finder in sys.meta_path)
+    found = (finder.find_spec(f"{PACKAGE}.{module}", folders) for finder in sys.meta_path)
     return next((spec for spec in found if spec is not None and spec.loader is not None), None)
 
 

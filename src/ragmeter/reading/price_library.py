@@ -35,7 +35,7 @@ class Models:
         while self._pieces:
             model: Model = evaluated(self._pieces[-1])
             self._models.append(model)
-            # Last of all: a child that is forked meanwhile has the model in the one place or in the other.
+            # Last of all: a child that is forked meanwhile has the model in the one or in the other.
             self._pieces.pop()
             self._pause()
             yield model

@@ -179,7 +179,7 @@ class Telemetry:
         guard, overflowed = self._guard, self.caps.overflowed
         self.totals.follow(
             semconv.INTERNAL_ERRORS,
-            lambda: {((semconv.PLACE, place),): count for place, count in list(guard.counts.items())},
+            lambda: {((semconv.STATION, station),): count for station, count in list(guard.counts.items())},
         )
         # 0 from the start: Prometheus counts no growth up to the first value of a series, and overflows come in bursts.
         self.totals.follow(semconv.OVERFLOWED, lambda: {(): guard.overflowed})
@@ -283,14 +283,14 @@ class Telemetry:
                 order = self._order(attributes, chunks, is_distance=operation.response.score_is_distance)
                 yield from _of_score(chunks[0].score, (*attributes, *app, (semconv.SCORE_ORDER, order.value)), context)
 
-    def _order(self, place: Attributes, chunks: tuple[Chunk, ...], *, is_distance: bool | None) -> ScoreOrder:
-        """What is nearer: as the client tells, as the order of the chunks shows, or as it last did in this place."""
+    def _order(self, searched: Attributes, chunks: tuple[Chunk, ...], *, is_distance: bool | None) -> ScoreOrder:
+        """What is nearer: as the client tells, as the order of the chunks shows, or as it did before in this collection."""
         if is_distance is not None:
             return ScoreOrder.LOWER if is_distance else ScoreOrder.HIGHER
         first, last = chunks[0].score, chunks[-1].score
         if first is not None and last is not None and first != last:
-            self._orders[place] = ScoreOrder.LOWER if first < last else ScoreOrder.HIGHER
-        return self._orders.get(place, ScoreOrder.UNKNOWN)
+            self._orders[searched] = ScoreOrder.LOWER if first < last else ScoreOrder.HIGHER
+        return self._orders.get(searched, ScoreOrder.UNKNOWN)
 
     def _app(self, labels: Mapping[str, str]) -> Attributes:
         return tuple((name, self.caps.bound(name, labels.get(name) or UNSET)) for name in self._labels)

@@ -78,16 +78,16 @@ class MetricsPage:
     @property
     def description(self) -> str:
         """What is served where, or why nothing is."""
-        place = f"{self._host}:{self._port}"
+        address = f"{self._host}:{self._port}"
         match self.state:
             case PageState.SERVING:
-                return f"Prometheus on http://{place}/metrics"
+                return f"Prometheus on http://{address}/metrics"
             case PageState.WAITING:
-                return f"nothing yet: the parent process serves {place} until this one has counted a call"
+                return f"nothing yet: the parent process serves {address} until this one has counted a call"
             case PageState.LENT:
-                return f"nothing: a child process that has counted calls serves {place}"
+                return f"nothing: a child process that has counted calls serves {address}"
             case PageState.TAKEN:
-                return f"nothing: {place} is taken"
+                return f"nothing: {address} is taken"
         return "nothing: the page is closed"
 
     def serve(self) -> str:

@@ -180,12 +180,12 @@ class Accounting:
         is_kept = (provider, name) in self.unpriced or len(self.unpriced) < MOST_MODELS
         self.unpriced[(provider, name) if is_kept else (OTHER, OTHER)] += 1
 
-    def _stage(self, place: str, otherwise: Result, step: Callable[..., Result], *arguments: Any) -> Result:
+    def _stage(self, station: str, otherwise: Result, step: Callable[..., Result], *arguments: Any) -> Result:
         """One station of a record's way: when it fails, the others go on with what stands in for its result."""
         try:
             return step(*arguments)
         except Exception as error:
-            self._guard.caught(place, error)
+            self._guard.caught(station, error)
             return otherwise
 
     def _remember(self, operation: Operation, tenant: str) -> tuple[KnownChunk, ...]:

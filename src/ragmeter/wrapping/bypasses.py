@@ -19,14 +19,14 @@ DEEPEST = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Slot:
     """Where a function is held: `get` tells what stands there now, `put` puts another there."""
 
     get: Callable[[], Any]
     put: Callable[[Any], None]
 
 
-def attribute_of(owner: Any, name: str) -> Place:
+def attribute_of(owner: Any, name: str) -> Slot:
     """The attribute of a class or module as it stands there itself, not inherited; keeps neither alive."""
     reference = weakref.ref(owner)
 
@@ -39,7 +39,7 @@ def attribute_of(owner: Any, name: str) -> Place:
         if held_by is not None:
             setattr(held_by, name, value)
 
-    return Place(get, put)
+    return Slot(get, put)
 
 
 def heirs(owner: Any, name: str) -> Iterator[Any]:
@@ -55,7 +55,7 @@ def heirs(owner: Any, name: str) -> Iterator[Any]:
                     yield heir
 
 
-def references(function: Any, is_wanted: Callable[[Any], bool]) -> Iterator[Place]:
+def references(function: Any, is_wanted: Callable[[Any], bool]) -> Iterator[Slot]:
     """Where `function`, or a function inside it, holds a function that is wanted."""
     yield from _references(function, is_wanted, DEEPEST)
 
@@ -83,23 +83,23 @@ def maker_of(function: Any) -> str:
     return str(defined_in or type(maker).__module__)
 
 
-def _references(function: Any, is_wanted: Callable[[Any], bool], deep: int) -> Iterator[Place]:
-    for place in _held_by(_bare(function)):
-        held = place.get()
+def _references(function: Any, is_wanted: Callable[[Any], bool], deep: int) -> Iterator[Slot]:
+    for slot in _held_by(_bare(function)):
+        held = slot.get()
         if is_wanted(held):
-            yield place
+            yield slot
         elif deep and _is_wrapper(held):
             yield from _references(held, is_wanted, deep - 1)
-    for place in _globals_of(_bare(function)):
+    for slot in _globals_of(_bare(function)):
         # Not followed: a function names half of the program it belongs to.
-        if is_wanted(place.get()):
-            yield place
+        if is_wanted(slot.get()):
+            yield slot
 
 
-def _held_by(function: Any) -> Iterator[Place]:
+def _held_by(function: Any) -> Iterator[Slot]:
     if _is_proxy(function):
         # A wrapper of wrapt, its own or one of its copies in other packages: the rest of it is the function's inside.
-        yield Place(lambda: function.__wrapped__, partial(setattr, function, "__wrapped__"))
+        yield Slot(lambda: function.__wrapped__, partial(setattr, function, "__wrapped__"))
     elif isinstance(function, FunctionType):
         yield from (_content(cell) for cell in function.__closure__ or ())
         yield from _entries(function.__kwdefaults__ or {})
@@ -121,26 +121,26 @@ def _bare(function: Any) -> Any:
     return function.__func__ if isinstance(function, staticmethod | classmethod) else function
 
 
-def _content(cell: CellType) -> Place:
+def _content(cell: CellType) -> Slot:
     def get() -> Any:
         try:
             return cell.cell_contents
         except ValueError:
             return None
 
-    return Place(get, partial(setattr, cell, "cell_contents"))
+    return Slot(get, partial(setattr, cell, "cell_contents"))
 
 
-def _entry(mapping: MutableMapping[str, Any], name: str) -> Place:
-    return Place(partial(mapping.get, name), partial(mapping.__setitem__, name))
+def _entry(mapping: MutableMapping[str, Any], name: str) -> Slot:
+    return Slot(partial(mapping.get, name), partial(mapping.__setitem__, name))
 
 
-def _entries(mapping: Mapping[str, Any]) -> Iterator[Place]:
+def _entries(mapping: Mapping[str, Any]) -> Iterator[Slot]:
     if isinstance(mapping, MutableMapping):
         yield from (_entry(mapping, name) for name in list(mapping))
 
 
-def _default(function: FunctionType, at: int) -> Place:
+def _default(function: FunctionType, at: int) -> Slot:
     def get() -> Any:
         return (function.__defaults__ or ())[at]
 
@@ -149,10 +149,10 @@ def _default(function: FunctionType, at: int) -> Place:
         defaults[at] = value
         function.__defaults__ = tuple(defaults)
 
-    return Place(get, put)
+    return Slot(get, put)
 
 
-def _globals_of(function: Any) -> Iterator[Place]:
+def _globals_of(function: Any) -> Iterator[Slot]:
     if isinstance(function, FunctionType) and not _is_proxy(function):
         names = set(function.__code__.co_names) & function.__globals__.keys()
         yield from (_entry(function.__globals__, name) for name in sorted(names))

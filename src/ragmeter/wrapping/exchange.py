@@ -98,7 +98,7 @@ class Exchange:
         return self._is_same_question(target, call, reading)
 
     def _is_same_question(self, target: Target, call: Call, reading: Reading) -> bool:
-        """Whether a call to the same place asks the same, of what shows no request on the wire."""
+        """Whether a call to the same destination asks the same, of what shows no request on the wire."""
         if call.instance is self.instance and target.path != self._target.path:
             # Another function of the same client may hand it on in another form.
             return True

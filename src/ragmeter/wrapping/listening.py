@@ -28,20 +28,20 @@ class Listening:
 
     @property
     def state(self) -> PatchState:
-        """Where it stands; `shadowed` where the app has put other listeners in the place of all."""
-        if self._state is PatchState.PATCHED and not self._hook.holds(self._place(), self._listener):
+        """Where it stands; `shadowed` where the app has put other listeners there instead of all."""
+        if self._state is PatchState.PATCHED and not self._hook.holds(self._holder(), self._listener):
             return PatchState.SHADOWED
         return self._state
 
     def apply(self, module: Any) -> None:
         """Register the listener in the imported module."""
         self._module = module
-        place = self._place()
-        if place is None:
+        holder = self._holder()
+        if holder is None:
             self._state = PatchState.ABSENT
             return
         self._listener = self._hook.listener(self._reports)
-        self._hook.add(place, self._listener)
+        self._hook.add(holder, self._listener)
         self._state = PatchState.PATCHED
 
     def reach(self, heir: type) -> None:
@@ -50,7 +50,7 @@ class Listening:
     def undo(self) -> None:
         """Take the listener away, wherever the app has put it since; those of the app stay."""
         if self._state is PatchState.PATCHED:
-            self._hook.remove(self._place(), self._listener)
+            self._hook.remove(self._holder(), self._listener)
         self._state, self._module, self._listener = PatchState.WAITING, None, None
         self._reports.close()
 
@@ -58,8 +58,8 @@ class Listening:
         """Nobody stands before it: each listener is told by itself."""
         return iter(())
 
-    def _place(self) -> Any:
-        place = self._module
+    def _holder(self) -> Any:
+        holder = self._module
         for name in self.attribute.split("."):
-            place = getattr(place, name, None)
-        return place
+            holder = getattr(holder, name, None)
+        return holder

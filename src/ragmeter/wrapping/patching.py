@@ -13,7 +13,7 @@ import wrapt
 
 from ragmeter.guard import Guard
 from ragmeter.reading.declaration import Wrapper
-from ragmeter.wrapping.bypasses import Place, asks_above, attribute_of, heirs, leads_to, maker_of, references
+from ragmeter.wrapping.bypasses import Slot, asks_above, attribute_of, heirs, leads_to, maker_of, references
 from ragmeter.wrapping.listening import Listening
 from ragmeter.wrapping.patch_state import Front, PatchState
 from ragmeter.wrapping.wrapped_function import WrappedFunction, is_method, wrapped
@@ -23,14 +23,14 @@ from ragmeter.wrapping.wrapped_function import WrappedFunction, is_method, wrapp
 class _Link:
     """What was put where: held by the wrapper itself, so that we keep no class or function of the app alive."""
 
-    place: Place
+    slot: Slot
     before: Any
     after: Any
 
     def undo(self) -> None:
         """Put back what was there, unless someone has changed it since."""
-        if self.place.get() is self.after:
-            self.place.put(self.before)
+        if self.slot.get() is self.after:
+            self.slot.put(self.before)
 
 
 @dataclass(slots=True)
@@ -66,8 +66,8 @@ class Patch:
 
         Inside the wrapper of another tool rather than around it: there the client's own results are seen.
         """
-        place = attribute_of(heir, self.attribute)
-        found = place.get()
+        slot = attribute_of(heir, self.attribute)
+        found = slot.get()
         if not _is_function(found) or leads_to(found, self._ours()):
             return
         originals = _inside(self.original)
@@ -75,7 +75,7 @@ class Patch:
         for reference in inner:
             self._wrap(reference, method=is_method(self.parent, self.original))
         if not inner and not asks_above(heir, self.attribute, found):
-            self._wrap(place, method=is_method(heir, found))
+            self._wrap(slot, method=is_method(heir, found))
 
     def undo(self) -> None:
         """Put the originals back. A function that someone else has wrapped since stays, and only passes calls on."""
@@ -99,12 +99,12 @@ class Patch:
             if leads or owner is self.parent or not asks_above(owner, self.attribute, found):
                 yield Front(f"{_name_of(owner)}.{self.attribute}", maker_of(found), leads)
 
-    def _wrap(self, place: Place, *, method: bool) -> None:
-        before = place.get()
+    def _wrap(self, slot: Slot, *, method: bool) -> None:
+        before = slot.get()
         wrapper, after = wrapped(before, self.make_wrapper, method=method)
-        wrapper._self_link = _Link(place, before, after)  # noqa: SLF001 - as above
+        wrapper._self_link = _Link(slot, before, after)  # noqa: SLF001 - as above
         self.wrappers.append(weakref.ref(wrapper))
-        place.put(after)
+        slot.put(after)
 
     def _ours(self) -> frozenset[int]:
         links = (wrapper._self_link for wrapper in (reference() for reference in self.wrappers) if wrapper is not None)  # noqa: SLF001

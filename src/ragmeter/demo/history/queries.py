@@ -209,8 +209,8 @@ def _chances(shape: tuple[int, ...], random: Generator) -> Floats:
 
     A query has one, or several in a row; those of a query do not depend on each other.
     """
-    places = np.broadcast_to(np.arange(shape[0]).reshape(-1, *[1] * (len(shape) - 1)), shape)
-    chances: Floats = (random.permuted(places, axis=0) + random.random(shape)) / shape[0]
+    positions = np.broadcast_to(np.arange(shape[0]).reshape(-1, *[1] * (len(shape) - 1)), shape)
+    chances: Floats = (random.permuted(positions, axis=0) + random.random(shape)) / shape[0]
     return chances
 
 

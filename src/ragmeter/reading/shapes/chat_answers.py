@@ -103,10 +103,10 @@ class Gathered:
     def _usage_of_choices(self, piece: Any, choices: Iterable[Any]) -> Usage | None:
         """The usage that Moonshot's streams have in a choice; each of several choices has its own."""
         told = False
-        for place, choice in enumerate(choices):
+        for position, choice in enumerate(choices):
             read = read_usage(field(choice, "usage"), piece)
             number = count(choice, "index")
-            number = place if number is None else number
+            number = position if number is None else number
             if read is not None:
                 self._by_choice = {**self._by_choice, number: later(self._by_choice.get(number), read) or read}
                 told = True
@@ -133,7 +133,7 @@ def of_choices(told: Sequence[Usage]) -> Usage:
 
 def usage_of(result: Any) -> Usage | None:
     """The usage of an answer or of a piece of one: Groq reports it under a name of its own unless it was asked for."""
-    told = [usage for place in (result, field(result, "x_groq")) if (usage := field(place, "usage"))]
+    told = [usage for holder in (result, field(result, "x_groq")) if (usage := field(holder, "usage"))]
     known = next((read for usage in told if (read := read_usage(usage, result)) is not None), None)
     if known is None:
         cost = read_cost(None, result)
@@ -168,9 +168,9 @@ def _content_of(content: Any) -> tuple[list[str], list[str]]:
     text: list[str] = []
     reasoning: list[str] = []
     for block in items(content):
-        places = THOUGHTS.get(named(block, "type") or "")
-        if places is not None:
-            told = next((found for name in places if (found := field(block, name)) is not None), None)
+        names = THOUGHTS.get(named(block, "type") or "")
+        if names is not None:
+            told = next((found for name in names if (found := field(block, name)) is not None), None)
             reasoning += text_of(told)[0]
         else:
             text += [each for each in (plain_text(block), field(block, "refusal")) if isinstance(each, str)]

@@ -42,10 +42,10 @@ RETRIEVED = {
 
 RETRIEVERS = frozenset(RETRIEVED)
 PASSAGE = ("content", "page_content", "text")
-PLACES = ("filepath", "filename", "document_name", "url", "title")
+SOURCES = ("filepath", "filename", "document_name", "url", "title")
 NUMBERS = ("chunk_id", "id")
 SCORES = ("rerank_score", "original_search_score", "score", "similarity")
-"""Names of a passage's text, of where it stands, of its number there, and of how well it fitted: the best first."""
+"""Names of a passage's text, of its source, of its number there, and of how well it fitted: the best first."""
 
 REREADABLE = (str, list, tuple, dict)
 """What can be read as often as one likes."""
@@ -91,9 +91,9 @@ def read_documents(documents: Any) -> Read:
 def read_retrieved(holder: Any) -> tuple[Chunk, ...]:
     """The passages that a server has put into the prompt itself, as an answer or a message in it holds them."""
     if may_have(holder, RETRIEVERS):
-        for place, names in RETRIEVED.items():
+        for holding, names in RETRIEVED.items():
             for name in names:
-                found = [each for each in items(field(field(holder, place), name)) if _was_given(each)]
+                found = [each for each in items(field(field(holder, holding), name)) if _was_given(each)]
                 if found:
                     return tuple(_passage(each, rank) for rank, each in enumerate(found))
     return ()
@@ -109,11 +109,11 @@ def _passage_text(passage: Any) -> str | None:
 
 
 def _passage(passage: Any, rank: int) -> Chunk:
-    places = [named(passage, name) for name in PLACES]
+    sources = [named(passage, name) for name in SOURCES]
     numbers = [named(passage, name) for name in NUMBERS]
     scores = [score(passage, name) for name in SCORES]
     # Azure numbers the chunks of each file from 0.
-    identifier = "#".join([*filter(None, places)][:1] + [*filter(None, numbers)][:1])
+    identifier = "#".join([*filter(None, sources)][:1] + [*filter(None, numbers)][:1])
     fit = next((each for each in scores if each is not None), None)
     return Chunk(_passage_text(passage) or "", identifier or None, fit, rank)
 

@@ -215,7 +215,7 @@ def _server_of(client: Any, client_providers: Mapping[str, str]) -> _Server:
     provider = _provider(client, host, str(url), client_providers)
     port = base.port or (80 if base.scheme == "http" else 443)
     server = _Server(url, provider, host or None, port)
-    # A class with slots and without a place for references is looked at anew each time.
+    # A class with slots and without room for references is looked at anew each time.
     with suppress(TypeError):
         _servers.put(client, server)
     return server
@@ -278,11 +278,11 @@ def _asks_for_usage(body: Mapping[str, Any]) -> bool:
 def _with_usage(call: Call) -> Call:
     options = copy.copy(call.argument(1, "options"))
     extra = getattr(options, "extra_json", None) or {}
-    place = "extra_json" if "stream_options" in extra else "json_data"
-    body = getattr(options, place)
+    holder = "extra_json" if "stream_options" in extra else "json_data"
+    body = getattr(options, holder)
     given = body.get("stream_options")
     stream_options = {**(given if isinstance(given, Mapping) else {}), "include_usage": True}
-    setattr(options, place, {**body, "stream_options": stream_options})
+    setattr(options, holder, {**body, "stream_options": stream_options})
     if len(call.arguments) > 1:
         return Call(call.instance, (call.arguments[0], options, *call.arguments[2:]), call.keywords)
     return Call(call.instance, call.arguments, {**call.keywords, "options": options})

@@ -1,4 +1,4 @@
-"""Each kind of target put in its place: a wrapper around a function, a listener among those of a client."""
+"""Each kind of target put where it belongs: a wrapper around a function, a listener among those of a client."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ragmeter.wrapping.reports import Reports
 from ragmeter.wrapping.wrappers import Wrappers
 
 
-class Placing:
+class Installing:
     """Puts what integrations declare into the clients, for one observer."""
 
     def __init__(self, observer: Observer, patching: Patching) -> None:
