@@ -284,7 +284,7 @@ class Telemetry:
                 yield from _of_score(chunks[0].score, (*attributes, *app, (semconv.SCORE_ORDER, order.value)), context)
 
     def _order(self, searched: Attributes, chunks: tuple[Chunk, ...], *, is_distance: bool | None) -> ScoreOrder:
-        """What is nearer: as the client tells, as the order of the chunks shows, or as it did before in this collection."""
+        """What is nearer: as the client tells, as the order of the chunks shows, or as before in this collection."""
         if is_distance is not None:
             return ScoreOrder.LOWER if is_distance else ScoreOrder.HIGHER
         first, last = chunks[0].score, chunks[-1].score

@@ -35,6 +35,13 @@ class Steps:
     leave: Callable[[], None] = _nothing
     generator: Any = None
 
+    def hides(self, passing: list[Any]) -> bool:
+        """Whether the app should not see the piece that is on its way, in place of which nothing is then."""
+        if not self.took(passing[0]):
+            return False
+        passing[0] = None
+        return True
+
     def __del__(self) -> None:
         # A generator that waits while it is closed, with no loop around it, is dropped in the middle of a step.
         self.leave()
@@ -60,7 +67,7 @@ def _synchronous(generator: Any, begin: Callable[[], Steps]) -> Generator[Any, A
         try:
             try:
                 steps.enter()
-                piece = ask(passing.pop())
+                passing.append(ask(passing.pop()))
                 steps.leave()
             except StopIteration as stop:
                 steps.leave()
@@ -72,11 +79,8 @@ def _synchronous(generator: Any, begin: Callable[[], Steps]) -> Generator[Any, A
             steps.end(_failure(error))
             raise
         ask = generator.send
-        if steps.took(piece):
-            passing.append(None)
+        if steps.hides(passing):
             continue
-        passing.append(piece)
-        del piece
         try:
             passing.append((yield passing.pop()))
         except BaseException as error:
@@ -96,7 +100,7 @@ async def _asynchronous(generator: Any, begin: Callable[[], Steps]) -> AsyncGene
             try:
                 try:
                     steps.enter()
-                    piece = await ask(passing.pop())
+                    passing.append(await ask(passing.pop()))
                     steps.leave()
                 except StopAsyncIteration as stop:
                     steps.leave()
@@ -107,11 +111,8 @@ async def _asynchronous(generator: Any, begin: Callable[[], Steps]) -> AsyncGene
                 steps.end(_failure(error))
                 raise
             ask = generator.asend
-            if steps.took(piece):
-                passing.append(None)
+            if steps.hides(passing):
                 continue
-            passing.append(piece)
-            del piece
             try:
                 passing.append((yield passing.pop()))
             except BaseException as error:
