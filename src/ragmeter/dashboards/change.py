@@ -17,27 +17,9 @@ from ragmeter import palette
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.board import Board, Section
-from ragmeter.dashboards.look import (
-    DOLLARS,
-    FAINT,
-    NOTHING_BEFORE,
-    NUMBER,
-    PLAIN,
-    SHARE,
-    WHOLE_HOURS,
-)
+from ragmeter.dashboards.look import DOLLARS, FAINT, NOTHING_BEFORE, NUMBER, PLAIN, SHARE, WHOLE_HOURS
 from ragmeter.dashboards.options import Options
-from ragmeter.dashboards.panels import (
-    Column,
-    Panel,
-    Query,
-    changes,
-    filled_lines,
-    lines,
-    number,
-    rows_of,
-    strip,
-)
+from ragmeter.dashboards.panels import Column, Panel, Query, changes, filled_lines, lines, number, rows_of, strip
 from ragmeter.dashboards.selection import ALIKE, BEFORE, FINE, RANGE, ROUGH, Selection, selection
 from ragmeter.naming import semconv
 from ragmeter.naming.metric import Metric

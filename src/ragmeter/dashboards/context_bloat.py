@@ -20,17 +20,7 @@ from ragmeter.dashboards.look import (
     TIMES,
 )
 from ragmeter.dashboards.options import Options
-from ragmeter.dashboards.panels import (
-    Column,
-    Panel,
-    Query,
-    legend,
-    lines,
-    number,
-    ranking,
-    rows_of,
-    strip,
-)
+from ragmeter.dashboards.panels import Column, Panel, Query, legend, lines, number, ranking, rows_of, strip
 from ragmeter.dashboards.selection import RANGE_SECONDS, RATE, Selection, selection
 from ragmeter.dashboards.waste import context_money
 from ragmeter.domain.model import Fate, Origin

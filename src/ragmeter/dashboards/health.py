@@ -5,23 +5,9 @@ from __future__ import annotations
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.board import Board, Section
-from ragmeter.dashboards.look import (
-    COUNT,
-    NUMBER,
-    PER_SECOND,
-    SHARE,
-)
+from ragmeter.dashboards.look import COUNT, NUMBER, PER_SECOND, SHARE
 from ragmeter.dashboards.options import Options
-from ragmeter.dashboards.panels import (
-    Column,
-    Panel,
-    Query,
-    legend,
-    lines,
-    number,
-    rows_of,
-    strip,
-)
+from ragmeter.dashboards.panels import Column, Panel, Query, legend, lines, number, rows_of, strip
 from ragmeter.dashboards.selection import Selection, selection
 from ragmeter.domain.model import PriceState
 from ragmeter.naming import semconv

@@ -7,28 +7,9 @@ from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.billing import ingestion, units
 from ragmeter.dashboards.board import Board, Section
-from ragmeter.dashboards.look import (
-    COUNT,
-    DOLLARS,
-    NUMBER,
-    ORIGINS,
-    PER_SECOND,
-    PLAIN,
-    SECONDS,
-    SHARE,
-)
+from ragmeter.dashboards.look import COUNT, DOLLARS, NUMBER, ORIGINS, PER_SECOND, PLAIN, SECONDS, SHARE
 from ragmeter.dashboards.options import Options
-from ragmeter.dashboards.panels import (
-    Column,
-    Panel,
-    Query,
-    bands,
-    legend,
-    lines,
-    number,
-    rows_of,
-    strip,
-)
+from ragmeter.dashboards.panels import Column, Panel, Query, bands, legend, lines, number, rows_of, strip
 from ragmeter.dashboards.selection import RANGE, RATE, Selection, selection
 from ragmeter.domain.model import Origin
 from ragmeter.naming import semconv

@@ -6,23 +6,9 @@ from ragmeter import palette
 from ragmeter.dashboards import expressions as promql
 from ragmeter.dashboards import matchers as match
 from ragmeter.dashboards.board import Board, Section
-from ragmeter.dashboards.look import (
-    COUNT,
-    DOLLARS,
-    NUMBER,
-    SECONDS,
-    SHARE,
-)
+from ragmeter.dashboards.look import COUNT, DOLLARS, NUMBER, SECONDS, SHARE
 from ragmeter.dashboards.options import Options
-from ragmeter.dashboards.panels import (
-    Column,
-    Panel,
-    Query,
-    legend,
-    lines,
-    ranking,
-    rows_of,
-)
+from ragmeter.dashboards.panels import Column, Panel, Query, legend, lines, ranking, rows_of
 from ragmeter.dashboards.selection import RANGE, RATE, Selection, selection
 from ragmeter.naming import semconv
 
