@@ -17,19 +17,7 @@ from rich.text import Text
 
 from ragmeter import palette
 from ragmeter.cli.anatomy_page import page
-from ragmeter.cli.picture import (
-    Picture,
-    by_origin,
-    dissect_file,
-    excerpt,
-    fate_in_words,
-    footnote,
-    headline,
-    origin_in_words,
-    rank_of,
-    shown,
-    verdict,
-)
+from ragmeter.cli.picture import Picture, dissect_file, excerpt, fate_in_words, origin_in_words, rank_of, shown
 from ragmeter.cli.prompt_file import PromptFileError, read_prompt_file
 from ragmeter.domain.model import Fate, Origin
 from ragmeter.money.dollars import dollars
@@ -120,13 +108,13 @@ def _write(path: Path, picture: Picture) -> None:
 def draw(picture: Picture, width: int, brush: Brush) -> Group:
     """The picture for a terminal of `width` columns."""
     metered = picture.metered
-    origins = by_origin(metered.parts)
+    origins = picture.origins
     cells = _cells([tokens for tokens, _ in origins.values()], width)
     bar = Text.assemble(*(brush.bar(origin, each) for origin, each in zip(origins, cells, strict=True)))
-    pieces: list[Text | Table] = [Text(headline(picture)), bar, _parts_table(origins, width, brush)]
+    pieces: list[Text | Table] = [Text(picture.headline), bar, _parts_table(origins, width, brush)]
     if metered.context or picture.unsent:
-        pieces += [Text(), _chunks_table(picture, width, brush), Text(), Text(verdict(picture))]
-    pieces.append(Text(footnote(picture), style="dim"))
+        pieces += [Text(), _chunks_table(picture, width, brush), Text(), Text(picture.verdict)]
+    pieces.append(Text(picture.footnote, style="dim"))
     return Group(*pieces)
 
 

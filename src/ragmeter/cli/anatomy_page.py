@@ -6,19 +6,7 @@ from html import escape
 from string import Template
 
 from ragmeter import palette
-from ragmeter.cli.picture import (
-    Picture,
-    by_origin,
-    counted,
-    excerpt,
-    fate_in_words,
-    footnote,
-    headline,
-    origin_in_words,
-    rank_of,
-    shown,
-    verdict,
-)
+from ragmeter.cli.picture import Picture, counted, excerpt, fate_in_words, origin_in_words, rank_of, shown
 from ragmeter.domain.model import Fate, Origin
 from ragmeter.ledger.metering import ContextUse
 from ragmeter.money.dollars import dollars
@@ -80,14 +68,14 @@ $chunks
 
 def page(picture: Picture) -> str:
     """The whole page; everything that comes from the prompt is escaped, nothing is loaded from anywhere."""
-    origins = by_origin(picture.metered.parts)
+    origins = picture.origins
     total = sum(tokens for tokens, _ in origins.values()) or 1
     return PAGE.substitute(
-        headline=_safe(headline(picture)),
+        headline=_safe(picture.headline),
         bar="".join(_slice(origin, tokens, total) for origin, (tokens, _) in origins.items()),
         parts="".join(_part(origin, tokens, cost, total) for origin, (tokens, cost) in origins.items()),
         chunks=_chunks(picture),
-        footnote=_safe(footnote(picture)),
+        footnote=_safe(picture.footnote),
         legend=_legend(picture),
         prompt="".join(_stretch(picture, number) for number in range(len(picture.segments))),
     )
@@ -119,7 +107,7 @@ def _chunks(picture: Picture) -> str:
     rows = [_sent(use, text) for use, text in zip(picture.metered.context, picture.texts, strict=True)]
     rows += [_chunk(str(chunk.rank + 1), _fate(Fate.UNSENT), ("", ""), chunk.text) for chunk in picture.unsent]
     head = '<tr><th>rank<th>fate<th class="number">tokens<th class="number">cost<th>chunk</tr>'
-    return f"<h2>The context</h2>\n<p>{_safe(verdict(picture))}</p>\n<table>{head}\n{''.join(rows)}</table>"
+    return f"<h2>The context</h2>\n<p>{_safe(picture.verdict)}</p>\n<table>{head}\n{''.join(rows)}</table>"
 
 
 def _sent(use: ContextUse, text: str) -> str:

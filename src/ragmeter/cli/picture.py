@@ -14,7 +14,6 @@ from ragmeter.domain.model import Chunk, Fate, KnownChunk, Origin
 from ragmeter.ledger.metering import ContextUse, Metered, meter_inference
 from ragmeter.money.dollars import dollars
 from ragmeter.money.pricebook import PriceBook
-from ragmeter.money.pricing import Part
 
 EXCERPT = 90
 """Characters of a chunk's beginning."""
@@ -37,6 +36,54 @@ class Picture:
     retrieved: int
     is_exact: bool
     has_response: bool
+
+    @property
+    def origins(self) -> dict[Origin, tuple[int, float | None]]:
+        """Tokens and cost of each origin that has any, in the order of the parts, which is that of the wire."""
+        result: dict[Origin, tuple[int, float | None]] = {}
+        for part in self.metered.parts:
+            if part.part in set(Origin):
+                tokens, cost = result.get(Origin(part.part), (0, None))
+                known = [each for each in (cost, part.cost) if each is not None]
+                result[Origin(part.part)] = (tokens + part.tokens, sum(known) if known else None)
+        return result
+
+    @property
+    def headline(self) -> str:
+        """Model, tokens, money and strategy in a line."""
+        metered, usage = self.metered, self.metered.usage
+        tokens = "no tokens" if usage is None else f"{usage.input_tokens or 0:,} input tokens"
+        answer = f", {usage.output_tokens:,} output tokens" if usage is not None and usage.output_tokens else ""
+        cost = dollars(metered.cost.amount)
+        return f"{excerpt(metered.operation.model or 'unknown model')} · {tokens}{answer} · {cost} · {metered.strategy}"
+
+    @property
+    def verdict(self) -> str:
+        """What the context bought, in a sentence."""
+        metered, uses = self.metered, self.metered.context
+        if not uses:
+            return f"None of the {counted(self.retrieved, 'retrieved chunk')} is in the prompt."
+        sent, total = metered.context_tokens, sum(tokens for tokens, _ in self.origins.values())
+        used = [use for use in uses if use.place.fate is Fate.USED]
+        enough = _enough(used, self.retrieved)
+        told = (
+            f"{counted(sent, 'token')} of context, {_share(sent, total)} of the input",
+            _used_share(self, used) if self.has_response else "",
+            f"the first {enough} would have done" if enough else "",
+            _tokens_by_question(total, metered.question_tokens) if metered.question_tokens else "",
+        )
+        return f"{'; '.join(filter(None, told))}."
+
+    @property
+    def footnote(self) -> str:
+        """How far the figures can be trusted."""
+        how = "counted with the model's own vocabulary" if self.is_exact else "weighed, a point off on average"
+        missing = "the response has no usage" if self.has_response else "no response is given"
+        total = (
+            f"the total is an estimate too, as {missing}" if self.metered.estimated else "the total is the provider's"
+        )
+        price = self.metered.cost.row or "no price known"
+        return f"Parts {how}; {total}. Price: {price} ({self.metered.cost.state.value})."
 
 
 def dissect_file(prompt_file: PromptFile, *, exact: bool | None = None) -> Picture:
@@ -61,44 +108,6 @@ def dissect_file(prompt_file: PromptFile, *, exact: bool | None = None) -> Pictu
 
 def _text_of(segments: Sequence[Segment], place: int) -> str:
     return " ".join(segment.text for segment in segments if segment.place == place)
-
-
-def by_origin(parts: Sequence[Part]) -> dict[Origin, tuple[int, float | None]]:
-    """Tokens and cost of each origin that has any, in the order of the parts, which is that of the wire."""
-    result: dict[Origin, tuple[int, float | None]] = {}
-    for part in parts:
-        if part.part in set(Origin):
-            tokens, cost = result.get(Origin(part.part), (0, None))
-            known = [each for each in (cost, part.cost) if each is not None]
-            result[Origin(part.part)] = (tokens + part.tokens, sum(known) if known else None)
-    return result
-
-
-def headline(picture: Picture) -> str:
-    """Model, tokens, money and strategy in a line."""
-    metered = picture.metered
-    usage = metered.usage
-    tokens = "no tokens" if usage is None else f"{usage.input_tokens or 0:,} input tokens"
-    answer = f", {usage.output_tokens:,} output tokens" if usage is not None and usage.output_tokens else ""
-    cost = dollars(metered.cost.amount)
-    return f"{excerpt(metered.operation.model or 'unknown model')} · {tokens}{answer} · {cost} · {metered.strategy}"
-
-
-def verdict(picture: Picture) -> str:
-    """What the context bought, in a sentence."""
-    metered, uses = picture.metered, picture.metered.context
-    if not uses:
-        return f"None of the {counted(picture.retrieved, 'retrieved chunk')} is in the prompt."
-    total = sum(tokens for tokens, _ in by_origin(metered.parts).values())
-    used = [use for use in uses if use.place.fate is Fate.USED]
-    enough = _enough(used, picture.retrieved)
-    told = (
-        f"{counted(metered.context_tokens, 'token')} of context, {_share(metered.context_tokens, total)} of the input",
-        _used_share(picture, used) if picture.has_response else "",
-        f"the first {enough} would have done" if enough else "",
-        _tokens_by_question(total, metered.question_tokens) if metered.question_tokens else "",
-    )
-    return f"{'; '.join(filter(None, told))}."
 
 
 def _used_share(picture: Picture, used: Sequence[ContextUse]) -> str:
@@ -129,17 +138,6 @@ def _share(tokens: int, total: int) -> str:
 def counted(number: int, noun: str) -> str:
     """A number of things in words."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def footnote(picture: Picture) -> str:
-    """How far the figures can be trusted."""
-    parts = "counted with the model's own vocabulary" if picture.is_exact else "weighed, a point off on average"
-    missing = "the response has no usage" if picture.has_response else "no response is given"
-    total = (
-        f"the total is an estimate too, as {missing}" if picture.metered.estimated else "the total is the provider's"
-    )
-    price = picture.metered.cost.row or "no price known"
-    return f"Parts {parts}; {total}. Price: {price} ({picture.metered.cost.state.value})."
 
 
 def fate_in_words(fate: Fate, *, is_cited: bool) -> str:
