@@ -305,6 +305,7 @@ def _library_card(library: PriceLibrary, operation: Operation, meaning: Meaning)
     # A model found at another provider has that provider's standard price only.
     is_own = found.provider == meaning.provider
     wanted = _price_context(operation.service_tier, operation.speed)
+    served = _price_context(operation.response.service_tier, operation.response.speed)
     context = wanted if is_own else {}
     moment, *others = priced_moments(meaning.provider, found.model.id, _moment(operation))
     prices = found.model.prices_at(moment, context)
@@ -312,8 +313,7 @@ def _library_card(library: PriceLibrary, operation: Operation, meaning: Meaning)
         # The library knows that there is such a model, and not what it costs.
         return None
     # What was asked for may not have been served.
-    exact = wanted == _price_context(operation.response.service_tier, operation.response.speed)
-    exact = exact and _has_prices_for(found, wanted, moment, context)
+    exact = wanted == served and found.model.has_prices_for(wanted, moment, context)
     exact = exact and all(found.model.prices_at(other, context) == prices for other in others)
     card = _compiled(prices, library.units(), meaning.provider, found, exact=exact)
     return _conditioned(card if is_own else _without_units(card), operation, meaning.provider, meaning.name)
@@ -321,12 +321,6 @@ def _library_card(library: PriceLibrary, operation: Operation, meaning: Meaning)
 
 def _moment(operation: Operation) -> datetime:
     return datetime.fromtimestamp(operation.started / 1e9, tz=UTC)
-
-
-def _has_prices_for(found: Found, wanted: Mapping[str, str], at: datetime, context: Mapping[str, str]) -> bool:
-    """Whether the model has prices of its own for each tier and speed that are wanted."""
-    known = found.model.variants_at(at, context)
-    return all(any(key in variant.context for variant in known) for key in wanted)
 
 
 def _without_units(card: RateCard) -> RateCard:

@@ -72,11 +72,16 @@ class Model:
         if not holding and not self.prices:
             return {}
         found = dict(holding[-1] if holding else self.prices[0][1])
-        for variant in reversed(self.variants_at(at, context)):
+        for variant in reversed(self._variants_at(at, context)):
             found.update(variant.prices)
         return found
 
-    def variants_at(self, at: datetime.datetime, context: Mapping[str, str]) -> tuple[Variant, ...]:
+    def has_prices_for(self, wanted: Mapping[str, str], at: datetime.datetime, context: Mapping[str, str]) -> bool:
+        """Whether there are prices of its own for each tier and speed that are wanted, in a request's context."""
+        known = self._variants_at(at, context)
+        return all(any(key in variant.context for variant in known) for key in wanted)
+
+    def _variants_at(self, at: datetime.datetime, context: Mapping[str, str]) -> tuple[Variant, ...]:
         """The variants that fit a request's context at a moment of UTC."""
         return tuple(
             variant

@@ -239,6 +239,7 @@ class Accounting:
     ) -> Metered:
         """One operation measured; `ingests` is given where the call that it was made within tells."""
         is_inference = operation.request.kind.is_inference
+        own = self.ledger.own_chunks(query) if is_inference else ()
         find_card = partial(self._prices.card, operation, load=complete)
         card = self._stage("finding a price", None, find_card)
         weigher = self.dissector.weigher
@@ -246,11 +247,10 @@ class Accounting:
         if not is_inference:
             meter_rest = partial(meter_other, alone=query.ending is Ending.OPERATION, ingests=ingests)
             return self._stage("metering", None, meter_rest, operation, card, weigher) or bare()
+        fine_tuned = self._stage("telling a fine-tuned model", NOT_TUNED, self._prices.is_fine_tuned, operation)
         # Without its anatomy a call is still counted and priced: all of its input is then in `other`.
         unread = Dissection(unread=operation.prompt.unread)
-        own = self.ledger.own_chunks(query)
         dissection = self._stage("taking a prompt apart", unread, self.dissector.dissect, operation, own, tenant)
-        fine_tuned = self._stage("telling a fine-tuned model", NOT_TUNED, self._prices.is_fine_tuned, operation)
         meter = partial(meter_inference, fine_tuned=fine_tuned, pause=self._pause)
         return self._stage("metering", None, meter, operation, dissection, card, weigher) or bare()
 
