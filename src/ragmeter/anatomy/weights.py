@@ -68,9 +68,6 @@ class Tokenizer:
     is_known: bool
 
 
-CURRENT = Tokenizer(Vocabulary.O200K, is_known=True)
-"""What all of OpenAI's models since 2024 have."""
-
 UNKNOWN = Tokenizer(Vocabulary.O200K, is_known=False)
 """What any model is weighed by of which no row tells."""
 
