@@ -12,11 +12,14 @@ from itertools import islice
 from math import isfinite
 from typing import Any
 
-from ragmeter.domain.model import Chunk, OperationKind, Parameter, Response, Usage, Within
+from ragmeter.domain.model import Chunk, OperationKind, Parameter, Prompt, Response, Usage, Within
 from ragmeter.domain.pausing import Pause, paused, without_pause
 
 MOST = 2**53
 """The first whole number that a float, as which metrics travel, can no longer tell from its neighbour."""
+
+NO_COUNTS = ("units", "inexact")
+"""Fields of a usage that are no number."""
 
 MOST_UNITS = 64
 """Kinds of billed units of one operation: no provider has as many."""
@@ -60,6 +63,13 @@ def text(value: str) -> str:
     """`value` as every exporter can encode it: a lone half of a surrogate pair becomes `?`."""
     # Most texts are ASCII: one look at each.
     return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+
+
+def prompt(read: Prompt) -> Prompt:
+    """What a reader made of a request; `TypeError` for what is none, so that the rest of the operation goes on."""
+    if not isinstance(read, Prompt):
+        raise TypeError(f"a reader gave {type(read).__name__} for a prompt")
+    return read
 
 
 def parameters(read: Mapping[str, Any]) -> dict[str, Parameter]:
@@ -108,12 +118,12 @@ def within(read: Iterable[Within]) -> Iterator[Within]:
 
 def usage(read: Usage) -> Usage:
     """Counts, units and a cost that can be added up: one that cannot is not known."""
-    changed: dict[str, Any] = {"units": _units(read.units)} if read.units else {}
+    changed: dict[str, Any] = {} if read.units == {} else {"units": _units(read.units)}
     for each in fields(read):
         given = getattr(read, each.name)
-        if isinstance(given, int | float) and not isinstance(given, bool):
+        if given is not None and each.name not in NO_COUNTS:
             admitted = amount(given) if each.name == "reported_cost" else whole(given)
-            if admitted != given:
+            if admitted is None or admitted != given:
                 changed[each.name] = admitted
     return replace(read, **changed) if changed else read
 

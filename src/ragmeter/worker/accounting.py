@@ -39,6 +39,7 @@ from ragmeter.ledger.metering import Metered, meter_barely, meter_inference, met
 from ragmeter.money.price_updates import PriceUpdates
 from ragmeter.money.pricebook import PriceBook
 from ragmeter.naming import semconv
+from ragmeter.reading.declaration import Reader
 from ragmeter.settings import Settings
 from ragmeter.telemetry.exceptions import log_exception
 from ragmeter.telemetry.metrics import Telemetry
@@ -214,17 +215,17 @@ class Accounting:
         parameters: Mapping[str, Parameter] = {}
         if complete:
             sent = self._stage(f"reading the request of {kind}", None, reader.decode, record.sent)
-            prompt = self._stage(f"reading the prompt of {kind}", prompt, reader.prompt, sent)
+            prompt = self._stage(f"reading the prompt of {kind}", prompt, _prompt, reader, sent)
             model = response.model or record.request.model
             prompt = self._stage("ordering a prompt", prompt, on_the_wire, prompt, record.request.provider, model)
-            parameters = self._stage(f"reading the parameters of {kind}", parameters, reader.parameters, sent)
+            parameters = self._stage(f"reading the parameters of {kind}", parameters, _parameters, reader, sent)
         return Operation(
             request=record.request,
             response=response,
             prompt=prompt,
             started=record.started,
             duration=record.duration,
-            parameters=gate.parameters(parameters),
+            parameters=parameters,
             time_to_first_chunk=record.time_to_first_chunk,
             time_per_output_chunk=_per_chunk(record, response.pieces),
             error_type=gate.name(record.error_type),
@@ -302,6 +303,14 @@ def operation_within(around: Operation, told: Within) -> Operation:
     texts = told.texts if told.kind.means.embeds else ()
     prompt = Prompt(tuple([PromptFragment(Role.USER, text) for text in texts]))
     return Operation(request, response, prompt, around.started, around.duration, is_within=True, shares_request=is_own)
+
+
+def _parameters(reader: Reader, sent: Any) -> Mapping[str, Parameter]:
+    return gate.parameters(reader.parameters(sent))
+
+
+def _prompt(reader: Reader, sent: Any) -> Prompt:
+    return gate.prompt(reader.prompt(sent))
 
 
 def _next(given: Iterator[Within]) -> Within | None:

@@ -46,6 +46,8 @@ class HandingIn:
             return False
         try:
             self._accounting.ledger.settle(until)
+        except Exception as error:
+            self._guard.caught("posting what is open", error)
         finally:
             self._worker.lock.release()
         return True
