@@ -16,7 +16,7 @@ import pytest
 
 from dashboards.shipped import PROJECT, ShippedQuery, annotation_queries, panel_queries, variable_queries
 from ragmeter.dashboards.expressions import LAST_PART, by_last_part
-from ragmeter.dashboards.recording import BUDGET, COST_USUAL_1H, hourly, limits, lookbacks
+from ragmeter.dashboards.recording import BUDGET, COST_RATE_1H, COST_USUAL_1H, hourly, limits, lookbacks
 from ragmeter.dashboards.rule_files import rule_file
 from ragmeter.dashboards.rules import Recording
 from ragmeter.demo.history.incidents import LOOP
@@ -42,7 +42,6 @@ WANTS_FULL_LABELS = {"ragmeter-health: What went wrong when C"}
 """Queries that an app in which no label is full rightly has nothing for, and so the demo's history."""
 WANTS_AN_HOUR = {"ragmeter-change: Traffic A"}
 WANTS_A_DAY = {
-    "ragmeter-overview: Against the usual A",
     "ragmeter-overview: Projected month A",
     "ragmeter-overview: Budget share A",
 }
@@ -235,6 +234,21 @@ def test_what_is_unusual_is_seen(past):
 
     assert 0.6 < asked(loop.start) < 1.4
     assert asked(loop.end) > 1.3 * asked(loop.start)
+
+
+def test_a_monday_is_no_surprise(programs, tmp_path):
+    """After a weekend `Against the usual` compares with the Monday before: other days alone would make it unusual."""
+    query = next(query for query in panel_queries() if str(query) == "ragmeter-overview: Against the usual A")
+    monday, labels = 1_796_040_000, 'job="shop",ragmeter_strategy="rag"'
+    written = tmp_path / "recorded.om"
+    written.write_text(
+        f"{COST_RATE_1H}{{{labels}}} 0.9 {monday - 7 * 86_400}\n{COST_RATE_1H}{{{labels}}} 1.0 {monday}\n"
+        f"{COST_USUAL_1H}{{{labels}}} 0.5 {monday}\n# EOF\n"
+    )
+    servers.load_history(written, tmp_path / "data")
+    with servers.prometheus(tmp_path, data=tmp_path / "data") as url:
+        (shown,) = PrometheusClient(url).query(query.filled(rate="8m", window="24h"), at=monday)
+    assert shown.value == pytest.approx(1.0 / 0.9)
 
 
 def test_what_to_do_would_save_all_waste(past):

@@ -83,11 +83,14 @@ def _spend(within: Selection) -> tuple[Panel, ...]:
 
 def _against_usual(within: Selection) -> Panel:
     strategies = (promql.one_of(promql.JOB, "$service"), promql.one_of(promql.STRATEGY, "$strategy"))
-    hour, usual = (promql.total(promql.selector(record, strategies)) for record in (COST_RATE_1H, COST_USUAL_1H))
+    hour, other_days = (promql.total(promql.selector(record, strategies)) for record in (COST_RATE_1H, COST_USUAL_1H))
+    # After a weekend other days are no measure of a Monday: the last one is.
+    last_week = promql.total(f"{promql.selector(COST_RATE_1H, strategies)} offset 7d")
+    usual = f"max({promql.told_apart({'other days': other_days, 'last week': last_week}, 'of')})"
     return number(
         "Against the usual",
-        "What the last hour cost, as a multiple of the same hour on other days, from the recording rules. Only the "
-        "variables Service and Strategy narrow it.",
+        "What the last hour cost, as a multiple of the same hour on other days or a week before, whichever cost more; "
+        "from the recording rules. Only the variables Service and Strategy narrow it.",
         promql.per(hour, usual),
         TIMES,
         decimals=2,
