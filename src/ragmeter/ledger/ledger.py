@@ -14,7 +14,7 @@ from enum import Enum, auto
 from itertools import islice
 
 from ragmeter.anatomy.parts import current_turn, question_of
-from ragmeter.domain.model import KnownChunk, OperationKind, Prompt, Role, TextKey
+from ragmeter.domain.model import KnownChunk, Prompt, Role, TextKey
 from ragmeter.domain.pausing import Pause, paused, without_pause
 from ragmeter.domain.query import Ending, QueryHandle
 from ragmeter.ledger.continuations import Continuations, hash_of_question
@@ -306,7 +306,7 @@ class Ledger:
     def _take(self, query: OpenQuery, other: OpenQuery, taken: Sequence[Entry]) -> None:
         query.operations[:0] = taken
         other.operations = [each for each in other.operations if each not in taken]
-        if not any(each.kind is OperationKind.SEARCH for each in other.operations):
+        if not any(each.kind.means.searches for each in other.operations):
             # No search is left that has found them.
             query.chunks, other.chunks = {**other.chunks, **query.chunks}, {}
             _keep(query, ())
