@@ -9,7 +9,7 @@ import pytest
 
 import fakes
 import ragmeter
-from ragmeter.domain.model import OperationKind, Prompt, PromptPart, Request, Response, Role, Usage
+from ragmeter.domain.model import OperationKind, Prompt, PromptFragment, Request, Response, Role, Usage
 from ragmeter.reading.declaration import Call, Integration, Reader, Reading, Target
 from test_counting import settle
 
@@ -42,7 +42,7 @@ INTEGRATION = Integration(
     tested=("1.0", "1.0"),
     targets=(Target(f"{__name__}:Client.ask", read),),
 )
-GOOD = (Prompt((PromptPart(Role.USER, "What is it?"),)), {"temperature": 0.5}, Usage(10, 5))
+GOOD = (Prompt((PromptFragment(Role.USER, "What is it?"),)), {"temperature": 0.5}, Usage(10, 5))
 usage: Any = Usage
 ODD: dict[str, tuple[int, Any]] = {
     "no prompt": (0, None),
