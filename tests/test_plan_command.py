@@ -173,7 +173,7 @@ def test_a_page_is_watched_and_planned_with():
     assert rows["fine_tuned"]["cost_per_thousand"] == pytest.approx(1000 * (100 * 3e-6 + 250 * 12e-6))
     assert rows["base"]["cost_per_thousand"] == pytest.approx(1000 * (100 * 2e-6 + 250 * 8e-6))
     assert (plan["queries_per_day"], plan["built"]) == (None, ["retrieval"])
-    assert plan["verdict"]["next"] == "Write queries_per_day next, which less than a day of measuring cannot tell."
+    assert plan["verdict"]["next"] == "Write queries_per_day next: less than a day of measuring cannot show it."
 
 
 def test_assumptions_lie_over_what_is_measured(tmp_path):

@@ -83,7 +83,7 @@ def test_an_error_in_what_was_measured_is_in_all_that_is_derived_from_it():
         assert row.per_thousand_spread.p10 < row.cost_per_thousand < row.per_thousand_spread.p90
     unsure = plan_of(seen(cost_deviation=None))
     assert unsure.row("rag").per_thousand_spread.is_point
-    assert "How far the queries of rag differ in cost was not measured: their mean counts as exact." in unsure.notes
+    assert "It was not measured how much the queries of rag differ in cost: their mean counts as exact." in unsure.notes
 
 
 def test_the_drivers_are_what_the_outcome_depends_on():
@@ -111,7 +111,7 @@ def test_knowing_what_decides_is_worth_most():
     assert worth["retrieval.labour"] > worth["retrieval.infrastructure"] > 0
     assert worth.get("fine_tuning.retraining", 0) == 0
     assert "Measure next retrieval.labour (hours to build retrieval): let those who would build it" in plan.verdict.next
-    assert "; to know it is worth $" in plan.verdict.next
+    assert "; knowing it is worth $" in plan.verdict.next
 
 
 def test_answers_that_are_worse_cost_more():
@@ -135,26 +135,28 @@ def test_the_verdict_says_how_sure_it_is():
     sure = plan_of(seen()).verdict
     assert "fine-tuning is almost certainly cheaper than RAG (100% of the draws)" in sure.answer
     assert "in the median" in sure.answer
-    assert sure.next.startswith("Nothing that is unsure here would turn this, not even retrieval.infrastructure")
+    assert sure.next.startswith("No uncertainty would change this answer, not even that of retrieval.infrastructure")
     assert sure.next.endswith("measure how well each answers (success.rag, success.fine_tuned), which is not in it.")
     probable = close().verdict
     assert "probably" in probable.answer or "rather" in probable.answer
     assert probable.next.startswith("Measure next ")
     settled = make_plan(workload(assumed()), points(), draws=DRAWS).verdict
-    assert settled.next.startswith("Nothing here is unsure, as every assumption is one number; measure how well")
+    assert settled.next.startswith(
+        "Nothing here is uncertain, because every assumption is one number; measure how well"
+    )
 
 
 def test_a_verdict_without_todays_traffic_is_about_the_break_even():
     """It names the traffic from which on, and asks for today's."""
     plan = plan_of(seen(), days=0.5)
     assert plan.verdict.answer.startswith("Over 12 months fine-tuning is cheaper than RAG from ")
-    assert plan.verdict.next == "Write queries_per_day next, which less than a day of measuring cannot tell."
+    assert plan.verdict.next == "Write queries_per_day next: less than a day of measuring cannot show it."
 
 
 def test_a_verdict_needs_something_to_compare():
     """With one price only there is nothing to decide, and the base model alone is no rival of RAG."""
     plan = make_plan(workload(seen()), assume({}), draws=DRAWS)
-    assert plan.verdict.answer == "Nothing can be held against RAG: no other strategy has a price."
+    assert plan.verdict.answer == "Nothing can be compared with RAG: no other strategy has a price."
     assert [each.challenger for each in plan.comparisons] == ["base"]
 
 
@@ -172,7 +174,7 @@ def test_what_is_at_work_is_built():
     """Nobody pays again for the retrieval that was measured, unless told to."""
     plan = plan_of(seen())
     assert (plan.built, plan.row("rag").setup_cost) == (("retrieval",), 0)
-    assert "The set-up of retrieval counts as paid, as it is at work; built: [] counts it anew." in plan.notes
+    assert "The set-up of retrieval counts as paid, because it is in use; built: [] counts it again." in plan.notes
     anew = make_plan(workload(seen()), assume(SMALL, built=()), draws=DRAWS)
     assert anew.row("rag").setup_cost == pytest.approx((80 * 160 * 50 * 100) ** 0.5)
 

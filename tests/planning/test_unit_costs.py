@@ -191,7 +191,7 @@ def test_a_strategy_of_the_apps_own_is_told():
     """The four strategies are compared; one that the app has named itself is not, and its queries are traffic."""
     plan = plan_of(seen(), seen("agent", 14_000))
     assert plan.queries_per_day == 11_000
-    assert plan.notes[0].startswith("Not compared, as it is a strategy of the app's own: agent.")
+    assert plan.notes[0].startswith("Not compared, because it is the app's own strategy: agent.")
 
 
 def test_every_strategy_has_its_row():

@@ -42,17 +42,17 @@ class OptionError(ValueError):
 Scenarios = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[SCENARIO]...", help="Files of assumptions (YAML) or shipped ones by name; later ones count."
+        metavar="[SCENARIO]...", help="Files of assumptions (YAML), or names of shipped ones; a later one overrides."
     ),
 ]
 Server = Annotated[
     str | None, typer.Option(metavar="URL", help="Measure: read the traffic from a Prometheus-compatible server.")
 ]
-Length = Annotated[str, typer.Option("--range", metavar="TIME", help="How much of it, such as 14d, up to now.")]
+Length = Annotated[str, typer.Option("--range", metavar="TIME", help="How long until now, such as 14d.")]
 Since = Annotated[
-    str | None, typer.Option("--from", metavar="TIME", help="From a moment instead, such as 2026-05-01T12:00Z,")
+    str | None, typer.Option("--from", metavar="TIME", help="Instead, from this moment, such as 2026-05-01T12:00Z.")
 ]
-Until = Annotated[str | None, typer.Option("--to", metavar="TIME", help="up to another.")]
+Until = Annotated[str | None, typer.Option("--to", metavar="TIME", help="With --from: up to this moment.")]
 Select = Annotated[str, typer.Option(metavar="LABELS", help="Only series with these labels, such as 'job=\"shop\"'.")]
 Page = Annotated[
     str | None, typer.Option(metavar="URL", help="Measure: watch the /metrics page of a running app instead.")
@@ -67,11 +67,13 @@ Given = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="One assumption, such as labour_rate=[60,150]; repeatable."),
 ]
-Horizon = Annotated[int | None, typer.Option(metavar="MONTHS", help="Months to look ahead; 12 unless a scenario says.")]
-Seed = Annotated[int, typer.Option(min=0, help="One seed draws the same, another draws others.")]
+Horizon = Annotated[
+    int | None, typer.Option(metavar="MONTHS", help="Months to look ahead. Default: the scenario's, or 12.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same draws.")]
 Draws = Annotated[int, typer.Option(min=100, max=MOST_DRAWS, help="How many draws.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write everything as JSON.")]
-Listing = Annotated[bool, typer.Option("--list", help="Name the shipped scenarios and all that may be assumed.")]
+Listing = Annotated[bool, typer.Option("--list", help="List the shipped scenarios, and what may be assumed.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,7 @@ def _chart(plan: Plan, best: Comparison) -> Table:
 def _drivers(best: Comparison) -> Iterator[RenderableType]:
     if not best.drivers:
         return
-    table = _table(f"What drives what {in_words(best.challenger)} saves")
+    table = _table(f"What the savings of {in_words(best.challenger)} depend on")
     for heading, justify in (("assumption", "left"), ("", "left"), ("rank correlation", "right"), ("worth", "right")):
         table.add_column(heading, justify="left" if justify == "left" else "right")
     for driver in best.drivers[:MOST_DRIVERS]:
@@ -214,7 +214,7 @@ def value(assumption: Assumption) -> str:
 
 def listing(shipped: Mapping[str, str]) -> Group:
     """The shipped scenarios and every assumption there is."""
-    scenarios = _table("Scenarios that are shipped")
+    scenarios = _table("Shipped scenarios")
     scenarios.add_column("name")
     scenarios.add_column("what it is")
     for name, title in shipped.items():

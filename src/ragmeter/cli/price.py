@@ -28,13 +28,13 @@ CALLS = 1_000
 
 
 def price(
-    model: Annotated[str | None, typer.Argument(help="The model's name, as the provider's answers have it.")] = None,
+    model: Annotated[str | None, typer.Argument(help="The model's name, as in the provider's answers.")] = None,
     *,
     provider: Annotated[str | None, typer.Option(help="Only this provider: openai, anthropic, azure …")] = None,
     input: Annotated[int, typer.Option(min=0, help="Tokens of the prompt, cached ones included.")] = 0,  # noqa: A002
     output: Annotated[int, typer.Option(min=0, help="Tokens of the answer, reasoning included.")] = 0,
-    cache_read: Annotated[int, typer.Option(min=0, help="Tokens of the prompt that the provider's cache had.")] = 0,
-    cache_write: Annotated[int, typer.Option(min=0, help="Tokens of the prompt written to that cache.")] = 0,
+    cache_read: Annotated[int, typer.Option(min=0, help="Prompt tokens read from the provider's cache.")] = 0,
+    cache_write: Annotated[int, typer.Option(min=0, help="Prompt tokens written to that cache.")] = 0,
     prices: Annotated[Path | None, typer.Option(metavar="FILE", help="Your own prices, as TOML or JSON.")] = None,
     update: Annotated[
         Path | None,
@@ -44,8 +44,9 @@ def price(
 ) -> None:
     """Show a model's rates, where they come from, and what the given tokens cost.
 
-    Reads the installed price list and nothing from the network. Without --provider it shows every provider that lists
-    the model. With --update it shows what a newer list changes, of all models or of one.
+    Reads the installed price list, and nothing from the network. Without --provider: every provider of the model.
+
+    With --update: what a newer list changes, for all models or for one.
     """
     screen, notes = Console(highlight=False), Console(stderr=True, highlight=False)
     usage = Usage(input, output, cache_read_tokens=cache_read, cache_write_tokens=cache_write)
@@ -126,7 +127,7 @@ def source_of(quote: Quote) -> str:
     """Where the rates come from, with the version or the day of the source."""
     row = quote.card.row
     version = f", version {installed_version('genai-prices')}" if row.startswith("genai-prices") else ""
-    guess = "" if quote.card.exact else "; an estimate, for no row is this model's own"
+    guess = "" if quote.card.exact else "; an estimate, because no row is for exactly this model"
     return f"{row}{version}{guess}"
 
 

@@ -17,35 +17,35 @@ def notes(workload: Workload, assumptions: Assumptions, built: Iterable[str]) ->
     yield from workload.notes
     yield from (note for traffic in workload.strategies.values() for note in _of_traffic(traffic))
     if own := ", ".join(sorted(set(workload.strategies) - set(STRATEGIES))):
-        yield f"Not compared, as it is a strategy of the app's own: {own}. Its queries count among those of a day."
+        yield f"Not compared, because it is the app's own strategy: {own}. Its queries count among those of a day."
     if not assumptions.has("queries_per_day"):
         yield (
-            f"{workload.days:.3g} days were seen, less than one: that says what a query costs, not how many come "
-            "in a day. Write queries_per_day."
+            f"{workload.days:.3g} days were measured, less than one: they show what a query costs, not how many "
+            "come in a day. Write queries_per_day."
         )
     yield from doubtful(assumptions)
     if paid := " and ".join(name.replace("_", "-") for name in built):
-        yield f"The set-up of {paid} counts as paid, as it is at work; built: [] counts it anew."
+        yield f"The set-up of {paid} counts as paid, because it is in use; built: [] counts it again."
     yield from _of_labour(assumptions, built)
     yield from _of_deriving(workload)
     if left_out := ", ".join(not_counted(assumptions)):
-        yield f"Not counted, because nobody said what it takes: {left_out}."
+        yield f"Not counted, because no amount was given: {left_out}."
 
 
 def _of_labour(assumptions: Assumptions, built: Iterable[str]) -> Iterator[str]:
     sides = [assumptions.values.get(f"{component}.labour") for component in COMPONENTS if component not in set(built)]
     if len(sides) == len(COMPONENTS) and all(side is not None and side.source.startswith("https") for side in sides):
         yield (
-            "The defaults charge weeks of engineering to retrieval, and to fine-tuning only the preparing of data: "
-            "write retrieval.labour and fine_tuning.labour as they would be with you."
+            "The defaults charge weeks of engineering to retrieval, and to fine-tuning only the preparation of "
+            "data: write your own retrieval.labour and fine_tuning.labour."
         )
 
 
 def _of_deriving(workload: Workload) -> Iterator[str]:
     if any(is_tuned(name) and not traffic.queries for name, traffic in _all_of(workload).items()):
         yield (
-            "What fine-tuning would do is derived: that it answers as well without the context, and at the length of "
-            "fine_tuning.answer_length, is for you to try."
+            "Fine-tuning was not measured. It is assumed to answer as well without the context, at the length of "
+            "fine_tuning.answer_length: try whether it does."
         )
 
 
@@ -59,4 +59,4 @@ def _of_traffic(traffic: Traffic) -> Iterator[str]:
     if why := too_little(traffic):
         yield f"{why[:1].upper()}{why[1:]}: they are left out."
     elif traffic.queries and traffic.cost_per_query and standard_error(traffic) is None:
-        yield f"How far the queries of {name} differ in cost was not measured: their mean counts as exact."
+        yield f"It was not measured how much the queries of {name} differ in cost: their mean counts as exact."

@@ -40,13 +40,13 @@ def verdict(comparisons: Sequence[Comparison], rival: str, months: int, *, queri
     judged = [each for each in comparisons if each.cheaper_per_success is not None]
     asked = judged or [each for each in comparisons if each.challenger != BASE]
     if not asked:
-        answer = f"Nothing can be held against {in_words(rival)}: no other strategy has a price."
+        answer = f"Nothing can be compared with {in_words(rival)}: no other strategy has a price."
         return Verdict(answer, "Write the prices that the table asks for.")
     if queries_per_day is None:
         best = min(asked, key=lambda each: each.volume.at.p50)
         answer = f"Over {months} months {in_words(best.challenger)} {_from_volume(best, in_words(rival))}."
         return Verdict(
-            answer, "Write queries_per_day next, which less than a day of measuring cannot tell.", best.challenger
+            answer, "Write queries_per_day next: less than a day of measuring cannot show it.", best.challenger
         )
     best = max(asked, key=_chance)
     return Verdict(
@@ -97,14 +97,14 @@ def _next(best: Comparison) -> str:
     worth = [each for each in best.drivers if each.worth > 0]
     if worth:
         first = max(worth, key=lambda each: each.worth)
-        return f"Measure next {_named(first)}: {first.quantity.learn}; to know it is worth {signed(first.worth)} here."
+        return f"Measure next {_named(first)}: {first.quantity.learn}; knowing it is worth {signed(first.worth)} here."
     quality = "" if best.cheaper_per_success is not None else _quality(best)
     if not best.drivers:
-        return f"Nothing here is unsure, as every assumption is one number{quality}."
+        return f"Nothing here is uncertain, because every assumption is one number{quality}."
     first = best.drivers[0]
     if max(_chance(best), 1 - _chance(best)) >= SURE[0][0]:
-        return f"Nothing that is unsure here would turn this, not even {_named(first)}, which moves it most{quality}."
-    return f"Measure next {_named(first)}: {first.quantity.learn}; it moves this most, if it does not turn it{quality}."
+        return f"No uncertainty would change this answer, not even that of {_named(first)}, the largest{quality}."
+    return f"Measure next {_named(first)}: {first.quantity.learn}; it matters most, but decides nothing alone{quality}."
 
 
 def _named(driver: Driver) -> str:
