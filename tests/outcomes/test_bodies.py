@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+import wrapt
 
 import fake_bodies
 from clients.blanks import both_kinds, chunks_of, collect, each_of, finished
@@ -25,13 +26,14 @@ QUESTION = "SENTINEL-QUESTION: what is it?"
 UNREAD_AT_FORK = """
 seen = Seen()
 ragmeter.instrument(tracer_provider=seen.tracer_provider, meter_provider=seen.meter_provider)
-body = contract.client(asynchronous=False).parts("what is it?")
-child = os.fork()
+with ragmeter.query():
+    body = contract.client(asynchronous=False).parts("what is it?")
+    child = os.fork()
+    if child == 0:
+        assert body.read().startswith(b"{")
+        calls = len(ask())
 if child == 0:
-    assert body.read().startswith(b"{")
-    del body
-    calls = len(ask())
-    os._exit(17 if contract.counted(seen) == calls else 1)
+    os._exit(17 if (contract.counted(seen), seen.total("ragmeter.queries")) == (calls, 1) else 1)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 17
 body.read()
 assert contract.operations(seen) == 1
@@ -46,6 +48,16 @@ def tokens_of(seen: Seen) -> float:
 
 def counted(seen: Seen) -> tuple[float, float]:
     return seen.operations(), tokens_of(seen)
+
+
+class Handing:
+    """What hands on all that it is asked for to a body inside."""
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._body, name)
 
 
 async def in_pieces(client: Any) -> Any:
@@ -259,6 +271,28 @@ class TestBodies(OutcomeContract):
         errors = [span.attributes.get("error.type") for span in seen.spans()]
         assert errors == ["asyncio.exceptions.CancelledError", None]
         assert counted(seen) == (2, 49)
+
+    @pytest.mark.parametrize("wrap", [wrapt.ObjectProxy, Handing])
+    async def test_a_body_in_anothers_wrapper_is_heard(self, watch, wrap):
+        """A body in another tool's proxy, or in what hands on all it is asked for, is read as without us, and heard."""
+        seen = watch()
+        client = self.client(asynchronous=False)
+        client.kinds = (lambda *given: wrap(fake_bodies.PartsBody(*given)),) * 3
+        body = client.parts(QUESTION)
+        bare = wrap(fake_bodies.PartsBody([], breaks=False))
+        assert body.__class__ is bare.__class__
+        assert body.read() == fake_bodies.ANSWER
+        assert type(body) is type(bare)
+        assert counted(seen) == (1, 49)
+
+    async def test_what_is_put_into_a_class_meanwhile_is_called(self, watch, monkeypatch):
+        """A tool that wraps the reading of all bodies after us hears those that come then, as without us."""
+        watch()
+        client = self.client(asynchronous=False)
+        client.parts(QUESTION).read()
+        body, read = client.parts(QUESTION), fake_bodies.PartsBody.read
+        monkeypatch.setattr(fake_bodies.PartsBody, "read", lambda self, *given: read(self, *given).upper())
+        assert body.read() == fake_bodies.ANSWER.upper()
 
     async def test_a_body_whose_class_wants_to_know_of_its_heirs_is_left_alone(self, watch):
         """Of a body that cannot be heard without harm the call is counted, and it is read as without us."""

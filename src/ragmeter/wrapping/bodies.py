@@ -95,6 +95,8 @@ class HeardBody:
         if isinstance(error, CancelledError):
             # The app may go on reading. One of our own: the app's holds all that was on its way.
             self._failure = CancelledError()
+            if self._is_closed:
+                self.over()
         else:
             self._failure = None
             self._tell(self._taken(), error)
@@ -147,10 +149,10 @@ class HeardBody:
 
     def _some(self, _: Any, some: Any, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         size = _size_of(arguments, keywords)
-        return self._next(some, is_last=size in ALL or (size != 0 and some in NO_MORE))
+        return self._next(some, is_last=size in ALL or _is_end(some, size))
 
-    def _portion(self, _: Any, portion: Any, *__: Any) -> Any:
-        return self._next(portion, is_last=portion in NO_MORE)
+    def _portion(self, _: Any, portion: Any, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        return self._next(portion, is_last=_is_end(portion, _size_of(arguments, keywords)))
 
     def _next(self, some: Any, *, is_last: bool) -> Any:
         self.leave()
@@ -162,6 +164,11 @@ class HeardBody:
     def _close(self, _: Any, result: Any, *__: Any) -> Any:
         self.closed()
         return result
+
+
+def _is_end(some: Any, size: Any) -> bool:
+    """Whether there is no more; an empty portion that was asked for as such does not say so."""
+    return isinstance(some, bytes | str | tuple) and some in NO_MORE and size != 0
 
 
 def _size_of(arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:

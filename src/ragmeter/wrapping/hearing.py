@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import inspect
 from abc import ABCMeta
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, wraps
+from types import MethodType
 from typing import Any, Generic
 
 from ragmeter.domain.by_identity import ByIdentity
@@ -67,10 +68,11 @@ def hear(instance: Any, around: Mapping[str, Around], owner: Any = None) -> bool
     if _heard.get(instance) is not None:
         return False
     own = _own_class(type(instance))
-    names = tuple(name for name in around if hasattr(inspect.getattr_static(own, name, None), "__get__"))
+    names = tuple(around)
+    methods = (*_methods(own, names), *_handed_on(instance, own, names))
     try:
         _heard.put(instance, around, owner)
-        _class_of.__set__(instance, _heard_class(own, names))
+        _class_of.__set__(instance, _heard_class(own, methods))
     except TypeError:
         _heard.pop(instance)
         return False
@@ -95,6 +97,35 @@ def hear_close(connection: Any, listener: Callable[[], None], names: tuple[str, 
     hear(connection, dict.fromkeys(names, Around(after=closed, failed=lambda _: listener())))
 
 
+@lru_cache(maxsize=MOST_CLASSES)
+def _methods(own: type, names: tuple[str, ...]) -> tuple[tuple[str, bool], ...]:
+    """Those of the named methods that a class has, and which of them are awaited."""
+    found = [(name, inspect.getattr_static(own, name, None), getattr(own, name, None)) for name in names]
+    return tuple(
+        (name, inspect.iscoroutinefunction(method))
+        for name, static, method in found
+        if callable(method) and not isinstance(static, staticmethod | classmethod)
+    )
+
+
+def _handed_on(instance: Any, own: type, names: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
+    """The same for those that its class has not, but hands on to another object."""
+    if hasattr(own, "__getattr__"):
+        for name in names:
+            if not hasattr(own, name) and callable(method := getattr(instance, name, None)):
+                yield name, inspect.iscoroutinefunction(method)
+
+
+def _bare(instance: Any, own: Any, name: str) -> Any:
+    """The method as it is without us now, bound to whatever it is called with.
+
+    An app may keep a method of ours, and call it when the object is of its own class again; others may put another in
+    the class meanwhile.
+    """
+    method = getattr(own, name, None)
+    return own.__getattr__(instance, name) if method is None else MethodType(method, instance)
+
+
 def _own_class(kind: type) -> type:
     return (kind.__base__ or object) if _is_ours(kind) else kind
 
@@ -110,7 +141,7 @@ def _give_back(instance: Any) -> None:
 
 
 @lru_cache(maxsize=MOST_CLASSES)
-def _heard_class(own: type, names: tuple[str, ...]) -> type:
+def _heard_class(own: type, methods: tuple[tuple[str, bool], ...]) -> type:
     """The class of heard objects of the class `own`; a `TypeError` where there can be none."""
     if inspect.getattr_static(own, "__init_subclass__") not in _INDIFFERENT or type(own) not in (type, ABCMeta):
         raise TypeError(f"{own} wants to know of its heirs")
@@ -119,12 +150,15 @@ def _heard_class(own: type, names: tuple[str, ...]) -> type:
         "__module__": own.__module__,
         "__qualname__": own.__qualname__,
         "__doc__": own.__doc__,
-        "__class__": property(lambda _: own, _class_of.__set__),
         "__reduce_ex__": _reduced,
     }
+    if not any("__class__" in vars(each) for each in own.__mro__[:-1]):
+        # One that says another's class goes on to do so.
+        space["__class__"] = property(lambda _: own, _class_of.__set__)
     made = type(own)(own.__name__, (own,), space)
-    for name in names:
-        setattr(made, name, _heard_method(own, name))
+    for name, is_awaited in methods:
+        method = _listening_async(own, name) if is_awaited else _listening(own, name)
+        setattr(made, name, wraps(getattr(own, name, method))(method))
     return made
 
 
@@ -140,28 +174,24 @@ def _reduced(self: Any, protocol: Any) -> Any:
     return (own if make is ours else make, tuple(own if each is ours else each for each in arguments), *rest)
 
 
-def _heard_method(own: type, name: str) -> Any:
-    # Bound to whatever it is called with: an app may keep the method, and call it when the object is heard no more.
-    found, method = inspect.getattr_static(own, name), getattr(own, name)
-    if inspect.iscoroutinefunction(method):
+def _listening_async(own: type, name: str) -> Any:
+    async def heard_async(self: Any, /, *arguments: Any, **keywords: Any) -> Any:
+        bare, around = _bare(self, own, name), _around(self, name)
+        if around is None or not around.before():
+            return await bare(*arguments, **keywords)
+        try:
+            result = await bare(*arguments, **keywords)
+        except BaseException as error:
+            around.failed(error)
+            raise
+        return around.after(self, result, arguments, keywords)
 
-        @wraps(method)
-        async def heard_async(self: Any, /, *arguments: Any, **keywords: Any) -> Any:
-            bare, around = found.__get__(self, own), _around(self, name)
-            if around is None or not around.before():
-                return await bare(*arguments, **keywords)
-            try:
-                result = await bare(*arguments, **keywords)
-            except BaseException as error:
-                around.failed(error)
-                raise
-            return around.after(self, result, arguments, keywords)
+    return heard_async
 
-        return heard_async
 
-    @wraps(method)
+def _listening(own: type, name: str) -> Any:
     def heard(self: Any, /, *arguments: Any, **keywords: Any) -> Any:
-        bare, around = found.__get__(self, own), _around(self, name)
+        bare, around = _bare(self, own, name), _around(self, name)
         if around is None or not around.before():
             return bare(*arguments, **keywords)
         try:

@@ -304,7 +304,8 @@ class Observation:
 
     def leave_to_parent(self) -> None:
         """In a forked child: the call goes on in the parent, and is counted there."""
-        self._is_unfinished()
+        if self._is_unfinished():
+            self._query.begun.pop()
         self._exchange.empty()
 
     def _is_unfinished(self) -> bool:
