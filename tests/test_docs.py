@@ -14,6 +14,10 @@ from ragmeter.settings import TABLE, Setting
 DOCS = Path(__file__).parents[1] / "docs"
 TELEMETRY = (DOCS / "telemetry.md").read_text(encoding="utf-8")
 SETTINGS = (DOCS / "settings.md").read_text(encoding="utf-8")
+DESIGN = (DOCS / "design.md").read_text(encoding="utf-8")
+CONTRACTS = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+    "contracts"
+]
 ATTRIBUTES = {value for name, value in vars(semconv).items() if name.isupper() and isinstance(value, str)}
 
 
@@ -52,3 +56,12 @@ def test_the_price_file_on_the_page_can_be_used():
     """The price table shown is one that is accepted."""
     (shown,) = re.findall(r"```toml\n(.*?)```", SETTINGS, re.DOTALL)
     assert set(read_price_table(tomllib.loads(shown))) == {"prod-answers", "our-finetune-*", "self-hosted", "pinecone"}
+
+
+def test_the_house_is_drawn_as_its_contract_has_it():
+    """The drawing of the house has the rooms of the layers' contract, row by row, from top to bottom."""
+    (layers,) = (contract["layers"] for contract in CONTRACTS if contract["type"] == "layers")
+    drawn = [re.split(" {2,}", line.strip())[:-1] for line in DESIGN.splitlines() if re.match(r"  [a-z]", line)]
+    assert [[room.removesuffix(".py") for room in row] for row in drawn[: len(layers)]] == [
+        [room.removeprefix("ragmeter.") for room in layer.split(" : ")] for layer in layers
+    ]
