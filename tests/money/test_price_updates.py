@@ -58,7 +58,7 @@ def test_a_bad_file_leaves_the_old_rates(tmp_path: Path, caplog: pytest.LogCaptu
     with caplog.at_level(logging.WARNING, logger="ragmeter"):
         for clock.now in (SECONDS_BETWEEN, 2 * SECONDS_BETWEEN, 3 * SECONDS_BETWEEN):
             assert cost(book) == (None if broken == "" else 1.0)
-    told = [record for record in caplog.records if "stay as they were" in record.getMessage()]
+    told = [record for record in caplog.records if "old prices stay" in record.getMessage()]
     assert len(told) == (1 if broken else 0)
     file.write_text("ours = {input = 4.0, output = 1.0}\n", "utf-8")
     clock.now = 4 * SECONDS_BETWEEN

@@ -86,7 +86,7 @@ def _figures(within: Selection) -> tuple[Panel, ...]:
         ),
         number(
             "Untested clients",
-            "Clients whose version is outside the tested range. They are wrapped all the same: see `ragmeter doctor`.",
+            "Clients whose version is outside the tested range. They are wrapped anyway: see `ragmeter doctor`.",
             f"count({untested}) or {promql.zero_where(within.series(semconv.CLIENTS))}",
             COUNT,
             decimals=0,

@@ -64,7 +64,7 @@ class PriceUpdates:
         try:
             self.newer = read_newer(self._path)
         except PriceTableError as error:
-            logger.warning("ragmeter: the prices stay as they were, for the new file cannot be used: %s", error)
+            logger.warning("ragmeter: the new file of prices cannot be used, so the old prices stay: %s", error)
             return False
         logger.info("ragmeter: read newer prices from %s", self._path)
         return True

@@ -102,9 +102,9 @@ class Settings:
         "RAGMETER_PRICE_UPDATES",
         readers.price_file,
         default=None,
-        meaning="a file of newer prices, which come before `prices`: TOML or JSON like that of `prices`, or a wheel of "
-        "genai-prices. It is checked once a minute and read again when it has changed; if a new one cannot be used, "
-        "the old prices stay",
+        meaning="a file of newer prices: TOML or JSON like that of `prices`, before which it comes, or a wheel of "
+        "genai-prices, which takes the place of the installed one. It is checked once a minute and read again when it "
+        "has changed; if a new one cannot be used, the old prices stay",
     )
     fine_tuned: tuple[str, ...] = setting(
         "RAGMETER_FINE_TUNED",
