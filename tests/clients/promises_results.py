@@ -71,12 +71,15 @@ class Results(ClientBlanks):
         assert self.tokens_told(seen) == self.tokens
 
     @both_kinds
-    @pytest.mark.parametrize("reading", ["parse", "read", "iter_lines", "iter_bytes"])
+    @pytest.mark.parametrize("reading", ["parse", "read", "iter_lines", "iter_bytes", "iter_raw"])
     async def test_a_streaming_response_can_be_read(self, watch, asynchronous, reading):
         """A response whose body the app reads itself gives the same bytes, lines or object, and is counted once."""
 
         async def scenario(client: Any) -> Any:
             async with entering(self.method(client, UNREAD)(**self.question)) as response:
+                if reading == "iter_raw":
+                    below = response.http_response
+                    return type(response), await chunks_of(below.aiter_raw() if asynchronous else below.iter_raw())
                 if reading.startswith("iter_"):
                     return type(response), await chunks_of(getattr(response, reading)())
                 return type(response), plain(await finished(getattr(response, reading)()))

@@ -93,7 +93,7 @@ class Unread:
     carrier: Any
     body: Callable[[Any], object] = lambda _: None
     reads: tuple[str, ...] = ("read", "aread")
-    pieces: tuple[str, ...] = ("iter_bytes", "aiter_bytes")
+    pieces: tuple[str, ...] = ("iter_bytes", "aiter_bytes", "iter_raw", "aiter_raw")
     reads_some: tuple[str, ...] = ()
     portions: tuple[str, ...] = ()
     closes: tuple[str, ...] = ("close", "aclose")
