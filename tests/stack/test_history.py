@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from ragmeter.cli import application
 from ragmeter.demo.history.generation import generate
 from ragmeter.demo.history.series import History
 from ragmeter.naming import hourly_series, semconv
@@ -51,6 +54,23 @@ def test_the_published_query_gives_the_cost_that_was_made_up(
     expected = {strategy: 1000 * costs[strategy] / number for strategy, number in queries.items()}
     assert set(expected) == {"base", "rag", "fine_tuned", "fine_tuned_rag"}
     assert client.by_label(COST_PER_1000_QUERIES, "ragmeter_strategy") == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_plan_has_the_unit_costs_that_were_made_up(shop: tuple[PrometheusClient, History, Path]) -> None:
+    """`ragmeter plan` takes each strategy's cost from the server as measured, and plans with the traffic of a day."""
+    client, history, _ = shop
+    costs, queries = by_strategy(history, semconv.COST), by_strategy(history, semconv.QUERIES)
+    command = ["plan", "--prometheus", client.url, "--range", f"{DAYS}d", "--draws", "500", "--json"]
+    result = CliRunner().invoke(application(), command)
+    assert result.exit_code == 0, result.stderr
+    plan = json.loads(result.stdout)
+    for row in plan["rows"]:
+        assert row["basis"] == "measured"
+        assert row["cost_per_thousand"] == pytest.approx(
+            1000 * costs[row["strategy"]] / queries[row["strategy"]], rel=1e-3
+        )
+    assert plan["queries_per_day"] == pytest.approx(sum(queries.values()) / DAYS, rel=0.01)
+    assert plan["built"] == ["retrieval", "fine_tuning"]
 
 
 def test_all_series_are_there_under_their_promised_names(shop: tuple[PrometheusClient, History, Path]) -> None:

@@ -15,7 +15,7 @@ from ragmeter import palette
 from ragmeter.planning.assumptions import NOBODY, Assumption
 from ragmeter.planning.plan import Plan, Row
 from ragmeter.planning.quantities import QUANTITIES
-from ragmeter.planning.spread import Spread
+from ragmeter.planning.spread import Spread, percent
 from ragmeter.planning.uncertainty import Comparison, Driver, Threshold
 from ragmeter.planning.verdict import in_words, signed
 
@@ -117,13 +117,6 @@ def _break_evens(plan: Plan, width: int) -> Table:
 
 def _parts(spread: Spread, *, is_wide: bool) -> tuple[float, ...]:
     return (spread.p10, spread.p50, spread.p90) if is_wide else (spread.p50,)
-
-
-def percent(share: float) -> str:
-    """A share of the draws: one that is not all or none is never shown as such."""
-    if 0 < share < 0.005:
-        return "<1%"
-    return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
 
 
 def threshold(told: Threshold, *, is_wide: bool = True) -> str:

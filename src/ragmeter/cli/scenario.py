@@ -94,7 +94,7 @@ def read_scenario(layers: Sequence[Layer]) -> Scenario:
     try:
         file = ScenarioFile.model_validate({name: each for name, each in content.items() if name not in SECTIONS})
         given = dict(_flat({name: each for name, each in content.items() if name in SECTIONS}))
-        return _scenario(file, given, layers[-1].origin if len(layers) == 1 else "given")
+        return _scenario(file, given, layers)
     except ValidationError as error:
         path, message = _said(error.errors()[0])
     except (AssumptionError, ListPriceError) as error:
@@ -102,21 +102,21 @@ def read_scenario(layers: Sequence[Layer]) -> Scenario:
     raise ScenarioError(f"{origin(layers, path)}: {message}")
 
 
-def _scenario(file: ScenarioFile, given: Mapping[str, object], source: str) -> Scenario:
+def _scenario(file: ScenarioFile, given: Mapping[str, object], layers: Sequence[Layer]) -> Scenario:
     tokens = dict(_tokens(file))
     traffic: dict[str, Traffic] = {name: _traffic(name, section, tokens) for name, section in file.traffic.items()}
     return Scenario(
         title=file.title,
         months=file.horizon,
-        workload=Workload(traffic, file.days, file.source or source),
-        assumptions=_assumptions(file, given, tokens, source),
+        workload=Workload(traffic, file.days, file.source or origin(layers, ["traffic"])),
+        assumptions=_assumptions(file, given, tokens, layers),
         claims=tuple(Claim(each.cheaper, each.than, *each.times, each.queries_per_day) for each in file.claims),
         expectations=tuple(Expectation(name, dollars) for name, dollars in file.expected.items()),
     )
 
 
 def _assumptions(
-    file: ScenarioFile, given: Mapping[str, object], tokens: Mapping[str, object], source: str
+    file: ScenarioFile, given: Mapping[str, object], tokens: Mapping[str, object], layers: Sequence[Layer]
 ) -> Assumptions:
     """What is assumed: prices of models, then what is given by itself, and ranges of tokens."""
     models = {path: value for path, value in given.items() if path.endswith(".model")}
@@ -124,8 +124,8 @@ def _assumptions(
     prices = list_prices(models)
     return assume(
         {**{path: price.dollars for path, price in prices.items()}, **values},
-        source=source,
-        sources={path: price.source for path, price in prices.items() if path not in values},
+        {path: price.source for path, price in prices.items()}
+        | {path: origin(layers, path.split(".")) for path in values},
         built=None if file.built is None else tuple(file.built),
         compared_to=file.compared_to,
     )

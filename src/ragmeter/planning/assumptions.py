@@ -74,11 +74,13 @@ class Assumptions:
 NOBODY = "nobody says otherwise"
 
 
+GIVEN = "given"
+
+
 def assume(
     given: Mapping[str, object],
-    *,
-    source: str = "given",
     sources: Mapping[str, str] | None = None,
+    *,
     built: tuple[str, ...] | None = None,
     compared_to: str | None = None,
 ) -> Assumptions:
@@ -88,7 +90,7 @@ def assume(
     Raises `AssumptionError` for a path that is none and a value that cannot be.
     """
     named = sources or {}
-    values = {path: _read(path, value, named.get(path, source)) for path, value in given.items()}
+    values = {path: _read(path, value, named.get(path, GIVEN)) for path, value in given.items()}
     return Assumptions({**_defaults(), **values}, built, compared_to)
 
 

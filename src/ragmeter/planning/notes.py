@@ -42,6 +42,8 @@ def _of_labour(assumptions: Assumptions, built: Iterable[str]) -> Iterator[str]:
 
 
 def _of_deriving(workload: Workload) -> Iterator[str]:
+    if len(seen := [name for name, traffic in _all_of(workload).items() if traffic.queries]) > 1:
+        yield f"{', '.join(seen)} answered different queries: what sets them apart is not the strategy alone."
     if any(is_tuned(name) and not traffic.queries for name, traffic in _all_of(workload).items()):
         yield (
             "Fine-tuning was not measured. It is assumed to answer as well without the context, at the length of "

@@ -17,7 +17,7 @@ from ragmeter.planning.bills import Bill, Line, Values, bill, by_line, component
 from ragmeter.planning.claims import Check, Claim, Expectation, check_claim, check_table
 from ragmeter.planning.horizon import DAYS
 from ragmeter.planning.notes import notes
-from ragmeter.planning.quantities import QUANTITIES
+from ragmeter.planning.quantities import COMPONENTS, QUANTITIES
 from ragmeter.planning.ranges import Range, Vector
 from ragmeter.planning.spread import Spread, spread
 from ragmeter.planning.strategies import (
@@ -207,7 +207,8 @@ def _built(workload: Workload, assumptions: Assumptions) -> tuple[str, ...]:
     if assumptions.built is not None:
         return assumptions.built
     seen = [name for name, each in workload.strategies.items() if each.queries and not too_little(each)]
-    return tuple(dict.fromkeys(component for name in seen for component in components(name)))
+    at_work = {component for name in seen for component in components(name)}
+    return tuple(component for component in COMPONENTS if component in at_work)
 
 
 def _rival(workload: Workload, assumptions: Assumptions, costs: Mapping[str, UnitCost]) -> str:

@@ -38,3 +38,10 @@ def spread(draws: Vector) -> Spread:
 def share(of: npt.NDArray[np.bool_]) -> float:
     """The share of draws for which something is true."""
     return float(np.count_nonzero(of) / of.size)
+
+
+def percent(share: float) -> str:
+    """A share of draws as it is read: one that is not all or none is never shown as such."""
+    if 0 < share < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"

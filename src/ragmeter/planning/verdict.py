@@ -8,6 +8,7 @@ from math import isinf
 
 from ragmeter.domain.strategy import BASE
 from ragmeter.money.dollars import dollars
+from ragmeter.planning.spread import percent
 from ragmeter.planning.uncertainty import Comparison, Driver
 
 SURE = ((0.95, "almost certainly"), (0.8, "probably"), (0.6, "rather"), (0.5, "as likely as not"))
@@ -67,7 +68,7 @@ def _judged(best: Comparison) -> str:
     word = next(word for least, word in SURE if certainty >= least)
     measure = "" if best.cheaper_per_success is None else " for each successful answer"
     cheaper = f"{in_words(winner)} is {word} cheaper than {in_words(loser)}{measure}"
-    return f"{cheaper} ({certainty:.0%} of the draws){_saving(best)}"
+    return f"{cheaper} ({percent(certainty)} of the draws){_saving(best)}"
 
 
 def _saving(best: Comparison) -> str:
