@@ -173,6 +173,14 @@ def test_a_scope_whose_retrieval_another_answer_has_used_still_has_its_span(mete
     assert "ragmeter.query.operations" not in whole.attributes
 
 
+def test_a_scope_in_which_nothing_was_found_has_its_span(metered):
+    """A retrieval by hand without any passage leaves nothing to count: the span ends all the same."""
+    with ragmeter.query(name="look"):
+        ragmeter.context([])
+    assert [span.name for span in metered.spans()] == ["query look"]
+    assert metered.spans_started == 1
+
+
 def test_what_was_done_under_another_label_stays_there(metered, shop):
     """A team's embedding is not charged to another that asks the same; one that has lost its label is."""
 

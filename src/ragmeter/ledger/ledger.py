@@ -206,8 +206,13 @@ class Ledger:
 
     def end(self, handle: QueryHandle) -> None:
         """The app has left the query: post it, unless calls made in it are still going on or nobody asked a model."""
+        if handle.finished < len(handle.begun):
+            return
         query = self._open.get(handle)
-        if query is not None and handle.finished >= len(handle.begun):
+        if query is None and handle.begun:
+            # All that was done in it has left nothing, such as a retrieval by hand that has found nothing.
+            self._finish(OpenQuery(handle, 0.0))
+        elif query is not None:
             query.is_over = True
             if query.has_inference:
                 self._post_query(query)
