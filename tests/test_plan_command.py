@@ -173,6 +173,7 @@ def test_a_page_is_watched_and_planned_with():
     assert rows["fine_tuned"]["cost_per_thousand"] == pytest.approx(1000 * (100 * 3e-6 + 250 * 12e-6))
     assert rows["base"]["cost_per_thousand"] == pytest.approx(1000 * (100 * 2e-6 + 250 * 8e-6))
     assert (plan["queries_per_day"], plan["built"]) == (None, ["retrieval"])
+    assert plan["rows"][1]["traffic"]["models"]["openai/gpt-4.1-2025-04-14"] == pytest.approx(0.5)
     assert plan["verdict"]["next"] == "Write queries_per_day next: less than a day of measuring cannot show it."
 
 
@@ -193,7 +194,9 @@ def test_what_was_not_measured_is_shown_as_unknown():
     with served(page_of(1_000), page_of(1_500)) as url:
         result = run("--metrics", url, "--for", "1s", *FEW)
     assert re.search(r"^rag +measured +\$6\.20 +- +- +\$0\.00 +- ", result.output, re.MULTILINE), result.output
-    assert "Over 12 months fine-tuning" in unwrapped(result.output)
+    text = unwrapped(result.output)
+    assert "Over 12 months fine-tuning" in text
+    assert "rag (measured): the mean of 500 queries; 0% failed; 0% of the input cached" in text
 
 
 WRONG = {

@@ -236,7 +236,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
 
 def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _finite(each) for key, each in value.items()}
+        return {"/".join(key) if isinstance(key, tuple) else str(key): _finite(each) for key, each in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_finite(each) for each in value]
     return None if isinstance(value, float) and isinf(value) else value

@@ -18,6 +18,7 @@ from ragmeter.planning.quantities import QUANTITIES
 from ragmeter.planning.spread import Spread, percent
 from ragmeter.planning.uncertainty import Comparison, Driver, Threshold
 from ragmeter.planning.verdict import in_words, signed
+from ragmeter.planning.workload import Traffic
 
 NARROW = 100
 """Columns below which the table of costs goes without its columns of ranges."""
@@ -179,7 +180,19 @@ def _basis(plan: Plan) -> Iterator[RenderableType]:
     yield Text()
     yield Text("Where the cost of a query comes from", "bold")
     for row in plan.rows:
-        yield Text.assemble(_name(row.strategy), f" ({row.basis.value}): {row.why}")
+        yield Text.assemble(_name(row.strategy), f" ({row.basis.value}): {'; '.join((row.why, *_seen(row.traffic)))}")
+
+
+def _seen(traffic: Traffic | None) -> Iterator[str]:
+    """What else was measured of a strategy, of which no cost tells."""
+    if traffic is None or not traffic.queries:
+        return
+    if traffic.latency_p50 is not None and traffic.latency_p95 is not None:
+        yield f"{traffic.latency_p50:.2g} s in the median, {traffic.latency_p95:.2g} s at 95 %"
+    if traffic.error_rate is not None:
+        yield f"{percent(traffic.error_rate)} failed"
+    if traffic.cached_share is not None:
+        yield f"{percent(traffic.cached_share)} of the input cached"
 
 
 def _assumptions(plan: Plan, width: int) -> Table:

@@ -30,7 +30,7 @@ from ragmeter.planning.strategies import (
 )
 from ragmeter.planning.uncertainty import DRAWS, VOLUMES, Comparison, Simulation, compare, simulate
 from ragmeter.planning.verdict import Verdict, verdict
-from ragmeter.planning.workload import Workload
+from ragmeter.planning.workload import Traffic, Workload
 
 MONTHS = 12
 """The horizon where nobody says another."""
@@ -48,7 +48,8 @@ class Row:
     `per_thousand` is what 1,000 queries cost by line, `month` a month at today's traffic, `month_tenfold` one at ten
     times that, `setup` what is paid at once, `total` all of the horizon. `cost_per_success` is the horizon's total for
     each successful answer. `by_volume` is the total for 1,000 queries at each of `VOLUMES`, `by_month` what was paid
-    until the beginning and the end of each month. What is not known is `None`, or empty.
+    until the beginning and the end of each month. `traffic` is what was seen of the strategy itself, or is said of it.
+    What is not known is `None`, or empty.
     """
 
     strategy: str
@@ -66,6 +67,7 @@ class Row:
     cost_per_success: Spread | None = None
     by_volume: tuple[Spread, ...] = ()
     by_month: tuple[Spread, ...] = ()
+    traffic: Traffic | None = None
 
     @property
     def has_price(self) -> bool:
@@ -159,7 +161,10 @@ def make_plan(
     rival = _rival(workload, assumptions, costs)
     simulation = simulate(tuple(bills.values()), assumptions, months, draws=draws, seed=seed)
     values = middles(assumptions)
-    rows = tuple(_row(cost, bills.get(name), values, months, simulation) for name, cost in costs.items())
+    rows = tuple(
+        replace(_row(cost, bills.get(name), values, months, simulation), traffic=workload.strategies.get(name))
+        for name, cost in costs.items()
+    )
     comparisons = tuple(compare(simulation, assumptions, name, rival) for name in bills if name != rival)
     queries = values.get("queries_per_day")
     today = None if queries is None else float(queries[0])
