@@ -20,7 +20,7 @@ from opentelemetry import trace
 
 from clients.blanks import both_kinds, chunks_of, collect, each_of, finished, first_of, our_lines
 from function_uses import lost, uses_of
-from outcome_contract import OutcomeContract, Scenario
+from outcome_contract import OutcomeContract, Scenario, turns
 
 QUESTION = "SENTINEL-QUESTION: what is it?"
 METHODS = ("ask", "later", "answers")
@@ -87,7 +87,7 @@ async def left_and_forgotten(client: Any, method: str) -> Any:
         first = piece
         break
     collect()
-    await asyncio.sleep(0.01)
+    await turns()
     client.happened.append("app goes on")
     return first
 
@@ -430,7 +430,7 @@ class TestGenerators(OutcomeContract):
                 del holder
             for _ in range(3):
                 collect()
-                await asyncio.sleep(0.01)
+                await turns()
             return complaints
 
         seen, (complaints, happened) = await self.compared(watch, played, asynchronous=True)
