@@ -136,7 +136,7 @@ COST = Metric(
     "ragmeter.cost.usd",
     "{USD}",
     "Cost of all operations by the part of the prompt or answer it went to",
-    (STRATEGY, PART, PRICE_STATE, *SERVED),
+    (STRATEGY, PART, TOKEN_RATE, PRICE_STATE, *SERVED),
 )
 PART_TOKEN_COUNT = Metric(
     "ragmeter.tokens",

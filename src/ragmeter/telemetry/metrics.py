@@ -198,12 +198,11 @@ class Telemetry:
             name = (semconv.UNIT, self.caps.bound(semconv.UNIT, unit))
             yield semconv.UNITS, number, (*common, name, kind, provider, model), None
         for part in entry.parts:
-            key = (semconv.PART, part.part)
+            key, rate = (semconv.PART, part.part), (semconv.TOKEN_RATE, part.rate)
             if part.tokens:
-                rate = (semconv.TOKEN_RATE, part.rate)
                 yield semconv.PART_TOKEN_COUNT, part.tokens, (*common, key, rate, provider, model), None
             if part.cost is not None:
-                yield semconv.COST, part.cost, (*common, key, state, provider, model), None
+                yield semconv.COST, part.cost, (*common, key, rate, state, provider, model), None
 
     def _of_prompt(self, entry: Entry, common: Attributes) -> Points:
         """How large an inference's prompt was, under the strategy of its query as everything it is compared with."""
