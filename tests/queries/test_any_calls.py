@@ -24,6 +24,7 @@ QUESTIONS = ["How long does the warranty of the kettle last?", "Who sells the gr
 MODELS = ["gpt-4o-mini", "claude-sonnet-4-5", "ft:gpt-4o-mini-2024-07-18:acme::1", "homemade", None]
 PRICES = {"homemade": {"input": 1, "request": 0.001}, "fakedb": {"units": {"read_units": 0.01}, "request": 0.1}}
 CALLS = ["call_1", "call_2"]
+ANSWERS = ("chat", "text_completion")
 
 some = st.one_of(st.none(), st.integers(0, 5_000))
 COUNTS = (
@@ -55,7 +56,7 @@ prompts = st.builds(
     some_of(CALLS, 2),
 )
 chats = st.fixed_dictionaries(
-    {"kind": st.sampled_from(["chat", "text_completion"]), "model": st.sampled_from(MODELS), "prompt": prompts},
+    {"kind": st.sampled_from(ANSWERS), "model": st.sampled_from(MODELS), "prompt": prompts},
     optional={
         "usage": usages,
         "text": some_of(["It lasts for two years.", QUESTIONS[1]]),
@@ -70,7 +71,7 @@ retrievals = st.fixed_dictionaries(
     optional={
         "usage": usages,
         "chunks": some_of(TEXTS),
-        "within": inner("embeddings", "rerank"),
+        "within": inner("chat", "rerank"),
         "fails": st.booleans(),
     },
 )
@@ -118,7 +119,8 @@ class Playing:
     def _call(self, told: dict[str, Any]) -> None:
         fails = told.get("fails", False)
         self.operations += 1 + (0 if fails else len(told.get("within", ())))
-        if told["kind"] in ("chat", "text_completion"):
+        within = () if fails or told["kind"] == "ingestion" else told.get("within", ())
+        if any(kind in ANSWERS for kind in (told["kind"], *(each[0] for each in within))):
             self._asks = self._asks or bool(self._entered)
             self.loose += not self._entered
         try:
@@ -168,7 +170,7 @@ def totals(seen: Seen) -> dict[str, float]:
         points = metrics.get(name, {}).items()
         return sum(getattr(value, "total", value) for key, value in points if set(labels) <= key)
 
-    latest, chat = "gen_ai.client.inference.usage", ("chat", "text_completion")
+    latest = "gen_ai.client.inference.usage"
     return {
         "operations": total("ragmeter.operations"),
         "queries": total("ragmeter.queries"),
@@ -177,7 +179,7 @@ def totals(seen: Seen) -> dict[str, float]:
         "cost of context": total("ragmeter.context.cost.usd"),
         "cost of the part": total("ragmeter.cost.usd", ("ragmeter.part", "context")),
         "latest": total(f"{latest}.input_tokens") + total(f"{latest}.output_tokens"),
-        "released": sum(total("gen_ai.client.token.usage", ("gen_ai.operation.name", each)) for each in chat),
+        "released": sum(total("gen_ai.client.token.usage", ("gen_ai.operation.name", each)) for each in ANSWERS),
         "spans": len(seen.spans()),
         "cost of spans": sum((span.attributes or {}).get("ragmeter.cost.amount", 0.0) for span in calls(seen)),
     }
@@ -210,9 +212,34 @@ def test_everything_is_counted_once_and_the_sums_agree(seen, given):
         check_parts(span.attributes)
 
 
+def within(kind: str) -> dict[str, Any]:
+    """A call of a database in which its host lets a model write."""
+    wrote = ("chat", "gpt-4o-mini", {"input_tokens": 10, "output_tokens": 5})
+    return {"kind": kind, "provider": "fakedb", "chunks": TEXTS[:2], "within": [wrote]}
+
+
+def test_a_search_in_which_a_model_answers_is_a_query(seen):
+    """It is counted when its scope ends, and what it has found has stood in a prompt of its host's."""
+    before, unsent = totals(seen), seen.total("ragmeter.chunks", ragmeter_chunk_fate="unsent")
+    with ragmeter.query():
+        fake_anything.Client().do(**within("search"))
+    found = difference(totals(seen), before)
+    assert (found["queries"], found["operations"]) == (1, 2)
+    assert seen.total("ragmeter.chunks", ragmeter_chunk_fate="unsent") == unsent
+
+
+def test_what_a_model_writes_of_documents_on_their_way_into_an_index_is_ingestion(seen):
+    """A host that lets a model sum up what it takes in answers nobody: no query, and all tokens are of ingestion."""
+    before, tokens = totals(seen), seen.total("ragmeter.tokens", ragmeter_part="ingestion")
+    fake_anything.Client().do(**within("ingestion"))
+    found = difference(totals(seen), before)
+    assert (found["queries"], found["operations"]) == (0, 2)
+    assert seen.total("ragmeter.tokens", ragmeter_part="ingestion") - tokens == 15
+
+
 def check_parts(attributes: Any) -> None:
     """The parts of an inference sum to what its provider has counted."""
     counts = [attributes.get(f"gen_ai.usage.{kind}_tokens") for kind in ("input", "output")]
     parts = [value for name, value in attributes.items() if name.startswith("ragmeter.tokens.")]
-    if attributes.get("gen_ai.operation.name") in ("chat", "text_completion") and None not in counts:
+    if attributes.get("gen_ai.operation.name") in ANSWERS and None not in counts:
         assert sum(parts) == sum(counts)

@@ -61,6 +61,11 @@ class Entry:
         """Whether it is a search of which its time is known."""
         return self.kind.means.searches and not self.is_within
 
+    @property
+    def answers(self) -> bool:
+        """Whether a model has answered somebody: not where it wrote of documents on their way into an index."""
+        return self.kind.is_inference and not self.ingests
+
     def tokens_of(self, *origins: Origin) -> int:
         """Tokens of its prompt that came from these."""
         return sum(part.tokens for part in self.parts if part.part in origins)
@@ -143,7 +148,7 @@ def report_of(
     handle: QueryHandle, operations: tuple[Entry, ...], labels: Mapping[str, str], unsent: Mapping[str | None, int]
 ) -> QueryReport:
     """What is posted for a query, whose handle learns its strategy and that it was posted."""
-    inferences = [entry for entry in operations if entry.kind.is_inference]
+    inferences = [entry for entry in operations if entry.answers]
     searches = [entry for entry in operations if entry.is_timed_search]
     counts = bool(inferences) and not handle.posted
     if inferences:
@@ -178,8 +183,8 @@ def _cost(operations: Iterable[Entry]) -> float | None:
     Only answers make a sum unknown: an embedding by a server of the app's own, which no table has, would else take the
     cost of every query that searches.
     """
-    amounts = [(entry.cost.amount, entry.kind.is_inference) for entry in operations]
-    if any(amount is None and is_inference for amount, is_inference in amounts):
+    amounts = [(entry.cost.amount, entry.answers) for entry in operations]
+    if any(amount is None and is_answer for amount, is_answer in amounts):
         return None
     known = [amount for amount, _ in amounts if amount is not None]
     total = fsum(known)

@@ -142,7 +142,7 @@ class Ledger:
         if handle.ending is Ending.OPERATION and metered.ingests:
             # Documents on their way into a database: no answer will ever claim them.
             self._finish(query)
-        elif metered.operation.request.kind.is_inference:
+        elif metered.answers or any(each.answers for each in within):
             self._answer(query, metered, labels)
         if handle.ended is not None:
             self.end(handle)

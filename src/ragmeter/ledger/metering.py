@@ -55,6 +55,11 @@ class Metered:
     ingests: bool = False
 
     @property
+    def answers(self) -> bool:
+        """Whether a model has answered somebody: not where it wrote of documents on their way into an index."""
+        return self.operation.request.kind.is_inference and not self.ingests
+
+    @property
     def context_tokens(self) -> int:
         """Prompt tokens of retrieved text."""
         return self._tokens(Origin.CONTEXT)
@@ -128,7 +133,7 @@ def meter_other(
     if usage is None and operation.request.kind.means.of_database:
         usage = _asked_of_database(operation, card)
         if usage is None:
-            return Metered(operation, None, estimated, FREE, (), strategy.NONE)
+            return Metered(operation, None, estimated, FREE, (), strategy.NONE, ingests=ingests)
     if usage is not None and card is not None and not pricing.covers(card, usage):
         card = None
     cost = cost_of(operation, usage, card, estimated=estimated)

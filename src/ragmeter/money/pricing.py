@@ -248,8 +248,8 @@ def _of_output(usage: Usage) -> dict[PartKey, int]:
 
 
 def single(part: str, usage: Usage, cost: Cost) -> tuple[Part, ...]:
-    """The one part of an operation whose tokens are not taken apart: whatever is no inference."""
-    return (Part(part, "full", usage.input_tokens or 0, cost.amount),)
+    """The one part of an operation whose tokens are not taken apart: whatever answers nobody."""
+    return (Part(part, "full", (usage.input_tokens or 0) + (usage.output_tokens or 0), cost.amount),)
 
 
 def merged(parts: Sequence[Part], pause: Pause = without_pause) -> tuple[Part, ...]:

@@ -152,7 +152,7 @@ class Accounting:
             self._stage("ending a span", None, self._end_span, record, metered, within)
             if metered is not None:
                 # What a provider has retrieved itself it has put into the prompt as well: it is never unsent.
-                own = () if metered.operation.request.kind.is_inference else chunks
+                own = () if any(each.answers for each in (metered, *within)) else chunks
                 self.ledger.add(record.query, metered, record.labels, own, within)
             else:
                 record.query.finished += 1
@@ -245,7 +245,7 @@ class Accounting:
         card = self._stage("finding a price", None, find_card)
         weigher = self.dissector.weigher
         bare = partial(meter_barely, operation)
-        if not is_inference:
+        if ingests or not is_inference:
             meter_rest = partial(meter_other, alone=query.ending is Ending.OPERATION, ingests=ingests)
             return self._stage("metering", None, meter_rest, operation, card, weigher) or bare()
         fine_tuned = self._stage("telling a fine-tuned model", NOT_TUNED, self._prices.is_fine_tuned, operation)
