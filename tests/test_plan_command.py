@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from ragmeter.cli import application
 from ragmeter.domain.strategy import STRATEGIES
-from ragmeter.planning.quantities import QUANTITIES
+from ragmeter.planning.quantities import QUANTITIES, TOKEN_PARTS
 
 FEW = ("--draws", "500")
 
@@ -105,9 +105,10 @@ def test_the_articles_table_is_shown():
     text = unwrapped(result.output)
     assert "almost certainly cheaper than RAG" in text
     assert "does not hold: fine_tuned is 10 to 50 times cheaper than rag at 100,000 queries a day; 2.0 times" in text
+    assert "10 times: if the context were 3,155 tokens long instead of 485" in text
     assert "it takes $8.04 to $8.94 for 1,000 queries" in text
     assert "fine_tuned (assumed): rag without its context at the fine-tuned model's price" in text
-    assert "pecollective.com of 2026-11-30" in text
+    assert "pecollective.com of 2026-02-15, read 2026-11-30" in text
 
 
 @pytest.mark.parametrize("columns", [60, 80, 100, 160])
@@ -152,12 +153,38 @@ def test_settings_lie_over_files(tmp_path):
     assert values["labour_rate"] == {"low": 60, "high": 95}
 
 
-def test_all_that_may_be_assumed_is_listed():
-    """The shipped scenarios with their titles, and every quantity there is."""
-    output = run("--list", columns=200).output
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_all_that_may_be_assumed_is_listed(columns):
+    """The shipped scenarios with their titles, every quantity or its family, each in a row, and no name cut short."""
+    output = run("--list", columns=columns).output
     assert "article" in output
-    assert "RAG or fine-tuning at today's list prices" in output
-    assert all(name in output for name in QUANTITIES)
+    assert "RAG or fine-tuning at today's list prices" in unwrapped(output)
+    assert "as one number or as [low, high]" in output
+    names = re.findall(r"^([a-z_]+(?:[.][a-z_<>]+)*)  ", output, re.MULTILINE)
+    listed = [name.replace("<strategy>", strategy) for name in names for strategy in STRATEGIES]
+    assert set(QUANTITIES) <= {each.replace("<part>", part) for each in listed for part in TOKEN_PARTS}
+    assert "…" not in output
+    if columns == 200:
+        assert len(output.splitlines()) < 50
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_no_name_is_cut_short(columns):
+    """What is too long for its column is broken, so that it can be copied into a scenario."""
+    settings = (f"traffic.{name}.tokens.{part}=[1,5]" for name in STRATEGIES for part in ("context", "tool_results"))
+    options = [word for setting in settings for word in ("--set", setting)]
+    output = run("today", *options, "--set", "prices.fine_tuned_rag.cache_read=0.5", *FEW, columns=columns).output
+    assert "…" not in output
+
+
+def test_texts_are_never_markup(tmp_path):
+    """Square brackets are shown as they are, and what would steer a terminal is a mark."""
+    text = r'{title: "[red]Ours[/red] [/] \e[31m", source: "[b]me[/b]", labour_rate: 80}'
+    (tmp_path / "[b]ours.yaml").write_text(text, "utf-8")
+    result = run("today", tmp_path / "[b]ours.yaml", *FEW, columns=200)
+    assert result.exit_code == 0, result.output
+    assert "[red]Ours[/red] [/] \ufffd[31m · [b]me[/b]" in result.output
+    assert "[b]ours.yaml" in result.output.partition("What is assumed")[2]
 
 
 def test_a_page_is_watched_and_planned_with():

@@ -103,7 +103,7 @@ def test_no_row_stands_there_twice(subject):
     valued = {"price", "prices", "factor", "tokens", "date", "source", "note", "library_id", "other_names", "order"}
     valued |= {
         "hosts": {"provider"},
-        "assumptions": {"low", "high", "mistaken", "why"},
+        "assumptions": {"low", "high", "published", "mistaken", "why"},
         "tokenizers": {"vocabulary"},
     }.get(subject, set())
     keys = [
@@ -143,6 +143,7 @@ def test_an_assumption_is_a_range_of_a_quantity_that_plans_know():
         assert 0 < row.low <= row.high
         assert row.note.strip()
         assert bool(row.mistaken) == bool(row.why)
+        assert not row.published or date.fromisoformat(row.published) <= date.fromisoformat(row.date)
 
 
 def test_a_vocabulary_is_one_we_have_weights_for():

@@ -70,10 +70,10 @@ def test_a_model_has_its_list_price_and_what_is_written_beside_it(tmp_path):
 
 
 def test_what_nobody_writes_has_a_dated_default(tmp_path):
-    """Its range, its source and the day on which that was read are known."""
+    """Its range, its source, the day of that and the day on which it was read are known."""
     labour = read(tmp_path, GOOD).assumptions.values["labour_rate"]
     assert labour.range == Range(50, 100)
-    assert labour.source == "https://pecollective.com/blog/rag-vs-fine-tuning-cost of 2026-11-30"
+    assert labour.source == "https://pecollective.com/blog/rag-vs-fine-tuning-cost of 2026-02-15, read 2026-11-30"
 
 
 def test_later_layers_count(tmp_path):

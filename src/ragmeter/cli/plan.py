@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ragmeter.cli.picture import shown
 from ragmeter.measured.errors import MeasuredError
 from ragmeter.measured.http import Access
 from ragmeter.measured.times import TimeRange, between, last
@@ -120,7 +121,7 @@ def plan(
         from ragmeter.cli import plan_picture, scenario_layers
 
         if listing:
-            screen.print(plan_picture.listing(scenario_layers.shipped()))
+            screen.print(plan_picture.listing(scenario_layers.shipped(), screen.width))
             return
         given = [*(settings or ()), *(() if horizon is None else (f"horizon={horizon}",))]
         place = Place(prometheus, (span, since, until), select, metrics, watch, Access(user, password, token))
@@ -144,7 +145,7 @@ def _errors_told(notes: Console) -> Iterator[None]:
     try:
         yield
     except (MeasuredError, ScenarioError, PlanError, OptionError) as error:
-        notes.print("[red]ragmeter plan:[/]", Text(str(error)))
+        notes.print("[red]ragmeter plan:[/]", Text(shown(str(error))))
         raise typer.Exit(2) from error
 
 

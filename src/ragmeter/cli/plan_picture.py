@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from math import isinf
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -12,21 +11,32 @@ from rich.table import Table
 from rich.text import Text
 
 from ragmeter import palette
-from ragmeter.planning.assumptions import NOBODY, Assumption
-from ragmeter.planning.plan import Plan, Row
-from ragmeter.planning.quantities import QUANTITIES
-from ragmeter.planning.spread import Spread, percent
-from ragmeter.planning.uncertainty import Comparison, Driver, Threshold
-from ragmeter.planning.verdict import in_words, signed
-from ragmeter.planning.workload import Traffic
+from ragmeter.cli.picture import shown
+from ragmeter.cli.plan_words import (
+    amount,
+    chance,
+    cost_headings,
+    costs,
+    headline,
+    origin,
+    per_thousand_successes,
+    quantiles,
+    threshold,
+    total_range,
+    value,
+)
+from ragmeter.domain.strategy import STRATEGIES
+from ragmeter.planning.assumptions import NOBODY
+from ragmeter.planning.plan import Plan
+from ragmeter.planning.quantities import FAMILIES, PART, SINGLE, STRATEGY, TOKEN_PARTS
+from ragmeter.planning.spread import percent
+from ragmeter.planning.uncertainty import Comparison, Driver
+from ragmeter.planning.verdict import in_words
 
 NARROW = 100
 """Columns below which the table of costs goes without its columns of ranges."""
 
 BAR = 30
-NOTHING = "-"
-"""What stands for a figure that is not known."""
-
 FULL, EMPTY = "█", "·"
 MOST_DRIVERS = 6
 DECADE = 5
@@ -35,7 +45,12 @@ DECADE = 5
 
 def draw(plan: Plan, width: int) -> Group:
     """The plan for a terminal of `width` columns."""
-    pieces: list[RenderableType] = [_headline(plan), Text(), Text(plan.verdict.answer, "bold"), Text(plan.verdict.next)]
+    pieces: list[RenderableType] = [
+        Text(shown(headline(plan)), "dim"),
+        Text(),
+        Text(plan.verdict.answer, "bold"),
+        Text(plan.verdict.next),
+    ]
     pieces += [Text(), _costs(plan, width)]
     if plan.comparisons:
         pieces += [Text(), _break_evens(plan, width)]
@@ -43,15 +58,8 @@ def draw(plan: Plan, width: int) -> Group:
         pieces += [Text(), _chart(plan, best), *_drivers(best)]
     pieces += [*_checks(plan), *_basis(plan), Text(), _assumptions(plan, width)]
     if plan.notes:
-        pieces += [Text(), *(Text(f"• {note}") for note in plan.notes)]
+        pieces += [Text(), *(Text(f"• {shown(note)}") for note in plan.notes)]
     return Group(*pieces)
-
-
-def _headline(plan: Plan) -> Text:
-    traffic = "traffic unknown" if plan.queries_per_day is None else f"{plan.queries_per_day:,.0f} queries a day"
-    source = f"{plan.measured_days:.3g} days of {plan.source}" if plan.measured_days else plan.source
-    told = (plan.title, source, traffic, f"{plan.months} months", f"{plan.draws:,} draws, seed {plan.seed}")
-    return Text(" · ".join(filter(None, told)), "dim")
 
 
 def _table(title: str) -> Table:
@@ -60,87 +68,61 @@ def _table(title: str) -> Table:
         show_edge=False,
         pad_edge=False,
         header_style="bold",
-        title=title,
+        title=Text(title, "bold"),
         title_justify="left",
-        title_style="bold",
     )
+
+
+def _column(table: Table, heading: str, *, is_number: bool = False, width: int | None = None) -> None:
+    """Add a column; what does not fit into it is broken, never cut off."""
+    table.add_column(heading, justify="right" if is_number else "left", overflow="fold", min_width=width)
+
+
+def _row(table: Table, *cells: str | Text) -> None:
+    """Add a row of texts, in which square brackets are no markup."""
+    table.add_row(*(Text(shown(cell)) if isinstance(cell, str) else cell for cell in cells))
 
 
 def _name(strategy: str) -> Text:
     return Text(strategy, palette.STRATEGIES[strategy])
 
 
-def amount(dollars: float | None) -> str:
-    """US dollars as a table shows them; a dash where they are not known."""
-    return NOTHING if dollars is None else signed(dollars)
-
-
 def _costs(plan: Plan, width: int) -> Table:
     table = _table("What it costs")
-    is_wide = width >= NARROW
-    table.add_column("strategy")
-    table.add_column("basis")
-    headings = ["1K queries", "a month", "at 10x", "set-up", f"{plan.months} months"]
-    has_success = any(row.cost_per_success for row in plan.rows)
-    headings += ["10 % to 90 %"] if is_wide else []
-    headings += ["1K answered well"] if has_success else []
-    for heading in headings:
-        table.add_column(heading, justify="right")
+    is_wide, has_success = width >= NARROW, any(row.cost_per_success for row in plan.rows)
+    for heading in ("strategy", "basis"):
+        _column(table, heading)
+    headings = [*cost_headings(plan), *(["10 % to 90 %"] if is_wide else [])]
+    for heading in (*headings, *(["1K answered well"] if has_success else [])):
+        _column(table, heading, is_number=True)
     for row in plan.rows:
-        table.add_row(_name(row.strategy), row.basis.value, *_figures(row, is_wide=is_wide, has_success=has_success))
+        more = [*([total_range(row)] if is_wide else []), *([per_thousand_successes(row)] if has_success else [])]
+        _row(table, _name(row.strategy), row.basis.value, *costs(row), *more)
     return table
-
-
-def _figures(row: Row, *, is_wide: bool, has_success: bool) -> Iterator[str]:
-    costs = (row.cost_per_thousand, row.cost_per_month, row.cost_per_month_tenfold, row.setup_cost, row.total_cost)
-    yield from map(amount, costs)
-    if is_wide:
-        yield (
-            NOTHING if row.total_spread is None else f"{amount(row.total_spread.p10)} to {amount(row.total_spread.p90)}"
-        )
-    if has_success:
-        yield amount(None if row.cost_per_success is None else 1000 * row.cost_per_success.p50)
 
 
 def _break_evens(plan: Plan, width: int) -> Table:
     is_wide = width >= NARROW
-    quantiles = "10 / 50 / 90 %" if is_wide else "median"
-    table = _table(f"Against {in_words(plan.compared_to)} ({quantiles} of the draws)")
+    told = "10 / 50 / 90 %" if is_wide else "median"
+    table = _table(f"Against {in_words(plan.compared_to)} ({told} of the draws)")
     for heading in ("strategy", "cheaper in", "saves", "from queries a day", "paid back on day"):
-        table.add_column(heading, justify="left" if heading == "strategy" else "right")
+        _column(table, heading, is_number=heading != "strategy")
     for each in plan.comparisons:
-        chance = NOTHING if each.cheaper is None else percent(each.cheaper)
-        saving = NOTHING if each.saving is None else " / ".join(map(amount, _parts(each.saving, is_wide=is_wide)))
-        day = NOTHING if each.day is None else threshold(each.day, is_wide=is_wide)
-        table.add_row(_name(each.challenger), chance, saving, threshold(each.volume, is_wide=is_wide), day)
+        thresholds = (threshold(told, is_wide=is_wide) for told in (each.volume, each.day))
+        saving = quantiles(each.saving, is_wide=is_wide)
+        _row(table, _name(each.challenger), chance(each.cheaper), saving, *thresholds)
     return table
-
-
-def _parts(spread: Spread, *, is_wide: bool) -> tuple[float, ...]:
-    return (spread.p10, spread.p50, spread.p90) if is_wide else (spread.p50,)
-
-
-def threshold(told: Threshold, *, is_wide: bool = True) -> str:
-    """A break-even in a cell: its quantiles, and the shares of the draws in which there is none."""
-    if told.at_once == 1:
-        return "at once"
-    if told.never == 1:
-        return "never"
-    quantiles = " / ".join("never" if isinf(part) else f"{part:,.0f}" for part in _parts(told.at, is_wide=is_wide))
-    shares = (("at once", told.at_once), ("never", told.never), ("only below", told.only_below))
-    said = ", ".join(f"{name} {percent(share)}" for name, share in shares if share)
-    return f"{quantiles} ({said})" if said else quantiles
 
 
 def _chart(plan: Plan, best: Comparison) -> Table:
     table = _table(f"In how many draws {in_words(best.challenger)} is cheaper than {in_words(best.rival)}")
-    table.add_column("queries a day", justify="right")
-    table.add_column("")
-    table.add_column("", justify="right")
+    _column(table, "queries a day", is_number=True)
+    _column(table, "")
+    _column(table, "", is_number=True)
     for volume, share in list(zip(plan.volumes, best.by_volume, strict=True))[::DECADE]:
         cells = round(share * BAR)
         bar = Text.assemble((FULL * cells, palette.STRATEGIES[best.challenger]), (EMPTY * (BAR - cells), "dim"))
-        table.add_row(f"{volume:,.0f}", bar, percent(share))
+        _row(table, f"{volume:,.0f}", bar, percent(share))
     return table
 
 
@@ -148,10 +130,10 @@ def _drivers(best: Comparison) -> Iterator[RenderableType]:
     if not best.drivers:
         return
     table = _table(f"What the savings of {in_words(best.challenger)} depend on")
-    for heading, justify in (("assumption", "left"), ("", "left"), ("rank correlation", "right"), ("worth", "right")):
-        table.add_column(heading, justify="left" if justify == "left" else "right")
+    for heading in ("assumption", "", "rank correlation", "worth"):
+        _column(table, heading, is_number=heading in ("rank correlation", "worth"))
     for driver in best.drivers[:MOST_DRIVERS]:
-        table.add_row(driver.quantity.name, _bar(driver), f"{driver.correlation:+.2f}", _worth(driver))
+        _row(table, driver.quantity.name, _bar(driver), f"{driver.correlation:+.2f}", amount(driver.worth or None))
     yield Text()
     yield table
     yield Text("worth: what it would gain on average to know this before deciding", "dim")
@@ -159,10 +141,6 @@ def _drivers(best: Comparison) -> Iterator[RenderableType]:
 
 def _bar(driver: Driver) -> str:
     return FULL * max(1, round(abs(driver.correlation) * BAR / 2))
-
-
-def _worth(driver: Driver) -> str:
-    return signed(driver.worth) if driver.worth else NOTHING
 
 
 def _checks(plan: Plan) -> Iterator[RenderableType]:
@@ -173,61 +151,47 @@ def _checks(plan: Plan) -> Iterator[RenderableType]:
     for check in plan.checks:
         mark, style = ("holds", "green") if check.holds else ("does not hold", "red")
         yield Text.assemble((f"{mark}: ", style), f"{check.statement}; {check.found}.")
-        yield from (Text(f"  it would need: {need}", "dim") for need in check.needs)
+        yield from (Text(f"  {need}", "dim") for need in check.needs)
 
 
 def _basis(plan: Plan) -> Iterator[RenderableType]:
     yield Text()
     yield Text("Where the cost of a query comes from", "bold")
     for row in plan.rows:
-        yield Text.assemble(_name(row.strategy), f" ({row.basis.value}): {'; '.join((row.why, *_seen(row.traffic)))}")
-
-
-def _seen(traffic: Traffic | None) -> Iterator[str]:
-    """What else was measured of a strategy, of which no cost tells."""
-    if traffic is None or not traffic.queries:
-        return
-    if traffic.latency_p50 is not None and traffic.latency_p95 is not None:
-        yield f"{traffic.latency_p50:.2g} s in the median, {traffic.latency_p95:.2g} s at 95 %"
-    if traffic.error_rate is not None:
-        yield f"{percent(traffic.error_rate)} failed"
-    if traffic.cached_share is not None:
-        yield f"{percent(traffic.cached_share)} of the input cached"
+        yield Text.assemble(_name(row.strategy), f" ({row.basis.value}): {origin(row)}")
 
 
 def _assumptions(plan: Plan, width: int) -> Table:
-    table = _table("What is assumed")
-    headings = ("assumption", "value", "unit", "from") if width >= NARROW else ("assumption", "value", "from")
-    for heading in headings:
-        table.add_column(heading, no_wrap=heading == "assumption")
-    for each in plan.assumptions:
-        if each.source != NOBODY:
-            unit = (each.quantity.unit,) if width >= NARROW else ()
-            table.add_row(each.quantity.name, value(each), *unit, _short(each.source))
+    table, is_wide = _table("What is assumed"), width >= NARROW
+    told = [each for each in plan.assumptions if each.source != NOBODY]
+    for heading in ("assumption", "value", "unit", "from") if is_wide else ("assumption", "value", "from"):
+        longest = max((len(each.quantity.name) for each in told), default=0)
+        _column(table, heading, width=min(longest, width * 3 // 5) if heading == "assumption" else None)
+    for each in told:
+        unit = (each.quantity.unit,) if is_wide else ()
+        _row(table, each.quantity.name, value(each), *unit, _short(each.source))
     return table
 
 
 def _short(source: str) -> str:
     """A source without the path of its address, which the JSON has."""
-    return re.sub(r"https://([^/ ]+)\S*", r"\1", source)
+    return re.sub(r"https://([^/ ,]+)[^ ,]*", r"\1", source)
 
 
-def value(assumption: Assumption) -> str:
-    """A number or a range as it is written in a scenario."""
-    low, high = assumption.range.low, assumption.range.high
-    return f"{low:,g}" if assumption.range.is_point else f"{low:,.4g} to {high:,.4g}"
-
-
-def listing(shipped: Mapping[str, str]) -> Group:
-    """The shipped scenarios and every assumption there is."""
+def listing(shipped: Mapping[str, str], width: int) -> Group:
+    """The shipped scenarios and every assumption there is; those of all strategies and parts in one row."""
     scenarios = _table("Shipped scenarios")
-    scenarios.add_column("name")
-    scenarios.add_column("what it is")
+    for heading in ("name", "what it is"):
+        _column(scenarios, heading)
     for name, title in shipped.items():
-        scenarios.add_row(name, title)
+        _row(scenarios, name, title)
     known = _table("What may be assumed, as one number or as [low, high] (5 % to 95 %)")
-    for heading in ("assumption", "unit", "what it is"):
-        known.add_column(heading)
-    for quantity in QUANTITIES.values():
-        known.add_row(quantity.name, quantity.unit, quantity.meaning)
-    return Group(scenarios, Text(), known)
+    told = (*SINGLE, *FAMILIES)
+    for heading in ("assumption", "what it is"):
+        longest = min(max(len(each.name) for each in told), width * 3 // 5)
+        _column(known, heading, width=longest if heading == "assumption" else None)
+    for each in told:
+        _row(known, each.name, each.meaning if each.unit in each.meaning else f"{each.meaning} ({each.unit})")
+    _row(known, f"prices.{STRATEGY}.model", "a model whose list prices of the day count, such as openai/gpt-4.1")
+    words = (f"{STRATEGY}: {', '.join(STRATEGIES)}", f"{PART}: {', '.join(TOKEN_PARTS)}")
+    return Group(scenarios, Text(), known, Text(), *(Text(line, "dim") for line in words))

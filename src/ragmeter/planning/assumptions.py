@@ -22,11 +22,15 @@ class AssumptionError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssumptionRow(facts.Fact):
-    """A default with its source; `mistaken` is a range that is often written in its place, for which `why` is wrong."""
+    """A default with its source, `published` on a day where that is known.
+
+    `mistaken` is a range that is often written in its place, for the reason in `why` a wrong one.
+    """
 
     assumption: str
     low: float
     high: float
+    published: str = ""
     mistaken: Sequence[float] = ()
     why: str = ""
 
@@ -121,10 +125,16 @@ def _defaults() -> dict[str, Assumption]:
         if quantity.neutral is not None
     }
     dated = {
-        name: Assumption(QUANTITIES[name], Range(row.low, row.high), f"{row.source} of {row.date}")
+        name: Assumption(QUANTITIES[name], Range(row.low, row.high), _source(row))
         for name, row in default_rows().items()
     }
     return {**neutral, **dated}
+
+
+def _source(row: AssumptionRow) -> str:
+    """Where a default is from, with the source's own date where it has one, and the day on which it was read."""
+    published = f" of {row.published}" if row.published else ""
+    return f"{row.source}{published}, read {row.date}"
 
 
 def doubtful(assumptions: Assumptions) -> tuple[str, ...]:

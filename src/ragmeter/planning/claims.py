@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +38,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What became of a claim: whether it `holds`, what was `found`, and what it `needs` to hold; in sentences."""
+    """What became of a claim: whether it `holds`, what was `found`, and what it `needs` to hold; in sentences.
+
+    A need begins with how many times cheaper one strategy would be then.
+    """
 
     statement: str
     holds: bool
@@ -73,9 +76,12 @@ def _price_of_context(bills: Mapping[str, Bill], values: Values, expected: Mappi
     apart = expected["rag"] - expected["base"]
     low, high = ((apart + off) / THOUSAND / tokens * MILLION for off in (-2 * ROUNDING, 2 * ROUNDING))
     paid = float(by_line(bills["rag"].query, values)[Line.CONTEXT][0]) / tokens * MILLION
-    said = f"${apart:,.0f} more for RAG is the price of its context of {tokens:,.0f} tokens"
-    needed = f"a million input tokens for ${low:,.2f} to ${high:,.2f}"
-    yield Check(said, low <= paid <= high, f"here they cost ${paid:,.2f}", (needed,))
+    said = f"The context is why 1,000 queries with rag cost ${apart:,.0f} more than with base"
+    found = (
+        f"for {tokens:,.0f} tokens of context a query that takes a price of ${low:,.2f} to ${high:,.2f} per million "
+        f"input tokens, and here it is ${paid:,.2f}"
+    )
+    yield Check(said, low <= paid <= high, found)
 
 
 def _context_tokens(ours: Bill, values: Values) -> float:
@@ -94,29 +100,32 @@ def _token_prices(term: Term) -> list[str]:
 
 def _premium(found: Mapping[str, float], expected: Mapping[str, float]) -> Iterator[Check]:
     """Whether a dearer token, or else an amount beside the tokens, makes fine-tuned rows of the others."""
-    pairs = [(plain, tuned) for plain, tuned in (("base", "fine_tuned"), ("rag", "fine_tuned_rag"))]
-    known = [(expected[tuned], found[plain]) for plain, tuned in pairs if plain in found and tuned in expected]
+    known = {
+        tuned: (expected[tuned], found[plain])
+        for plain, tuned in (("base", "fine_tuned"), ("rag", "fine_tuned_rag"))
+        if plain in found and tuned in expected
+    }
     if len(known) < 2:
         return
-    factors = [((wanted - ROUNDING) / plain, (wanted + ROUNDING) / plain) for wanted, plain in known]
-    extras = [(wanted - ROUNDING - plain, wanted + ROUNDING - plain) for wanted, plain in known]
+    factors = {name: ((wanted - ROUNDING) / ours, (wanted + ROUNDING) / ours) for name, (wanted, ours) in known.items()}
+    extras = {name: (wanted - ROUNDING - ours, wanted + ROUNDING - ours) for name, (wanted, ours) in known.items()}
     yield Check(
-        "A dearer token of the fine-tuned model explains both fine-tuned rows",
+        "Dearer tokens of the fine-tuned model explain both fine-tuned rows",
         *_common(factors, "", " times the price"),
     )
     yield Check(
-        "An amount beside the tokens explains both fine-tuned rows",
+        "An amount for each query, beside its tokens, explains both fine-tuned rows",
         *_common(extras, "$", " for 1,000 queries, such as hosting shared over them"),
     )
 
 
-def _common(intervals: Sequence[tuple[float, float]], before: str, after: str) -> tuple[bool, str]:
-    """Whether intervals overlap, and where, or else where each lies."""
-    low, high = max(low for low, _ in intervals), min(high for _, high in intervals)
+def _common(intervals: Mapping[str, tuple[float, float]], before: str, after: str) -> tuple[bool, str]:
+    """Whether the intervals of all rows overlap, and where, or else where each lies."""
+    low, high = max(low for low, _ in intervals.values()), min(high for _, high in intervals.values())
     if low <= high:
         return True, f"it takes {before}{low:.2f} to {before}{high:.2f}{after}"
-    each = " and ".join(f"{before}{first:.2f} to {before}{last:.2f}{after}" for first, last in intervals)
-    return False, f"the one takes {each.replace(' and ', ', the other ')}"
+    each = [f"{before}{first:.2f} to {before}{last:.2f}{after} for {name}" for name, (first, last) in intervals.items()]
+    return False, f"it takes {' but '.join(each)}"
 
 
 def check_claim(bills: Mapping[str, Bill], values: Values, months: int, claim: Claim) -> Check:
@@ -130,7 +139,10 @@ def check_claim(bills: Mapping[str, Bill], values: Values, months: int, claim: C
     ours, theirs = bills[claim.cheaper], bills[claim.than]
     cheap, dear = (_all_in(each, values, months, claim.queries_per_day) for each in (ours, theirs))
     times = dear / cheap if cheap else float("inf")
-    found = f"{times:.1f} times: ${THOUSAND * dear:,.2f} against ${THOUSAND * cheap:,.2f} for 1,000 queries, all in"
+    found = (
+        f"{times:.1f} times here: 1,000 queries cost ${THOUSAND * dear:,.2f} with {claim.than} and "
+        f"${THOUSAND * cheap:,.2f} with {claim.cheaper}, set-up and months included"
+    )
     holds = claim.least <= times <= claim.most
     needs = tuple(
         need
@@ -160,8 +172,8 @@ def _needed_price(ours: Bill, values: Values, cost: float, wanted: float, times:
     who = "fine-tuned model" if is_tuned(ours.strategy) else "model"
     if left <= 0:
         beside = THOUSAND * (cost - by_tokens)
-        return f"{times:g} times: no token is cheap enough, as ${beside:,.2f} for 1,000 queries is paid beside them"
-    return f"{times:g} times: tokens of the {who} at {left / by_tokens:.2f} times the price they have here"
+        return f"{times:g} times: not by cheaper tokens, because ${beside:,.2f} for 1,000 queries is paid beside them"
+    return f"{times:g} times: if tokens of the {who} cost {left / by_tokens:.2f} times what they do here"
 
 
 def _needed_context(theirs: Bill, values: Values, cost: float, wanted: float, times: float) -> str:
@@ -171,11 +183,4 @@ def _needed_context(theirs: Bill, values: Values, cost: float, wanted: float, ti
         return ""
     each = float(by_line(theirs.query, values)[Line.CONTEXT][0]) / tokens
     needed = tokens + (wanted - cost) / each
-    return f"{times:g} times: or a context of {max(0.0, needed):,.0f} tokens instead of {tokens:,.0f}"
-
-
-def in_lines(checks: Iterable[Check]) -> Iterator[str]:
-    """Each check as lines of text."""
-    for check in checks:
-        yield f"{'holds' if check.holds else 'does not hold'}: {check.statement}; {check.found}."
-        yield from (f"  needs {need}" for need in check.needs)
+    return f"{times:g} times: if the context were {max(0.0, needed):,.0f} tokens long instead of {tokens:,.0f}"

@@ -17,7 +17,7 @@ SURE = ((0.95, "almost certainly"), (0.8, "probably"), (0.6, "rather"), (0.5, "a
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`answer` says who is cheaper and how sure that is, `next` what to measure before deciding; a sentence each.
+    """`answer` says who is cheaper and how sure that is, `next` what to measure before deciding.
 
     They are about one `challenger`, `None` where there is none.
     """
@@ -72,12 +72,17 @@ def _judged(best: Comparison) -> str:
 
 
 def _saving(best: Comparison) -> str:
+    """What the winner saves, which is less than nothing in some of the draws."""
     saving = best.saving if best.saving_per_success is None else best.saving_per_success
     if saving is None:
         return ""
     measured = "" if best.saving_per_success is None else " on as many successful answers"
-    what = f"; what {in_words(best.challenger)} saves{measured} is {signed(saving.p50)}"
-    return what if saving.is_point else f"{what} in the median, {signed(saving.p10)} to {signed(saving.p90)} in 80 %"
+    winner, quantiles = best.challenger, (saving.p10, saving.p50, saving.p90)
+    if _chance(best) < 0.5:
+        winner, quantiles = best.rival, (-saving.p90, -saving.p50, -saving.p10)
+    low, middle, high = map(signed, quantiles)
+    what = f"; {in_words(winner)} saves {middle}{measured}"
+    return what if saving.is_point else f"{what} in the median, and {low} to {high} in 80% of the draws"
 
 
 def _from_volume(best: Comparison, rival: str) -> str:
@@ -101,11 +106,11 @@ def _next(best: Comparison) -> str:
         return f"Measure next {_named(first)}: {first.quantity.learn}; knowing it is worth {signed(first.worth)} here."
     quality = "" if best.cheaper_per_success is not None else _quality(best)
     if not best.drivers:
-        return f"Nothing here is uncertain, because every assumption is one number{quality}."
+        return f"Nothing here is uncertain, because every assumption is one number.{quality}"
     first = best.drivers[0]
     if max(_chance(best), 1 - _chance(best)) >= SURE[0][0]:
-        return f"No uncertainty would change this answer, not even that of {_named(first)}, the largest{quality}."
-    return f"Measure next {_named(first)}: {first.quantity.learn}; it matters most, but decides nothing alone{quality}."
+        return f"A better figure for any one assumption would not change this.{quality}"
+    return f"Measure next {_named(first)}: {first.quantity.learn}; it matters most, but decides nothing alone.{quality}"
 
 
 def _named(driver: Driver) -> str:
@@ -113,4 +118,7 @@ def _named(driver: Driver) -> str:
 
 
 def _quality(best: Comparison) -> str:
-    return f"; measure how well each answers (success.{best.rival}, success.{best.challenger}), which is not in it"
+    return (
+        f" How well each answers is not counted: measure it, and write success.{best.rival} and "
+        f"success.{best.challenger}."
+    )
