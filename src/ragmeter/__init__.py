@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
+    from ragmeter.run_report import Report
     from ragmeter.runtime import Runtime
     from ragmeter.status_report import Status
     from ragmeter.wrapping.scopes import QueryScope
 
-__all__ = ["context", "flush", "instrument", "label", "query", "status", "uninstrument"]
+__all__ = ["context", "flush", "instrument", "label", "query", "report", "status", "uninstrument"]
 
 _running: list[Runtime] = []
 """The one running ragmeter, or nothing."""
@@ -103,6 +104,18 @@ def flush(timeout: float = 5.0) -> bool:
     Short-lived processes need it. A query that is still inside its scope or root span stays open.
     """
     return _running[0].flush(timeout) if _running else True
+
+
+def report() -> Report:
+    """What this process has spent so far, and on what: the figures that its metrics have at this moment.
+
+    `print()` shows a table, and so does a notebook. Nothing is waited for or exported: calls of the last 100 ms may be
+    missing, and so is a query that is still open; call `flush()` before for the first. How long searches take is known
+    where ragmeter serves the metrics page itself.
+    """
+    from ragmeter.run_report import inactive_report
+
+    return _running[0].report() if _running else inactive_report()
 
 
 def status() -> Status:

@@ -19,10 +19,14 @@ from opentelemetry.trace import TracerProvider
 from ragmeter.domain.query import Ending, QueryHandle
 from ragmeter.guard import Guard
 from ragmeter.ledger.ledger import Until
+from ragmeter.measured.collected import distributions_of, rows_of
+from ragmeter.measured.figures import Figures
+from ragmeter.measured.samples import Row, Samples
 from ragmeter.naming import semconv
 from ragmeter.reading import clients
 from ragmeter.reading.declaration import Integration
 from ragmeter.reading.shapes.passages import read_passages, take_passages
+from ragmeter.run_report import Report
 from ragmeter.settings import Settings, differences
 from ragmeter.status_report import (
     MISSING,
@@ -41,6 +45,7 @@ from ragmeter.telemetry.spans import Tracing
 from ragmeter.telemetry.totals import Attributes
 from ragmeter.version import VERSION
 from ragmeter.worker.accounting import Accounting, UnpricedModel
+from ragmeter.worker.exit_line import ExitLine
 from ragmeter.worker.handing_in import EXIT_SECONDS, HandingIn
 from ragmeter.worker.process_end import ProcessEnd
 from ragmeter.worker.queue import Pacing, Worker
@@ -93,8 +98,14 @@ class Runtime:
         )
         self.patching = Patching(self.guard)
         self._installing = Installing(self.observer, self.patching)
+        self._exit_line = ExitLine(wanted=settings.exit_line, figures=lambda: Figures.of(Samples.of(self._totals())))
         self._handing_in = HandingIn(
-            self.worker, self.accounting, self.providers, self.observer.under_way, guard=self.guard
+            self.worker,
+            self.accounting,
+            self.providers,
+            self.observer.under_way,
+            guard=self.guard,
+            ended=self._exit_line.write,
         )
         self._end_state: list[Callable[[], None]] = []
         self._following = Following(self.scopes.roots, self._before_flush)
@@ -194,6 +205,10 @@ class Runtime:
             unscoped=self.accounting.ledger.counted[Ending.OPERATION],
         )
 
+    def report(self) -> Report:
+        """What was spent so far, and on what."""
+        return Report.of(Samples.of([*self._totals(), *self._distributions()]))
+
     def forked(self) -> None:
         """In a forked child: counts begin at zero, and where the parent exports is the parent's.
 
@@ -207,6 +222,7 @@ class Runtime:
         self.observer.under_way.clear()
         self._installing.forked()
         self._handing_in.forked()
+        self._exit_line.forked()
 
     def _handle(self, account: Callable[[Item], None], item: Item) -> None:
         self._begin()
@@ -232,6 +248,18 @@ class Runtime:
             guard=self.guard,
             pause=self._pause,
         )
+
+    def _totals(self) -> Iterable[Row]:
+        return rows_of(self.telemetry.totals.counted())
+
+    def _distributions(self) -> tuple[Row, ...]:
+        """Those on a page of ours: elsewhere only the app's own readers have them, and those are not disturbed."""
+        registry = self.providers.registry
+        try:
+            return () if registry is None else tuple(distributions_of(registry))
+        except Exception as error:
+            self.guard.caught("reading distributions", error)
+            return ()
 
     def _show_state(self) -> None:
         """Let the queue and the wrapped clients be read whenever metrics are collected, for as long as we run."""

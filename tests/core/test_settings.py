@@ -46,6 +46,7 @@ def test_each_setting_has_an_environment_variable():
         "RAGMETER_CAPTURE_CHUNKS": "true",
         "RAGMETER_EXACT_TOKENS": "false",
         "RAGMETER_TENANT_LABEL": "team",
+        "RAGMETER_EXIT_LINE": "no",
         "OTEL_SERVICE_NAME": "shop",
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY",
     }
@@ -57,6 +58,7 @@ def test_each_setting_has_an_environment_variable():
     assert (found.prometheus_host, found.prometheus_port) == ("0.0.0.0", 9999)
     assert (found.capture_chunks, found.exact_tokens, found.tenant_label) == (True, False, "team")
     assert (found.service_name, found.capture_content, found.fine_tuned) == ("shop", True, ("support-*",))
+    assert found.exit_line is False
     assert set(environment) | {"RAGMETER_PRICES", "RAGMETER_PRICE_UPDATES"} == set(VARIABLES.values())
 
 

@@ -11,6 +11,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
 import ragmeter
+from ragmeter.run_report import Amount, Figures, Report, Retrieval, StrategySpend
 from ragmeter.settings import VARIABLES, SettingsArguments, SettingsError
 from ragmeter.status_report import IntegrationStatus, Status, TargetStatus, UnpricedModel
 
@@ -54,6 +55,14 @@ def installed(status: Status) -> list[str]:
     return [target.path for target in targets if target.state == "patched"] + [each.model for each in unpriced]
 
 
+def dearest(report: Report) -> str | None:
+    figures: Figures = report
+    context: Amount | None = figures.parts.get("context")
+    retrieval: Retrieval = figures.retrieval
+    spent: list[StrategySpend] = [each for each in figures.strategies if each.cost_per_1k is not None]
+    return spent[0].strategy if spent and context and retrieval.searches else None
+
+
 assert "labels=" in refused()
 instrument_as_we_do(
     labels=teams() if Path("teams").exists() else ("team", "attempt"),
@@ -71,4 +80,7 @@ assert_type(ragmeter.status(), Status)
 assert_type(VARIABLES, dict[str, str])
 assert installed(ragmeter.status()) == []
 assert_type(ragmeter.status().active, bool)
+assert_type(ragmeter.report(), Report)
+assert_type(ragmeter.report().spend, float | None)
+assert dearest(ragmeter.report()) is None
 ragmeter.uninstrument()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import ragmeter
+import ragmeter.run_report
 import ragmeter.settings
 import ragmeter.status_report
 from pages import ROOT, blocks
@@ -26,16 +27,17 @@ API = ROOT / "docs" / "api.md"
 
 
 def test_every_public_name_is_on_the_page():
-    """The page has each public function with its arguments, each public class, and each field of the status."""
+    """The page has each public function with its arguments, each public class, and the fields of status and report."""
     page = API.read_text(encoding="utf-8")
     for name in ragmeter.__all__:
         (arguments,) = re.findall(rf"^\| `{name}\((.*?)\)` \|", page, re.MULTILINE)
         assert arguments == signature_of(getattr(ragmeter, name))
-    for name in (*ragmeter.settings.__all__, *ragmeter.status_report.__all__):
+    for name in (*ragmeter.settings.__all__, *ragmeter.status_report.__all__, *ragmeter.run_report.__all__):
         assert re.search(rf"\b{name}\b", page), name
     told = set(re.findall(r"`(\w+)`", page))
-    for name in ragmeter.status_report.__all__:
-        assert {each.name for each in fields(getattr(ragmeter.status_report, name))} <= told
+    for room in (ragmeter.status_report, ragmeter.run_report):
+        for name in room.__all__:
+            assert {each.name for each in fields(getattr(room, name))} <= told
 
 
 def signature_of(function: Callable[..., object]) -> str:

@@ -17,9 +17,10 @@ from rich.text import Text
 
 from ragmeter import palette
 from ragmeter.cli.anatomy_page import page
-from ragmeter.cli.picture import Picture, dissect_file, excerpt, fate_in_words, origin_in_words, rank_of, shown
+from ragmeter.cli.picture import Picture, dissect_file, excerpt, fate_in_words, origin_in_words, rank_of
 from ragmeter.cli.prompt_file import PromptFileError, read_prompt_file
 from ragmeter.domain.model import Fate, Origin
+from ragmeter.domain.wording import shown
 from ragmeter.money.dollars import dollars
 
 BLOCK = "█"

@@ -6,8 +6,9 @@ from html import escape
 from string import Template
 
 from ragmeter import palette
-from ragmeter.cli.picture import Picture, counted, excerpt, fate_in_words, origin_in_words, rank_of, shown
+from ragmeter.cli.picture import Picture, excerpt, fate_in_words, origin_in_words, rank_of
 from ragmeter.domain.model import Fate, Origin
+from ragmeter.domain.wording import counted, shown
 from ragmeter.ledger.metering import ContextUse
 from ragmeter.money.dollars import dollars
 

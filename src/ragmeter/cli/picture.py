@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,15 +10,13 @@ from ragmeter.anatomy.parts import Segment
 from ragmeter.cli.prompt_file import PromptFile
 from ragmeter.domain import strategy
 from ragmeter.domain.model import Chunk, Fate, KnownChunk, Origin
+from ragmeter.domain.wording import counted, shown
 from ragmeter.ledger.metering import ContextUse, Metered, meter_inference
 from ragmeter.money.dollars import dollars
 from ragmeter.money.pricebook import PriceBook
 
 EXCERPT = 90
 """Characters of a chunk's beginning."""
-
-_UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Characters that move the cursor, turn the direction of the text, or cannot be written in UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +132,6 @@ def _share(tokens: int, total: int) -> str:
     return f"{tokens / total if total else 0.0:.0%}"
 
 
-def counted(number: int, noun: str) -> str:
-    """A number of things in words."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def fate_in_words(fate: Fate, *, is_cited: bool) -> str:
     """A fate, and whether the answer names the chunk."""
     return f"{fate.value} · cited" if is_cited else fate.value
@@ -162,8 +154,3 @@ def excerpt(text: str) -> str:
         return line
     end = line.rfind(" ", EXCERPT - 20, EXCERPT)
     return f"{line[: end if end > 0 else EXCERPT]} …"
-
-
-def shown(text: str) -> str:
-    """A text that can only be read: a mark replaces each character that would steer a terminal or cannot be written."""
-    return _UNSHOWN.sub("\ufffd", text)

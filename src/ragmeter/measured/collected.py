@@ -1,21 +1,40 @@
-"""What the OpenTelemetry SDK has collected in this process, as the samples that a scrape of it would have had. Pure."""
+"""What is counted in this process, by us or by the SDK, as the samples that a scrape of it would have had."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from ragmeter.measured.samples import BUCKET, COUNT, SUM, UPPER, Row, Samples
+from ragmeter.measured.samples import BUCKET, COUNT, SUM, UPPER, Row, Samples, series_names
 from ragmeter.naming import semconv
 from ragmeter.naming.metric import Metric
 from ragmeter.naming.prometheus_names import label_name, metric_name
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData
+    from prometheus_client import CollectorRegistry
 
 BY_NAME = {metric.name: metric for metric in semconv.METRICS}
+DISTRIBUTED = frozenset(name for metric in semconv.METRICS if metric.buckets for name in series_names(metric))
+
+Counted = Iterable[tuple[str, tuple[tuple[str, str], ...], float]]
+"""Names of metrics, attributes and totals."""
+
+
+def rows_of(counted: Counted) -> Iterator[Row]:
+    """The series of totals that are counted here."""
+    for name, attributes, total in counted:
+        yield metric_name(BY_NAME[name]), {label_name(key): value for key, value in attributes}, total
+
+
+def distributions_of(registry: CollectorRegistry) -> Iterator[Row]:
+    """The distributions that a page of this process has."""
+    for family in registry.collect():
+        for each in family.samples:
+            if each.name in DISTRIBUTED:
+                yield each.name, each.labels, each.value
 
 
 def samples_of(metrics: MetricsData | None) -> Samples:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from ragmeter.domain import strategy
-from ragmeter.domain.model import KINDS, Origin
+from ragmeter.domain.model import KINDS
 from ragmeter.measured.errors import MeasuredError
+from ragmeter.measured.figures import cached_share
 from ragmeter.measured.samples import Samples
 from ragmeter.naming import semconv
 from ragmeter.planning.workload import Traffic, Workload
@@ -23,10 +24,7 @@ METRICS = (
 )
 """All that a workload is made of."""
 
-INPUT = frozenset(origin.value for origin in Origin)
 OF_MODELS = tuple(kind.value for kind, means in KINDS.items() if not means.of_database)
-CACHE_READ = "cache_read"
-"""The value of `ragmeter.token.rate` of tokens that came from a cache."""
 
 Key = TypeVar("Key")
 
@@ -62,7 +60,7 @@ def _traffic(name: str, grown: Samples, days: float) -> Traffic:
         cost=mean(grown.by(semconv.COST, semconv.PART)),
         cost_per_query=None if cost is None else cost / queries,
         cost_deviation=costs.deviation if costs else None,
-        cached_share=_cached_share(grown),
+        cached_share=cached_share(grown),
         price_states=_shares(grown.by(semconv.OPERATIONS, semconv.PRICE_STATE)),
         models=_shares(_models(grown)),
         latency_p50=durations.quantile(0.5) if durations else None,
@@ -70,13 +68,6 @@ def _traffic(name: str, grown: Samples, days: float) -> Traffic:
         error_rate=1 - _shares(grown.by(semconv.QUERIES, semconv.ERROR_TYPE)).get("", 0.0),
         context_tokens=mean(grown.by(semconv.CONTEXT_TOKENS, semconv.CHUNK_FATE)),
     )
-
-
-def _cached_share(grown: Samples) -> float | None:
-    """The share of input tokens that came from a cache; `None` where there are none."""
-    prompts = grown.only(semconv.PART, *INPUT)
-    rates = prompts.by(semconv.PART_TOKEN_COUNT, semconv.TOKEN_RATE)
-    return _shares(rates).get(CACHE_READ, 0.0) if any(rates.values()) else None
 
 
 def _models(grown: Samples) -> dict[tuple[str, str], float]:

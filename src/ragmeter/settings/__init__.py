@@ -194,6 +194,14 @@ class Settings:
         meaning="`service.name` of the providers that ragmeter makes itself",
     )
 
+    exit_line: bool | None = setting(
+        "RAGMETER_EXIT_LINE",
+        readers.flag,
+        default=None,
+        shown="where stderr is a terminal",
+        meaning="whether a line on stderr says at the process's end what it has cost; in child processes none does",
+    )
+
     @property
     def integrations(self) -> tuple[str, ...]:
         """The names of the integrations to use."""
@@ -225,6 +233,7 @@ class SettingsArguments(TypedDict, total=False):
     prometheus_host: str | None
     prometheus_port: int | None
     service_name: str | None
+    exit_line: bool | None
 
 
 TABLE: Mapping[str, Setting] = {each.name: each.metadata["setting"] for each in fields(Settings)}

@@ -112,6 +112,14 @@ class Providers:
         return NoOpMeterProvider() if provider is None else provider
 
     @property
+    def registry(self) -> CollectorRegistry | None:
+        """What our own page is written from; `None` where there is no page, or others write into it as well."""
+        from prometheus_client import REGISTRY
+
+        page = None if self._metrics is None else self._metrics.page
+        return None if page is None or page.registry is REGISTRY else page.registry
+
+    @property
     def description(self) -> str:
         """Where metrics go, for people."""
         if self._metrics is not None:

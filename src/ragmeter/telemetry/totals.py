@@ -6,7 +6,7 @@ Label values are bounded: beyond the cap a value is counted under `other`, and n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
@@ -95,6 +95,7 @@ class Totals:
         self._differs = differs
         self._read: dict[str, dict[Attributes, float]] = {}
         self._inherited: dict[str, dict[Attributes, float]] = {}
+        self._begun: dict[str, dict[Attributes, float]] = {}
         self._values: dict[str, dict[Attributes, float]] = {}
         self._sources: dict[str, list[Callable[[], Mapping[Attributes, int]]]] = {}
 
@@ -145,17 +146,31 @@ class Totals:
         for name, values in self._values.items():
             values.clear()
             values.update(self._read.get(name, {}))
-        self._inherited = {name: self._read[name] for name in self._sources if name in self._read}
+        self._begun = {name: dict(read) for name, read in self._read.items()}
+        self._inherited = {name: self._begun[name] for name in self._sources if name in self._begun}
+
+    def counted(self) -> Iterator[tuple[str, Attributes, float]]:
+        """What this process has counted: the name of a metric, attributes and their total; from any thread.
+
+        Nothing is told of what a forked child has only taken over from its parent.
+        """
+        for name in list(self._values):
+            begun = self._begun.get(name, {})
+            for key, total in list(self._current(name).items()):
+                if key not in begun or total > begun[key]:
+                    yield name, key, total - begun.get(key, 0.0)
 
     def _observer(self, metric: Metric) -> Callable[[CallbackOptions], list[Observation]]:
         def observe(_: CallbackOptions) -> list[Observation]:
-            values = self._followed(metric.name) if metric.name in self._sources else self._values[metric.name]
-            read = list(values.items())
+            read = list(self._current(metric.name).items())
             if self._differs and not metric.is_gauge:
                 self._read[metric.name] = dict(read)
             return [Observation(_observed(value), dict(key)) for key, value in read]
 
         return observe
+
+    def _current(self, name: str) -> Mapping[Attributes, float]:
+        return self._followed(name) if name in self._sources else self._values[name]
 
     def _followed(self, name: str) -> Mapping[Attributes, float]:
         added: Counter[Attributes] = Counter()

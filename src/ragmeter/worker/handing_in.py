@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from ragmeter.guard import Guard
@@ -22,16 +22,24 @@ EXIT_SECONDS = 5.0
 
 
 class HandingIn:
-    """Has the worker finish what waits, and our providers export it."""
+    """Has the worker finish what waits, and our providers export it; calls `ended` when all is handed in at the end."""
 
     def __init__(
-        self, worker: Worker[Item], accounting: Accounting, providers: Providers, under_way: UnderWay, *, guard: Guard
+        self,
+        worker: Worker[Item],
+        accounting: Accounting,
+        providers: Providers,
+        under_way: UnderWay,
+        *,
+        guard: Guard,
+        ended: Callable[[], None],
     ) -> None:
         self._worker = worker
         self._accounting = accounting
         self._providers = providers
         self._under_way = under_way
         self._guard = guard
+        self._ended = ended
         self._has_begun_to_end = False
         self._is_over = False
 
@@ -90,6 +98,10 @@ class HandingIn:
                 self._export(quickly=not is_settled)
         except Exception as error:
             self._guard.caught("exporting at the end of the process", error)
+        try:
+            self._ended()
+        except Exception as error:
+            self._guard.caught("saying what the run has cost", error)
 
     def late(self) -> None:
         """Something is submitted: after the process's end has been heard of nobody else would export it."""

@@ -58,6 +58,11 @@ class _Beginning:
         self._finalize(None, end.heard, exitpriority=LAST)
 
 
+def is_child() -> bool:
+    """Whether this process was started by `multiprocessing`, or by Celery's copy."""
+    return any(_is_child(name) for name in MODULES)
+
+
 def _is_child(module_name: str) -> bool:
     """Whether this process is one that the module's package has started."""
     process = sys.modules.get(module_name.replace(".util", ".process"))
