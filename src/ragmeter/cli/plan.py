@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ragmeter.cli.picture import shown
+from ragmeter.domain.wording import shown
 from ragmeter.measured.errors import MeasuredError
 from ragmeter.measured.http import Access
 from ragmeter.measured.times import TimeRange, between, last

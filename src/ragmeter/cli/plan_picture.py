@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from ragmeter import palette
-from ragmeter.cli.picture import shown
 from ragmeter.cli.plan_words import (
     amount,
     chance,
@@ -26,6 +25,7 @@ from ragmeter.cli.plan_words import (
     value,
 )
 from ragmeter.domain.strategy import STRATEGIES
+from ragmeter.domain.wording import shown
 from ragmeter.planning.assumptions import NOBODY
 from ragmeter.planning.plan import Plan
 from ragmeter.planning.quantities import FAMILIES, PART, SINGLE, STRATEGY, TOKEN_PARTS
