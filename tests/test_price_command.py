@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import genai_prices
 import pytest
@@ -81,11 +81,11 @@ def test_rates_alone_have_no_cost() -> None:
     assert "a call" not in run("gpt-4o").output
 
 
-def wheel_with(folder: Path, before: str, after: str) -> Path:
+def wheel_with(folder: Path, before: str, after: str, compression: int = ZIP_STORED) -> Path:
     """A wheel of genai-prices as the installed one, but for one text of its data."""
     package = Path(genai_prices.__file__).parent
     file = folder / "genai_prices-9.9.9-py3-none-any.whl"
-    with ZipFile(file, "w") as wheel:
+    with ZipFile(file, "w", compression) as wheel:
         text = (package / "data.py").read_text("utf-8")
         assert before in text
         wheel.writestr("genai_prices/data.py", text.replace(before, after))
@@ -117,12 +117,48 @@ def test_a_newer_table_is_compared_with_what_is_charged_now(tmp_path: Path) -> N
     ]
 
 
-@pytest.mark.parametrize("name", ["nothing.whl", "broken.whl", "broken.toml"])
+BROKEN: dict[str, bytes] = {
+    "broken.whl": b"\x00 no prices",
+    "broken.toml": b"\x00 no prices",
+    "latin.toml": "# für uns".encode("latin-1"),
+    "latin.json": '{"für": 1}'.encode("latin-1"),
+    "deep.json": b"[" * 100_000,
+    "deep.toml": b"a = " + b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", ["nothing.whl", *BROKEN])
 def test_a_file_of_newer_prices_that_cannot_be_read_is_one_sentence(tmp_path: Path, name: str) -> None:
     """A missing or broken file ends with status 2 and the file's name."""
-    if name.startswith("broken"):
-        (tmp_path / name).write_bytes(b"\x00 no prices")
+    if name in BROKEN:
+        (tmp_path / name).write_bytes(BROKEN[name])
     result = run("--update", str(tmp_path / name))
     assert (result.exit_code, result.stdout) == (2, "")
     assert name in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("api_pattern='", "api_pattern='((("),
+        ("api_pattern='", "api_pattern=1 // 0 or '"),
+        ("ClauseEndsWith(", "ClauseOfNextYear("),
+    ],
+)
+def test_a_wheel_whose_data_means_nothing_here_is_refused(tmp_path: Path, before: str, after: str) -> None:
+    """What cannot be evaluated anywhere in it is found when it is read, not when a model is first called."""
+    result = run("--update", str(wheel_with(tmp_path, before, after)))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "is not a wheel of genai-prices that can be read" in result.stderr
+
+
+def test_a_wheel_that_was_damaged_on_the_way_is_refused(tmp_path: Path) -> None:
+    """Its list of files is whole, what is in them is not."""
+    whole = wheel_with(tmp_path, "Provider(", "Provider(", compression=ZIP_DEFLATED)
+    content = bytearray(whole.read_bytes())
+    content[3_000:3_200] = b"\x5a" * 200
+    whole.write_bytes(content)
+    result = run("--update", str(whole))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert whole.name in result.stderr

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from zipfile import ZipFile
 
+import genai_prices
 import pytest
 
 from ragmeter.domain.model import Operation, OperationKind, Prompt, Request, Response, Usage
@@ -45,8 +48,10 @@ def test_a_changed_file_counts_within_a_minute(tmp_path: Path) -> None:
     assert (cost(book), cost(book, "other")) == (2.25, 7.0)
 
 
-@pytest.mark.parametrize("broken", ["ours = {input = ", "ours = {inptu = 1.0}", "", None])
-def test_a_bad_file_leaves_the_old_rates(tmp_path: Path, caplog: pytest.LogCaptureFixture, broken: str | None) -> None:
+@pytest.mark.parametrize("broken", [b"ours = {input = ", b"ours = {inptu = 1.0}", b"# f\xfcr", b"", None])
+def test_a_bad_file_leaves_the_old_rates(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, broken: bytes | None
+) -> None:
     """Half-written, mistaken or missing: what was known stays, and one line says why; an empty table has no rates."""
     file, clock = tmp_path / "prices.toml", Clock()
     file.write_text("ours = {input = 1.0, output = 1.0}\n", "utf-8")
@@ -54,10 +59,10 @@ def test_a_bad_file_leaves_the_old_rates(tmp_path: Path, caplog: pytest.LogCaptu
     if broken is None:
         file.unlink()
     else:
-        file.write_text(broken, "utf-8")
+        file.write_bytes(broken)
     with caplog.at_level(logging.WARNING, logger="ragmeter"):
         for clock.now in (SECONDS_BETWEEN, 2 * SECONDS_BETWEEN, 3 * SECONDS_BETWEEN):
-            assert cost(book) == (None if broken == "" else 1.0)
+            assert cost(book) == (None if broken == b"" else 1.0)
     told = [record for record in caplog.records if "old prices stay" in record.getMessage()]
     assert len(told) == (1 if broken else 0)
     file.write_text("ours = {input = 4.0, output = 1.0}\n", "utf-8")
@@ -69,3 +74,14 @@ def test_a_file_that_is_not_there_at_the_start_is_refused(tmp_path: Path) -> Non
     """`instrument()` says at once that it cannot read the file."""
     with pytest.raises(SettingsError, match=r"RAGMETER_PRICE_UPDATES.*cannot read"):
         read_settings({}, {"RAGMETER_PRICE_UPDATES": str(tmp_path / "nothing.toml")})
+
+
+def test_a_newer_wheel_is_taken_in_with_pauses(tmp_path: Path) -> None:
+    """The app may have the interpreter after each provider of the list, however long the list is."""
+    package, file, pauses = Path(genai_prices.__file__).parent, tmp_path / "newer.whl", Counter[str]()
+    with ZipFile(file, "w") as wheel:
+        for module in ("data.py", "data_units.py"):
+            wheel.write(package / module, f"genai_prices/{module}")
+    newer = PriceUpdates(file, pause=lambda: pauses.update(["pause"])).newer.library
+    assert newer is not None
+    assert pauses["pause"] > len(newer.pieces) > 20

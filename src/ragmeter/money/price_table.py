@@ -118,11 +118,13 @@ def _read_file(path: Path) -> Any:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise PriceTableError(f"prices: cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise PriceTableError(f"prices: {path} is not in UTF-8 (byte {error.start})") from error
     import tomllib
 
     try:
         return json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PriceTableError(
             f"prices: {path} is not valid {'JSON' if path.suffix == '.json' else 'TOML'}: {error}"
         ) from error

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import CodeType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from ragmeter.domain.pausing import Pause, without_pause
 from ragmeter.reading.price_models import FirstDay, Model, Prices, Provider, Tiers, TimeOfDay, Unit, Variant, When
 
 if TYPE_CHECKING:
@@ -69,12 +70,13 @@ def installed() -> PriceData:
     return price_data(text, lambda: _code_of(spec), _code_of(units_spec))
 
 
-def price_data(text: bytes, whole: Callable[[], CodeType], units: CodeType) -> PriceData:
+def price_data(text: bytes, whole: Callable[[], CodeType], units: CodeType, pause: Pause = without_pause) -> PriceData:
     """What the text of the data module says; where it is laid out in another way, all of it is evaluated as `whole`.
 
     An app frozen into one file has the compiled module alone. `units` is the module of the units.
     """
     pieces = _pieces(text)
+    pause()
     if pieces:
         return PriceData(_patterns(pieces), pieces, {}, _units(units))
     providers = {provider.id: provider for provider in names_of(whole())["providers"]}

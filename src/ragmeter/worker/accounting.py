@@ -85,11 +85,12 @@ class Accounting:
         self._tracing = tracing
         self.telemetry = telemetry
         self._pause = pause
+        newer = settings.price_updates
         self._prices = PriceBook(
             settings.prices,
             builtin=settings.builtin_prices,
             fine_tuned=settings.fine_tuned,
-            updates=None if settings.price_updates is None else PriceUpdates(Path(settings.price_updates)),
+            updates=None if newer is None else PriceUpdates(Path(newer), pause=pause),
             pause=pause,
         )
         self._scopes = scopes
