@@ -12,14 +12,13 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
-from ragmeter.settings import SettingsArguments, read_settings, shows_settings
-
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
     from ragmeter.run_report import Report
     from ragmeter.runtime import Runtime
+    from ragmeter.settings import SettingsArguments
     from ragmeter.status_report import Status
     from ragmeter.wrapping.scopes import QueryScope
 
@@ -30,7 +29,6 @@ _running: list[Runtime] = []
 _changing = threading.Lock()
 
 
-@shows_settings
 def instrument(
     *,
     tracer_provider: TracerProvider | None = None,
@@ -49,6 +47,7 @@ def instrument(
     cannot be used raises `ragmeter.settings.SettingsError`, whose message says what to write instead.
     """
     from ragmeter.runtime import Runtime
+    from ragmeter.settings import read_settings
     from ragmeter.telemetry.otel_environment import is_disabled
 
     chosen = read_settings(settings)
@@ -61,6 +60,21 @@ def instrument(
             runtime = Runtime(chosen, tracer_provider, meter_provider)
             runtime.start()
             _running.append(runtime)
+
+
+if not TYPE_CHECKING:
+    # What `help()` shows of the settings takes longer to import than all the rest: it waits until somebody asks.
+    _without_settings = globals().pop("instrument")
+
+    def __getattr__(name: str) -> Any:
+        if name != "instrument":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from ragmeter.settings import shows_settings
+
+        return globals().setdefault(name, shows_settings(_without_settings))
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
 
 
 def uninstrument() -> None:

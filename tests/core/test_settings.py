@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import pydoc
+import subprocess
+import sys
 from pathlib import PurePosixPath
 from typing import get_type_hints
 
@@ -77,6 +79,18 @@ def test_help_shows_each_setting():
     for name, setting in TABLE.items():
         assert f"{name} ({setting.variable}" in shown
         assert setting.meaning in shown
+
+
+def test_importing_imports_nothing_else_of_ours():
+    """An app that imports ragmeter pays for what it uses: the settings, and all the rest, come with `instrument()`."""
+    shown = """
+import sys, ragmeter
+print([name for name in sys.modules if name.startswith(("ragmeter.", "opentelemetry"))], "dataclasses" in sys.modules)
+from ragmeter import *
+print("instrument" in dir(ragmeter), ragmeter.instrument is instrument, hasattr(ragmeter, "instrumented"))
+"""
+    ran = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines() == ["[] False", "True True False"]
 
 
 def test_an_argument_that_is_no_setting_is_refused():
