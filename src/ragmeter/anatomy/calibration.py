@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict, deque
+from collections.abc import Collection
 from dataclasses import dataclass
-from statistics import median
 from typing import TypeVar
 
 from ragmeter.facts import Fact, read
@@ -56,7 +56,7 @@ class Calibration:
         """The factor for tools with the hash `tools` whose texts weigh `weight`, as declarations `declared`."""
         observed = self._factors.get((model, tools), ())
         if len(observed) >= LEAST_OBSERVED:
-            return median(observed)
+            return _median(observed)
         if weight <= 0:
             return 1.0
         if declared is not None:
@@ -88,7 +88,14 @@ class Calibration:
 
     def _scale(self, model: str) -> float | None:
         observed = self._scales.get(model, ())
-        return median(observed) if len(observed) >= LEAST_OBSERVED else None
+        return _median(observed) if len(observed) >= LEAST_OBSERVED else None
+
+
+def _median(observed: Collection[float]) -> float:
+    """The median; the standard library's comes with six milliseconds of imports."""
+    ordered = sorted(observed)
+    half = len(ordered) // 2
+    return (ordered[half] + ordered[~half]) / 2
 
 
 def _tokens_added(model: str) -> int:

@@ -211,8 +211,8 @@ _MARKER = re.compile(
     rf"{_NOT_AS_DATA}((?:\[(?:#?{_NUMBERS}|{_NAMED})\])+)(?!\()"
     # Right behind a word, where the clause ends.
     rf"|(?<=[^\W\d_])((?:\[{_NUMBERS}\])+)(?=[.,;:!?](?:\s|\Z)|\n)"
-    # Right behind a character of a script without blanks.
-    rf"|(?<=[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])((?:\[{_NUMBERS}\])+)"
+    # Right behind a character of a script without blanks, which has no upper case to look for.
+    rf"|(?<=(?-i:[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]))((?:\[{_NUMBERS}\])+)"
     rf"|\u3010({_NUMBERS})(?:[\u2020:][^\u3010\u3011]*)?\u3011|\(({_NAMED})\)",
     re.IGNORECASE,
 )
