@@ -17,6 +17,7 @@ from ragmeter.ledger.metering import Metered
 from ragmeter.naming import semconv
 from ragmeter.naming.metric import Metric, Profile, generations_of
 from ragmeter.naming.semconv import ScoreOrder, metrics_of
+from ragmeter.telemetry.bound_histograms import AttributeSet, BoundHistogram
 from ragmeter.telemetry.instruments import Instruments
 from ragmeter.telemetry.totals import OTHER, UNKNOWN, UNSET, Attributes, LabelCaps
 
@@ -47,7 +48,7 @@ FOLDED = (
 ALWAYS_COUNTED = ("input_tokens", "output_tokens")
 """Counts that the conventions ask for of every inference."""
 
-Point = tuple[Metric, float, tuple[tuple[str, str | int], ...], Context | None]
+Point = tuple[Metric, float, AttributeSet, Context | None]
 """One value for one metric, its attributes, and the context of its exemplar, for distributions. A plain tuple: a query
 makes some twenty of them."""
 
@@ -83,7 +84,8 @@ class Telemetry:
         generations = generations_of(profile)
         self._released, self._latest = Profile.RELEASED in generations, Profile.LATEST in generations
         metrics = metrics_of(Profile.OWN, *generations)
-        self._histograms = {metric.name: instruments.histogram(metric) for metric in metrics if metric.buckets}
+        distributions = [metric for metric in metrics if metric.buckets]
+        self._histograms = {each.name: BoundHistogram(instruments.histogram(each)) for each in distributions}
         self._fields = tuple(metric for metric in metrics if metric.field)
         self.totals = instruments.totals
         self.totals.expose(metric for metric in metrics if not metric.buckets)
@@ -122,13 +124,13 @@ class Telemetry:
             except ValueError as error:
                 self._guard.caught(f"counting {metric.name}", error)
 
-    def _observe(
-        self, metric: Metric, value: float, attributes: tuple[tuple[str, str | int], ...], context: Context | None
-    ) -> None:
+    def _observe(self, metric: Metric, value: float, attributes: AttributeSet, context: Context | None) -> None:
         if gate.amount(value) is None:
             raise ValueError(f"{metric.name} takes amounts, not {value!r}")
-        self._room.enter(metric.name, attributes)
-        self._histograms[metric.name].record(value, dict(attributes), context)
+        histogram = self._histograms[metric.name]
+        if context is None or not histogram.record_again(value, attributes, context):
+            self._room.enter(metric.name, attributes)
+            histogram.record(value, attributes, context)
 
     def _fitted(self, points: Callable[[], Points]) -> Iterable[Point]:
         """The points with as few labels folded as there is room for.
