@@ -20,6 +20,9 @@ class OperationKind(StrEnum):
     RERANK = "rerank"
     INGESTION = "ingestion"
 
+    # That of a text, which it is: an enumeration's own is a call of Python's at each look into a table.
+    __hash__ = str.__hash__
+
     @property
     def means(self) -> Meaning:
         """All that its kind says of an operation."""

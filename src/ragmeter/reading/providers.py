@@ -129,6 +129,8 @@ def declared_provider(
 
     A host with its port (`localhost:8000`) stands above the host alone.
     """
+    if not declared:
+        return None
     provider = declared.get(f"{host}:{port}") or declared.get(host or "")
     if provider != BY_MODEL:
         return provider

@@ -41,7 +41,8 @@ class Scopes:
 
     def enter(self, context: Context) -> tuple[QueryHandle, Mapping[str, str]]:
         """The query a call made in `context` belongs to, and the labels set for it."""
-        handle = self.current(context) or self._of_trace(context)
+        # Most calls are made in no context at all.
+        handle = (self.current(context) or self._of_trace(context)) if context else QueryHandle(Ending.OPERATION)
         handle.begun.append(None)
         return handle, self._labels.get()
 

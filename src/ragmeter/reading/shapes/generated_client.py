@@ -129,7 +129,10 @@ def _route_of(options: Any, routes: tuple[Route, ...]) -> Route | None:
     if options.method.lower() != "post" or not isinstance(options.json_data, dict):
         return None
     path = options.url.partition("?")[0].rstrip("/")
-    return next((route for route in routes if path.endswith(route.path)), None)
+    for route in routes:
+        if path.endswith(route.path):
+            return route
+    return None
 
 
 def sent_body(call: Call, request: Any) -> object:
