@@ -52,7 +52,7 @@ from ragmeter.worker.queue import Pacing, Worker
 from ragmeter.wrapping.installing import Installing
 from ragmeter.wrapping.observing import Observer
 from ragmeter.wrapping.patching import Patching
-from ragmeter.wrapping.records import Item, Record, Retrieved, slim
+from ragmeter.wrapping.records import Item, Pieces, Record, Retrieved, slim
 from ragmeter.wrapping.scopes import QueryScope, Scopes
 
 logger = logging.getLogger("ragmeter")
@@ -316,7 +316,7 @@ class Runtime:
                 installed,
             )
 
-    def _submit(self, item: Record | Retrieved) -> None:
+    def _submit(self, item: Record | Retrieved | Pieces) -> None:
         self.worker.submit(item, item.size)
         self._handing_in.late()
 

@@ -73,6 +73,10 @@ def totals(seen: Seen) -> dict[tuple[str, Any], float]:
     return found
 
 
+def read_now(read, _):
+    read()
+
+
 def submit(reading: Reading, answer: Any, sent: Any) -> None:
     """Hand a finished call to the running ragmeter, as the wrapper does."""
     from ragmeter.wrapping.observation import Observation
@@ -100,7 +104,8 @@ def test_no_odd_answer_loses_an_operation_or_lowers_a_total(watch):
         given = bodies(recording)
         odd = [mutated(each, random) if random.random() < 0.7 else each for each in given]
         if recording.streaming:
-            stream = StreamReading(reading.reader, ragmeter._running[0].guard, lambda _: None, hides_extra=False)
+            guard = ragmeter._running[0].guard
+            stream = StreamReading(reading.reader, guard, lambda _: None, ahead=read_now, hides_extra=False)
             for each in odd:
                 stream.keep(json.dumps(each))
             answer = stream.fold

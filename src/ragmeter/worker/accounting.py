@@ -46,7 +46,7 @@ from ragmeter.telemetry.metrics import Telemetry
 from ragmeter.telemetry.spans import Tracing
 from ragmeter.telemetry.totals import OTHER
 from ragmeter.wrapping.observation import PROCESS_EXIT
-from ragmeter.wrapping.records import Item, Record, Retrieved
+from ragmeter.wrapping.records import Item, Pieces, Record, Retrieved
 from ragmeter.wrapping.scopes import Scopes
 
 NOT_TUNED = False
@@ -100,7 +100,7 @@ class Accounting:
         self.unpriced: Counter[tuple[str, str]] = Counter()
 
     def handle(self, item: Item) -> None:
-        """Account for one finished call, for a query the app has left, or for what the app has retrieved."""
+        """Account for a finished call, a query the app has left or what it has retrieved; read a part of a stream."""
         self._handle(item, complete=True)
 
     def handle_slim(self, item: Item) -> None:
@@ -113,6 +113,9 @@ class Accounting:
                 self._end_query(item)
             case Retrieved():
                 self._take_in(item, complete=complete)
+            case Pieces():
+                with pausing(self._pause):
+                    item.read()
             case Record():
                 self._account(item, complete=complete)
 

@@ -24,7 +24,7 @@ from ragmeter.reading.shapes.fields import size_of
 from ragmeter.wrapping.bodies import HeardBody
 from ragmeter.wrapping.exchange import IN_PROGRESS, Exchange
 from ragmeter.wrapping.generators import Steps, handed_on
-from ragmeter.wrapping.records import Answer, Record, no_answer
+from ragmeter.wrapping.records import Answer, Pieces, Record, no_answer
 from ragmeter.wrapping.scopes import Scopes
 from ragmeter.wrapping.streams import StreamReading, read_on_the_way
 from ragmeter.wrapping.under_way import UnderWay
@@ -60,8 +60,8 @@ class Host(Protocol):
     under_way: UnderWay
 
     @property
-    def sink(self) -> Callable[[Record], None]:
-        """Where finished records go."""
+    def sink(self) -> Callable[[Record | Pieces], None]:
+        """Where finished records go, and what is read of streams before they are over."""
 
     def start_span(self, request: Request, started: int, parent: Context) -> tuple[Span | None, Context]:
         """A span for `request`, or none where another instrumentation has already started one."""
@@ -208,7 +208,11 @@ class Observation:
             self._answer_size = stream.kept
             self.finish(stream.fold, error, stream.first, stream.last)
 
-        stream = StreamReading(self._reading.reader, self._observer.guard, finish, hides_extra=self._hides_extra)
+        def ahead(read: Answer, size: int) -> None:
+            self._observer.sink(Pieces(read, size))
+
+        reader, guard = self._reading.reader, self._observer.guard
+        stream = StreamReading(reader, guard, finish, ahead=ahead, hides_extra=self._hides_extra)
         self._stream = stream
         return stream
 

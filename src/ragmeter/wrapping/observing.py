@@ -25,7 +25,7 @@ from ragmeter.wrapping.exchange import TOLD, exchange_around
 from ragmeter.wrapping.late_start import LateStart
 from ragmeter.wrapping.observation import Moment, Observation
 from ragmeter.wrapping.others_spans import is_recorded_by
-from ragmeter.wrapping.records import Record, Retrieved
+from ragmeter.wrapping.records import Pieces, Record, Retrieved
 from ragmeter.wrapping.scopes import Scopes
 from ragmeter.wrapping.under_way import UnderWay
 
@@ -60,7 +60,7 @@ class Observer:
         guard: Guard,
         spans: SpanStarter,
         scopes: Scopes,
-        sink: Callable[[Record | Retrieved], None],
+        sink: Callable[[Record | Retrieved | Pieces], None],
         *,
         providers: Mapping[str, str],
         stream_usage: bool,

@@ -69,8 +69,16 @@ class Retrieved:
     size: int
 
 
-Item = Record | QueryHandle | Retrieved
-"""What is submitted to the worker: a finished call, a query that was left, or retrieval by hand."""
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Pieces of a stream that goes on, on their way to the worker: `read` adds them to what it has read of it."""
+
+    read: Answer
+    size: int
+
+
+Item = Record | QueryHandle | Retrieved | Pieces
+"""What is submitted to the worker: a finished call, a query that was left, retrieval by hand, or a part of a stream."""
 
 
 def slim(item: Item, *, bare: bool) -> tuple[Item, int]:
@@ -85,4 +93,8 @@ def slim(item: Item, *, bare: bool) -> tuple[Item, int]:
             return replace(item, sent=None, sent_size=0), item.answer_size
         case Retrieved():
             return replace(item, held=(), size=0), 0
+        case Pieces() if bare:
+            return Pieces(no_answer, 0), 0
+        case Pieces():
+            return item, item.size
     return item, 0

@@ -2,13 +2,14 @@
 
 The client's own stream object stays what the app gets; only the iterator inside it is replaced. Of each piece what
 cannot change any more is kept: its text as it came over the wire where the client shows it, its leaves elsewhere. The
-caller's thread pays for an append, not for reading.
+caller's thread pays for an append, not for reading: what a very long stream has given goes to the worker meanwhile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -17,12 +18,13 @@ from ragmeter.domain.pausing import pause_of_thread
 from ragmeter.guard import Guard
 from ragmeter.reading.declaration import Reader, Streamed
 from ragmeter.wrapping.hearing import hear_close
+from ragmeter.wrapping.records import Answer
 
 BATCH = 256
 """Pieces that are read at once, with a pause after them."""
 
 MOST_KEPT = 1_000_000
-"""Characters of pieces that are kept before they are read on the caller's thread after all: bounds memory."""
+"""Characters of pieces that are kept before the worker gets them, to be read before the stream is over."""
 
 SIZE_OF_LEAVES = 256
 """What a piece that is no text is taken for."""
@@ -35,9 +37,11 @@ class StreamReading:
     """What has been seen of one stream; `finish` is called once, with the error that ended it if any.
 
     `first` and `last` are when its first piece came and its end, `None` for an end that the app did not wait for.
+    `ahead` gets pieces that are to be read before the end, in their order and one after the other, and their size.
     """
 
     __slots__ = (
+        "_ahead",
         "_finish",
         "_guard",
         "_hides_extra",
@@ -53,7 +57,13 @@ class StreamReading:
     )
 
     def __init__(
-        self, reader: Reader, guard: Guard, finish: Callable[[BaseException | None], None], *, hides_extra: bool
+        self,
+        reader: Reader,
+        guard: Guard,
+        finish: Callable[[BaseException | None], None],
+        *,
+        ahead: Callable[[Answer, int], None],
+        hides_extra: bool,
     ) -> None:
         self.pieces: list[Any] = []
         self.so_far = Response()
@@ -66,6 +76,7 @@ class StreamReading:
         self._reader = reader
         self._guard = guard
         self._finish = finish
+        self._ahead = ahead
         self._hides_extra = hides_extra
 
     def took(self, piece: Any) -> bool:
@@ -85,11 +96,16 @@ class StreamReading:
         self.pieces.append(taken)
         self.kept += len(taken) if isinstance(taken, str) else SIZE_OF_LEAVES
         if self.kept > MOST_KEPT:
-            self.fold()
+            pieces, size = self.pieces, self.kept
+            self.pieces, self.kept = [], 0
+            self._ahead(partial(self._fold, pieces), size)
 
     def fold(self) -> Response:
-        """Everything seen so far as one response."""
-        pieces, self.pieces, self.kept = self.pieces, [], 0
+        """Everything seen as one response; for the worker, once the stream is over."""
+        pieces, self.pieces = self.pieces, []
+        return self._fold(pieces)
+
+    def _fold(self, pieces: Sequence[Any]) -> Response:
         self.number += len(pieces)
         read, decode = self._reader.pieces, self._reader.decode
         if read is None:
