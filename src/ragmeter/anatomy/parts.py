@@ -192,6 +192,10 @@ def _stretches(
 
     Where two places overlap the first one has it.
     """
+    if not spans:
+        if length:
+            yield None, 0, length
+        return
     cursor = 0
     for start, end, place in in_order(spans, pause):
         if start > cursor:
@@ -271,6 +275,8 @@ def _largest_remainder(weights: Sequence[float], total: int, pause: Pause) -> li
     weight = sum(weights)
     if weight <= 0:
         return [0] * len(weights)
+    if len(weights) == 1:
+        return [total]
     exact = [each * total / weight for each in paused(weights, pause)]
     tokens = [int(value) for value in paused(exact, pause)]
     by_remainder = in_order(range(len(weights)), pause, lambda index: tokens[index] - exact[index])

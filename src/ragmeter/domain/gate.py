@@ -21,6 +21,8 @@ MOST = 2**53
 NO_COUNTS = ("units", "inexact")
 """Fields of a usage that are no number."""
 
+COUNTED = tuple(each.name for each in fields(Usage) if each.name not in NO_COUNTS)
+
 MOST_UNITS = 64
 """Kinds of billed units of one operation: no provider has as many."""
 
@@ -88,19 +90,21 @@ def _parameter(value: Any) -> Parameter | None:
 
 def response(read: Response, pause: Pause = without_pause) -> Response:
     """What a reader made of an answer, with nothing in it that a total, a label or a table could not take."""
-    return replace(
-        read,
-        model=name(read.model),
-        id=name(read.id),
-        finish_reasons=_names(read.finish_reasons),
-        calls=_names(read.calls)[:MOST_CALLS],
-        usage=None if read.usage is None else usage(read.usage),
-        service_tier=name(read.service_tier) or None,
-        speed=name(read.speed) or None,
-        text=tuple([each for each in read.text if isinstance(each, str)]),
-        reasoning=tuple([each for each in read.reasoning if isinstance(each, str)]),
-        chunks=tuple([_chunk(each) for each in paused(read.chunks, pause)]),
-    )
+    admitted: dict[str, Any] = {
+        "model": name(read.model),
+        "id": name(read.id),
+        "finish_reasons": _names(read.finish_reasons),
+        "calls": _names(read.calls)[:MOST_CALLS],
+        "usage": None if read.usage is None else usage(read.usage),
+        "service_tier": name(read.service_tier) or None,
+        "speed": name(read.speed) or None,
+        "text": _texts(read.text),
+        "reasoning": _texts(read.reasoning),
+        "chunks": _chunks(read.chunks, pause),
+    }
+    # Most answers are in order: then there is nothing to copy.
+    changed = {each: value for each, value in admitted.items() if value is not getattr(read, each)}
+    return replace(read, **changed) if changed else read
 
 
 def within(read: Iterable[Within]) -> Iterator[Within]:
@@ -112,19 +116,19 @@ def within(read: Iterable[Within]) -> Iterator[Within]:
             model=name(each.model),
             provider=name(each.provider) or None,
             usage=None if each.usage is None else usage(each.usage),
-            texts=tuple([given for given in each.texts if isinstance(given, str)]),
+            texts=_texts(each.texts),
         )
 
 
 def usage(read: Usage) -> Usage:
     """Counts, units and a cost that can be added up: one that cannot is not known."""
     changed: dict[str, Any] = {} if read.units == {} else {"units": _units(read.units)}
-    for each in fields(read):
-        given = getattr(read, each.name)
-        if given is not None and each.name not in NO_COUNTS:
-            admitted = amount(given) if each.name == "reported_cost" else whole(given)
+    for each in COUNTED:
+        given = getattr(read, each)
+        if given is not None:
+            admitted = amount(given) if each == "reported_cost" else whole(given)
             if admitted is None or admitted != given:
-                changed[each.name] = admitted
+                changed[each] = admitted
     return replace(read, **changed) if changed else read
 
 
@@ -136,7 +140,21 @@ def _units(read: Any) -> dict[str, float]:
 
 
 def _names(values: tuple[Any, ...]) -> tuple[str, ...]:
-    return tuple([known for each in values if (known := name(each)) is not None])
+    return _kept(values, [known for each in values if (known := name(each)) is not None]) if values else ()
+
+
+def _texts(values: tuple[Any, ...]) -> tuple[str, ...]:
+    return _kept(values, [each for each in values if isinstance(each, str)]) if values else ()
+
+
+def _chunks(chunks: tuple[Chunk, ...], pause: Pause) -> tuple[Chunk, ...]:
+    return _kept(chunks, [_chunk(each) for each in paused(chunks, pause)]) if chunks else ()
+
+
+def _kept(given: tuple[Any, ...], admitted: list[Any]) -> tuple[Any, ...]:
+    """What was given where it is what was admitted."""
+    known = tuple(admitted)
+    return given if known == given else known
 
 
 def _chunk(chunk: Chunk) -> Chunk:

@@ -285,8 +285,10 @@ class Ledger:
 
     def _post_query(self, query: OpenQuery) -> None:
         operations, query.operations = tuple(query.operations), []
-        unsent = Counter(chunk.collection for key, chunk in query.chunks.items() if key not in query.sent)
-        query.sent.update(query.chunks)
+        unsent: Counter[str | None] = Counter()
+        if query.chunks:
+            unsent.update(chunk.collection for key, chunk in query.chunks.items() if key not in query.sent)
+            query.sent.update(query.chunks)
         if operations or unsent or query.has_open_span:
             report = report_of(query.handle, operations, query.labels, unsent)
             self.counted[query.handle.ending] += report.counts
@@ -298,10 +300,13 @@ class Ledger:
         Each text is claimed once, from the latest search that gave it: an equal search of someone else stays theirs, as
         does what was done under other labels.
         """
+        latest = list(islice(reversed(self._unanswered.values()), MOST_UNANSWERED))
+        others = [each for each in latest if each.is_over and each.may_be_for(query)]
+        if not others:
+            return
         missing = {use.place.chunk.key for use in metered.context}.difference(query.chunks)
         asked = _asked(metered.operation.prompt, self._pause)
-        latest = list(islice(reversed(self._unanswered.values()), MOST_UNANSWERED))
-        for other in [each for each in latest if each.is_over and each.may_be_for(query)]:
+        for other in others:
             if not missing.isdisjoint(other.chunks):
                 missing.difference_update(other.chunks)
                 self._take(query, other, other.claimable)

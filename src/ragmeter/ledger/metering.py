@@ -24,6 +24,9 @@ from ragmeter.domain.pausing import Pause, paused, without_pause
 from ragmeter.money import pricing
 from ragmeter.money.pricing import Cost, Part, RateCard
 
+PARTS = tuple(count for count in COUNTS if count.part_of is not None)
+"""The counts that another one holds."""
+
 FREE = Cost(0.0, PriceState.PRICED, {})
 """What costs nothing, and that is known."""
 
@@ -207,8 +210,9 @@ def _completed(known: Usage, estimate: Usage) -> Usage:
 def bounded(usage: Usage) -> Usage:
     """`usage` with no part larger than its whole; where one was, what it costs can only be estimated."""
     bound = usage
-    for count in COUNTS:
-        part, most = getattr(bound, count.field), _most(bound, count)
+    for count in PARTS:
+        part: int | None = getattr(bound, count.field)
+        most = None if part is None else _most(bound, count)
         if part is not None and most is not None and part > most:
             changed: dict[str, Any] = {count.field: most}
             bound = replace(bound, **changed, inexact=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import fsum
 
@@ -58,7 +58,8 @@ class RateCard:
     """The prices of one model at one service tier; more specific units stand before those they are a part of.
 
     `row` names the table and row, `model` the row's model; `exact` is false when what was served has no price of its
-    own and the standard one is used in its place, and for prompts longer than `exact_to` tokens.
+    own and the standard one is used in its place, and for prompts longer than `exact_to` tokens. `units` are all that
+    have a rate.
     """
 
     rates: tuple[Rate, ...]
@@ -66,6 +67,10 @@ class RateCard:
     exact: bool = True
     model: str | None = None
     exact_to: int | None = None
+    units: frozenset[str] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "units", frozenset([rate.unit for rate in self.rates]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,8 @@ OWN_PRICE = tuple(count.unit for count in COUNTS if count.has_own_price)
 REQUESTS = "requests"
 """The unit of which every operation has used one."""
 
+ONLY_REQUESTS = frozenset((REQUESTS,))
+
 
 def price(usage: Usage | None, card: RateCard | None, *, estimated: bool = False) -> Cost:
     """The cost of `usage` at `card`; a cost the provider itself reported stands above any table.
@@ -146,7 +153,9 @@ def _numbers(usage: Usage, card: RateCard) -> tuple[list[float], bool]:
     numbers: list[float] = []
     fits = True
     for rate in card.rates:
-        number = _count(usage, rate.unit) - sum(numbers[part] for part in rate.within)
+        number = _count(usage, rate.unit)
+        for part in rate.within:
+            number -= numbers[part]
         # A part that is counted as larger than its whole is priced as far as it goes.
         fits = fits and number >= 0
         numbers.append(max(0, number))
@@ -167,13 +176,12 @@ def _is_sure(rate: Rate, usage: Usage, length: int) -> bool:
 def covers(card: RateCard, usage: Usage) -> bool:
     """Whether a card has a price for anything that was used, or nothing was: else it prices other things than these."""
     used = [unit for unit in (*FIELDS, *usage.units) if _count(usage, unit)]
-    priced = {REQUESTS, *used}
-    return not used or any(rate.unit in priced for rate in card.rates)
+    return not used or not card.units.isdisjoint((REQUESTS, *used))
 
 
 def prices_requests(card: RateCard) -> bool:
     """Whether a card has a price for a request, whatever it uses."""
-    return any(rate.unit == REQUESTS for rate in card.rates)
+    return REQUESTS in card.units
 
 
 def without_requests(card: RateCard, *, is_inference: bool) -> RateCard | None:
@@ -191,16 +199,15 @@ def without_requests(card: RateCard, *, is_inference: bool) -> RateCard | None:
 def _count(usage: Usage, unit: str) -> float:
     if unit == REQUESTS:
         return 1
-    field = FIELDS.get(unit)
-    return usage.units.get(unit, 0) if field is None else getattr(usage, field) or 0
+    name = FIELDS.get(unit)
+    return usage.units.get(unit, 0) if name is None else getattr(usage, name) or 0
 
 
 def _prices_all(usage: Usage, card: RateCard) -> bool:
     """Whether the card has a price for every unit that was used: at the price of another, or at none, it is a guess."""
-    priced = {rate.unit for rate in card.rates}
     # Where a request has one price and nothing else has, all its tokens are in it.
-    needed = usage.units if priced == {REQUESTS} else (*OWN_PRICE, *usage.units)
-    return all(unit in priced or not _count(usage, unit) for unit in needed)
+    needed = usage.units if card.units == ONLY_REQUESTS else (*OWN_PRICE, *usage.units)
+    return all(_count(usage, unit) == 0 for unit in needed if unit not in card.units)
 
 
 def _hides_tokens(usage: Usage) -> bool:
@@ -317,4 +324,5 @@ def _meet(parts: Sequence[Part], amount: float, pause: Pause) -> tuple[Part, ...
     if costs:
         largest = max(range(len(costs)), key=costs.__getitem__)
         costs[largest] += amount - fsum(costs)
-    return tuple([replace(part, cost=each) for part, each in zip(paused(parts, pause), costs, strict=True)])
+    priced = zip(paused(parts, pause), costs, strict=True)
+    return tuple([Part(part.part, part.rate, part.tokens, each, part.place) for part, each in priced])

@@ -26,6 +26,9 @@ Attributes = dict[str, Any]
 PARAMETERS = {"conversation.id": semconv.CONVERSATION_ID, "output.type": semconv.OUTPUT_TYPE}
 """Parameters of a request whose attributes are not under `gen_ai.request.`."""
 
+PLAIN = frozenset((int, float, bool))
+"""Types of which every value can be encoded."""
+
 _MARK_KEY = secrets.token_bytes(16)
 
 
@@ -108,7 +111,8 @@ class Tracing:
 
 def _sendable(attributes: Mapping[str, Any]) -> Attributes:
     """What is known of these, in text that can be encoded: one text that cannot be costs a whole batch of spans."""
-    return {key: _encodable(value) for key, value in attributes.items() if value is not None}
+    known = {key: value for key, value in attributes.items() if value is not None}
+    return {key: value if type(value) in PLAIN else _encodable(value) for key, value in known.items()}
 
 
 def _encodable(value: Any) -> Any:

@@ -41,8 +41,13 @@ class LabelCaps:
 
     def bound(self, label: str, value: Any) -> str:
         """`value` as a label's value: `other` when the label is full, `unknown` when it is no text or an empty one."""
+        seen = self._seen.get(label)
+        if seen is None:
+            seen = self._seen[label] = set()
+        # What was seen has passed the gate.
+        if type(value) is str and value in seen:
+            return value
         text = gate.name(value) or UNKNOWN
-        seen = self._seen.setdefault(label, set())
         if text in seen or text in (UNSET, UNKNOWN, OTHER) or text in self._always.get(label, ()):
             return text
         if len(seen) >= self._most or label in self._closed:

@@ -160,8 +160,8 @@ def unread_iterators(body: Any, *names: str) -> Origin | None:
 
     What a client puts where nothing was given has no elements at all.
     """
-    values = [field(body, name) for name in names]
-    is_unread = any(isinstance(value, Iterable) and not isinstance(value, REREADABLE) for value in values)
+    values = [value for name in names if (value := field(body, name)) is not None]
+    is_unread = any(not isinstance(value, REREADABLE) and isinstance(value, Iterable) for value in values)
     return Origin.OTHER if is_unread else None
 
 

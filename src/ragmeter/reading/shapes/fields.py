@@ -76,6 +76,13 @@ def may_have(value: Any, names: frozenset[str]) -> bool:
     return not names.isdisjoint(value) if isinstance(value, dict) else value is not None
 
 
+def those_in(value: Any, names: frozenset[str]) -> Iterable[str]:
+    """Those of these fields that could be there."""
+    if isinstance(value, dict):
+        return names.intersection(value)
+    return () if value is None else names
+
+
 def numbers_in(value: Any) -> int:
     """How many tokens are given as numbers: in a list, or in several lists."""
     if not isinstance(value, list | tuple):

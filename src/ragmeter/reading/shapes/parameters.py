@@ -16,6 +16,14 @@ LIMITS = ("max_completion_tokens", "max_output_tokens")
 LEVELS = (("reasoning_effort",), ("reasoning", "effort"), ("output_config", "effort"))
 """Where a level of reasoning stands: in chats, in Responses and at routers, in Messages."""
 
+STEERING = frozenset(
+    (
+        *("n", "stop", "stop_sequences", "previous_response_id", "conversation", "modalities"),
+        *(path[0] for path in (*LEVELS, *SCHEMAS)),
+    )
+)
+"""The fields of a request that hold what is no number: most requests have none of them."""
+
 OUTPUT_TYPES = {"json_object": "json", "json_schema": "json", "text": "text"}
 """Kinds of form, and the type of output that each is."""
 
@@ -32,11 +40,17 @@ def read_parameters(body: Any) -> dict[str, Parameter]:
 
 def _parameters(body: Mapping[str, Any]) -> Iterator[tuple[str, Parameter | None]]:
     for name in NUMBERS:
-        yield name, _number(body.get(name))
+        if name in body:
+            yield name, _number(body[name])
     for name in LIMITS:
         if (limit := _number(body.get(name))) is not None:
             yield "max_tokens", limit
             break
+    if not STEERING.isdisjoint(body):
+        yield from _steering(body)
+
+
+def _steering(body: Mapping[str, Any]) -> Iterator[tuple[str, Parameter | None]]:
     choices = body.get("n")
     yield "choice.count", choices if isinstance(choices, int) and choices != 1 else None
     yield "stop_sequences", _stops(body.get("stop", body.get("stop_sequences")))

@@ -17,7 +17,7 @@ from ragmeter.domain import gate
 from ragmeter.domain.model import Response, Usage
 from ragmeter.reading.shapes.costs import is_own_key, read_cost
 from ragmeter.reading.shapes.fees import billed, read_units
-from ragmeter.reading.shapes.fields import count, field, may_have
+from ragmeter.reading.shapes.fields import count, field, those_in
 
 INPUT = ("prompt_tokens", "input_tokens")
 OUTPUT = ("completion_tokens", "output_tokens")
@@ -38,12 +38,9 @@ CACHE_WRITE = frozenset(
 CITED = "citation_tokens"
 REASONING = frozenset(("reasoning_tokens", "thinking_tokens"))
 
-RARE = {
-    "output_image_tokens": (MADE, "image_tokens"),
-    "output_video_tokens": (MADE, "video_tokens"),
-    "input_video_tokens": (GIVEN, "video_tokens"),
-}
-"""Units of genai-prices, and the details that hold them."""
+RARE_GIVEN = {"video_tokens": "input_video_tokens"}
+RARE_MADE = {"image_tokens": "output_image_tokens", "video_tokens": "output_video_tokens"}
+"""Counts among the details that are units of genai-prices, and what it calls them."""
 
 LASTING = ("cache_creation", "ephemeral_1h_input_tokens")
 """Anthropic's count of what was written to the cache for an hour."""
@@ -54,17 +51,19 @@ FIELDS = tuple(each.name for each in fields_of(Usage))
 
 def read_usage(usage: Any, result: Any = None) -> Usage | None:
     """The counts of a `usage` object that stands in `result`; `None` when it holds nothing that can be counted."""
-    known, cost = _counts(usage), read_cost(usage, result)
+    given, made = _first(usage, GIVEN), _first(usage, MADE)
+    known, cost = _counts(usage, given, made), read_cost(usage, result)
     if cost is not None or is_own_key(usage):
         # A router's fee without the charge behind it is not what was paid.
         known = replace(known, reported_cost=cost, inexact=cost is None)
-    known = billed(known, read_units(usage) | _units_in(usage)) or known
+    known = billed(known, read_units(usage) | _units_in(usage, given, made)) or known
     return None if known == NOTHING else known
 
 
-def _units_in(usage: Any) -> dict[str, int]:
+def _units_in(usage: Any, given: Any, made: Any) -> dict[str, int]:
     """Tokens with a price of their own that few servers count: pictures made, films read, pages cited."""
-    told = {unit: count(_first(usage, details), name) for unit, (details, name) in RARE.items()}
+    told = {unit: count(given, name) for name, unit in RARE_GIVEN.items()}
+    told |= {unit: count(made, name) for name, unit in RARE_MADE.items()}
     if _is_research(usage):
         told["output_citation_tokens"] = count(usage, CITED)
     return {unit: number for unit, number in told.items() if number}
@@ -110,8 +109,8 @@ def _says_nothing(usage: Usage) -> bool:
     return usage.input_tokens is None and usage.output_tokens is None and not any(told)
 
 
-def _counts(usage: Any) -> Usage:
-    given, made = _first(usage, GIVEN), _first(usage, MADE)
+def _counts(usage: Any, given: Any, made: Any) -> Usage:
+    """The counts of a usage object, those among the details of what was `given` and `made`."""
     total = count(usage, "total_tokens")
     read, written = _most(usage, given, CACHE_READ), _most(usage, given, CACHE_WRITE)
     reasoning = _most(usage, made, REASONING)
@@ -173,12 +172,18 @@ def _is_research(usage: Any) -> bool:
 
 
 def _first(usage: Any, names: tuple[str, ...]) -> Any:
-    return next((found for name in names if (found := field(usage, name)) is not None), None)
+    for name in names:
+        if (found := field(usage, name)) is not None:
+            return found
+    return None
 
 
 def _told(usage: Any, names: tuple[str, ...]) -> int | None:
     """The count under the first of these names that has one."""
-    return next((found for name in names if (found := count(usage, name)) is not None), None)
+    for name in names:
+        if (found := count(usage, name)) is not None:
+            return found
+    return None
 
 
 def _prompt_of(usage: Any) -> int | None:
@@ -189,5 +194,5 @@ def _prompt_of(usage: Any) -> int | None:
 
 def _most(usage: Any, details: Any, names: frozenset[str]) -> int | None:
     """The largest count under any of these names: servers that give two for one thing fill in one of them."""
-    told = [count(holder, name) for holder in (details, usage) if may_have(holder, names) for name in names]
-    return max((each for each in told if each is not None), default=None)
+    told = [count(holder, name) for holder in (details, usage) for name in those_in(holder, names)]
+    return max([each for each in told if each is not None], default=None)
