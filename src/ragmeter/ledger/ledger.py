@@ -49,8 +49,9 @@ class Until(Enum):
 class OpenQuery:
     """A query that is still collecting; `chunks` are those retrieved for it, `sent` the keys of those in its prompts.
 
-    `is_over` says that no call of it is still to come: only then may its retrieval belong to another answer. `written`
-    stands for the question that a call of it has made of its conversation.
+    `is_over` says that no call of it is still to come: only then may its retrieval belong to another answer.
+    `has_question` says that something in it has embedded a text, `written` stands for the question that a call of it
+    has made of its conversation.
     """
 
     handle: QueryHandle
@@ -60,6 +61,7 @@ class OpenQuery:
     chunks: dict[TextKey, KnownChunk] = field(default_factory=dict)
     sent: set[TextKey] = field(default_factory=set)
     has_inference: bool = False
+    has_question: bool = False
     is_over: bool = False
     written: int | None = None
 
@@ -79,6 +81,11 @@ class OpenQuery:
     def has_open_span(self) -> bool:
         """Whether the app has left it, and its span waits to be ended."""
         return self.handle.span is not None and self.handle.ended is not None and not self.handle.posted
+
+    def enter(self, entries: Sequence[Entry]) -> None:
+        """Add operations of it."""
+        self.operations += entries
+        self.has_question = self.has_question or any(entry.question for entry in entries)
 
     @property
     def claimable(self) -> list[Entry]:
@@ -138,7 +145,7 @@ class Ledger:
             _rank(query, chunks)
         _keep(query, chunks)
         query.send([use.place.chunk.key for use in paused(metered.context, self._pause)])
-        query.operations += entries_of(metered, within, self._pause)
+        query.enter(entries_of(metered, within, self._pause))
         if handle.ending is Ending.OPERATION and metered.ingests:
             # Documents on their way into a database: no answer will ever claim them.
             self._finish(query)
@@ -305,13 +312,21 @@ class Ledger:
         if not others:
             return
         missing = {use.place.chunk.key for use in metered.context}.difference(query.chunks)
-        asked = _asked(metered.operation.prompt, self._pause)
+        has_questions = any(each.has_question for each in others)
+        asked = _asked(metered.operation.prompt, self._pause) if has_questions else ""
         for other in others:
-            if not missing.isdisjoint(other.chunks):
+            if other.chunks.keys().isdisjoint(missing):
+                self._claim_questions(query, other, asked)
+            else:
                 missing.difference_update(other.chunks)
                 self._take(query, other, other.claimable)
-            elif taken := [each for each in other.claimable if _is_asked(each, asked, query.written)]:
-                self._take(query, other, taken)
+
+    def _claim_questions(self, query: OpenQuery, other: OpenQuery, asked: str) -> None:
+        if not other.has_question:
+            return
+        taken = [each for each in other.claimable if _is_asked(each, asked, query.written)]
+        if taken:
+            self._take(query, other, taken)
 
     def _take(self, query: OpenQuery, other: OpenQuery, taken: Sequence[Entry]) -> None:
         query.operations[:0] = taken
