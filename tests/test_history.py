@@ -10,7 +10,7 @@ import openai
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from qdrant_client import QdrantClient
+from qdrant_client import QdrantClient, models
 
 import ragmeter
 from ragmeter.dashboards.alerts import alerts
@@ -66,6 +66,19 @@ def real_variants(seen) -> dict[str, set[frozenset[str]]]:
     return {name: {frozenset(key for key, _ in labels) for labels in points} for name, points in seen.metrics().items()}
 
 
+def ask_with_two_scores(client: openai.OpenAI) -> None:
+    """A search that finds two chunks, whose order tells what of a score is nearer, and a question with both."""
+    texts = (app.CONTEXT, *app.DOCUMENTS[:1])
+    store = QdrantClient(":memory:")
+    store.create_collection("more", models.VectorParams(size=2, distance=models.Distance.COSINE))
+    points = [models.PointStruct(id=at, vector=[at, 1.0], payload={"text": text}) for at, text in enumerate(texts)]
+    store.upsert("more", points)
+    with ragmeter.query():
+        store.query_points("more", query=[0.0, 1.0], limit=2)
+        content = "\n".join((*texts, app.QUESTION))
+        client.chat.completions.create(model=app.BASE, messages=[{"role": "user", "content": content}])
+
+
 @pytest.fixture
 def real(watch: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> dict[str, set[frozenset[str]]]:
     """Which labels stand on the metrics of a real program: it streams, fails, finds nothing and overflows too."""
@@ -82,6 +95,7 @@ def real(watch: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> dict[
         for number in range(11):
             with ragmeter.query(feature=f"feature {number}"):
                 client.chat.completions.create(model=app.BASE, messages=[{"role": "user", "content": app.QUESTION}])
+        ask_with_two_scores(client)
         with pytest.raises(ValueError, match="missing"):
             QdrantClient(":memory:").query_points("missing", query=[0.0, 1.0])
         assert ragmeter.flush(10)

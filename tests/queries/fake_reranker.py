@@ -25,7 +25,10 @@ class Client:
         self.by_text = by_text
 
     def rerank(self, *, query: str, documents: list[str]) -> dict[str, Any]:
-        results = [{"document": documents[at]} if self.by_text else {"index": at} for at in self.best]
+        results = [
+            ({"document": documents[at]} if self.by_text else {"index": at}) | {"relevance": 0.62 - 0.1 * rank}
+            for rank, at in enumerate(self.best)
+        ]
         return {"results": results, "usage": {"total_tokens": len(documents)}}
 
 
@@ -41,7 +44,7 @@ def prompt(sent: Any) -> Prompt:
 
 def response(taken: Any) -> Response:
     chunks = [
-        Chunk(each.get("document", ""), rank=rank, document=each.get("index"))
+        Chunk(each.get("document", ""), score=each["relevance"], rank=rank, document=each.get("index"))
         for rank, each in enumerate(taken["results"])
     ]
     return Response(usage=Usage(input_tokens=taken["usage"]["total_tokens"]), chunks=tuple(chunks))

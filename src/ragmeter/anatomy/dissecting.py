@@ -51,10 +51,15 @@ class Dissector:
         self._pause = pause
 
     def remember(
-        self, chunks: Iterable[Chunk], partition: str = "", collection: str | None = None
+        self,
+        chunks: Iterable[Chunk],
+        partition: str = "",
+        collection: str | None = None,
+        *,
+        is_distance: bool | None = None,
     ) -> tuple[KnownChunk, ...]:
         """Take in what was retrieved from `collection`, to be found in the prompts of its `partition`."""
-        return self.memory.remember(chunks, partition, collection)
+        return self.memory.remember(chunks, partition, collection, is_distance=is_distance)
 
     def dissect(self, operation: Operation, own: Sequence[KnownChunk] = (), partition: str = "") -> Dissection:
         """Take apart the prompt of a finished inference; `own` are the chunks retrieved for the same query."""

@@ -137,14 +137,23 @@ class ChunkMemory:
         self._number = 0
 
     def remember(
-        self, chunks: Iterable[Chunk], partition: str = "", collection: str | None = None
+        self,
+        chunks: Iterable[Chunk],
+        partition: str = "",
+        collection: str | None = None,
+        *,
+        is_distance: bool | None = None,
     ) -> tuple[KnownChunk, ...]:
-        """Take in what was retrieved; gives the chunks as they are known from now on, those without text left out."""
+        """Take in what was retrieved; gives the chunks as they are known from now on, those without text left out.
+
+        `is_distance` says whether less of a score is nearer.
+        """
         known: list[KnownChunk] = []
         for chunk in chunks:
             if chunk.text.strip():
                 key = key_of(chunk.text, partition, self._pause)
-                known.append(KnownChunk(key, chunk.id, chunk.rank, chunk.collection or collection))
+                place = chunk.collection or collection
+                known.append(KnownChunk(key, chunk.id, chunk.rank, place, chunk.score, is_distance))
                 self._take_in(known[-1], chunk.text, partition)
             self._pause()
         self.expire()

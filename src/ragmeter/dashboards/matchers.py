@@ -5,7 +5,7 @@ from __future__ import annotations
 from ragmeter.dashboards import expressions as promql
 from ragmeter.domain import strategy
 from ragmeter.domain.model import KINDS, Fate, OperationKind, Origin, PriceState
-from ragmeter.naming.semconv import ScoreOrder
+from ragmeter.naming.cuts import ScoreOrder
 
 
 def _any_of(label: str, *values: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -201,12 +201,18 @@ def key_of(text: str, partition: str = "", pause: Pause = without_pause) -> Text
 
 @dataclass(frozen=True, slots=True)
 class KnownChunk:
-    """A retrieved passage without its text: `key` stands for the text, `rank` counts from 0."""
+    """A retrieved passage without its text: `key` stands for the text, `rank` counts from 0.
+
+    `score` is that of the last ranking that gave one; `score_is_distance` says whether less is nearer, `None` that
+    nobody knows.
+    """
 
     key: TextKey
     id: str | None = None
     rank: int | None = None
     collection: str | None = None
+    score: float | None = None
+    score_is_distance: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +316,13 @@ class Response:
     within: Iterable[Within] = ()
     told: Any = None
     pieces: int = 0
+
+    def by_question(self) -> Iterator[tuple[Chunk, ...]]:
+        """The chunks of each question of a search: of one, or of a batch."""
+        start = 0
+        for number in self.found or (len(self.chunks),):
+            yield self.chunks[start : start + number]
+            start += number
 
     @property
     def goes_on(self) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import fsum
 
 from ragmeter.domain import strategy
-from ragmeter.domain.model import Fate, OperationKind, Origin
+from ragmeter.domain.model import Fate, KnownChunk, OperationKind, Origin
 from ragmeter.domain.pausing import Pause, paused, without_pause
 from ragmeter.domain.query import QueryHandle
 from ragmeter.ledger.metering import ContextUse, Metered
@@ -19,10 +20,7 @@ LONGEST_QUESTION = 4_000
 
 @dataclass(frozen=True, slots=True)
 class ContextSum:
-    """All places of chunks with one fate and collection in a prompt, together.
-
-    `ranks` are those of the chunks in their retrieval, from 1, where they are known.
-    """
+    """All places of chunks with one fate and collection in a prompt, together."""
 
     fate: Fate
     collection: str | None
@@ -31,7 +29,12 @@ class ContextSum:
     tokens: int
     stale_tokens: int
     cost: float | None
-    ranks: tuple[int, ...] = ()
+    uses: Sequence[ContextUse] = ()
+
+    @property
+    def ranks(self) -> list[int]:
+        """The ranks of the chunks in their last ranking, from 1, where they are known."""
+        return [use.place.chunk.rank + 1 for use in self.uses if use.place.chunk.rank is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class QueryReport:
     """One query as it is posted: `counts` is false for what came in after its query had been posted.
 
     Durations in seconds; `cost` in US dollars, `None` when an answer in it has no known price, or nothing has; `unsent`
-    are the chunks of each collection that were retrieved and stand in no prompt.
+    are the chunks that were retrieved and stand in no prompt.
     """
 
     strategy: str
@@ -88,7 +91,12 @@ class QueryReport:
     cost: float | None
     error_type: str | None
     handle: QueryHandle
-    unsent: Mapping[str | None, int]
+    unsent: tuple[KnownChunk, ...]
+
+    @property
+    def unsent_by_collection(self) -> Mapping[str | None, int]:
+        """How many chunks of each collection stand in no prompt."""
+        return Counter([chunk.collection for chunk in self.unsent])
 
 
 def entries_of(metered: Metered, within: Sequence[Metered] = (), pause: Pause = without_pause) -> list[Entry]:
@@ -140,12 +148,12 @@ def _context_sum(fate: Fate, collection: str | None, uses: Sequence[ContextUse],
         tokens=sum([use.tokens for use in paused(uses, pause)]),
         stale_tokens=sum([use.tokens for use in paused(uses, pause) if use.place.is_stale]),
         cost=sum(known) if known else None,
-        ranks=tuple([use.place.chunk.rank + 1 for use in paused(uses, pause) if use.place.chunk.rank is not None]),
+        uses=uses,
     )
 
 
 def report_of(
-    handle: QueryHandle, operations: tuple[Entry, ...], labels: Mapping[str, str], unsent: Mapping[str | None, int]
+    handle: QueryHandle, operations: tuple[Entry, ...], labels: Mapping[str, str], unsent: tuple[KnownChunk, ...]
 ) -> QueryReport:
     """What is posted for a query, whose handle learns its strategy and that it was posted."""
     inferences = [entry for entry in operations if entry.answers]

@@ -292,9 +292,9 @@ class Ledger:
 
     def _post_query(self, query: OpenQuery) -> None:
         operations, query.operations = tuple(query.operations), []
-        unsent: Counter[str | None] = Counter()
+        unsent: tuple[KnownChunk, ...] = ()
         if query.chunks:
-            unsent.update(chunk.collection for key, chunk in query.chunks.items() if key not in query.sent)
+            unsent = tuple([chunk for key, chunk in query.chunks.items() if key not in query.sent])
             query.sent.update(query.chunks)
         if operations or unsent or query.has_open_span:
             report = report_of(query.handle, operations, query.labels, unsent)
@@ -363,8 +363,14 @@ def _keep(query: OpenQuery, chunks: Sequence[KnownChunk]) -> None:
 
 
 def _rank(query: OpenQuery, chunks: Sequence[KnownChunk]) -> None:
-    """Give a query's chunks the rank they have in a later ranking; what that leaves out keeps the one it had."""
+    """Give a query's chunks the rank they have in a later ranking, and its score where it gives one.
+
+    What it leaves out keeps what it had.
+    """
     for chunk in reversed(chunks):
         known = query.chunks.get(chunk.key)
         if known is not None:
-            query.chunks[chunk.key] = replace(known, rank=chunk.rank)
+            last = known if chunk.score is None else chunk
+            query.chunks[chunk.key] = replace(
+                known, rank=chunk.rank, score=last.score, score_is_distance=last.score_is_distance
+            )

@@ -33,7 +33,8 @@ class Metric:
 
     `labels` are the attributes that its points may carry. `buckets` makes it a histogram; without them it is a counter,
     unless it is a gauge. `field` names the field of an operation that it shows as it is: such a metric needs no code of
-    its own. `of_itself` says that it tells of ragmeter, not of the app.
+    its own. `of_itself` says that it tells of ragmeter, not of the app; `of_collections` that it has many series for
+    each of a few collections, and so none of the app's labels.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Metric:
     profiles: tuple[Profile, ...] = (Profile.OWN,)
     field: str = ""
     of_itself: bool = False
+    of_collections: bool = False
 
     @property
     def kind(self) -> InstrumentKind:
@@ -56,4 +58,4 @@ class Metric:
     @property
     def has_app_labels(self) -> bool:
         """Whether its points also carry the labels that the app has declared."""
-        return Profile.OWN in self.profiles and not self.of_itself
+        return Profile.OWN in self.profiles and not (self.of_itself or self.of_collections)

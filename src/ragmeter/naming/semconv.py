@@ -6,8 +6,6 @@ deprecated, so they are written here. `db.*`, `error.*` and `server.*` are stabl
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from ragmeter.naming.buckets import (
     COUNTS,
     DB_SECONDS,
@@ -21,6 +19,7 @@ from ragmeter.naming.buckets import (
     SECONDS,
     TOKENS,
 )
+from ragmeter.naming.cuts import by_rank, by_score
 from ragmeter.naming.metric import Metric, Profile
 
 SCOPE = "ragmeter"
@@ -105,21 +104,15 @@ BLOAT_FACTOR = "ragmeter.bloat_factor"
 TOP_K = "ragmeter.search.top_k"
 TOP_SCORE = "ragmeter.search.top_score"
 SCORE_ORDER = "ragmeter.score.order"
+RANK = "ragmeter.rank"
+SCORE = "ragmeter.score"
+SQUARES_OF = "ragmeter.squares.of"
 QUERY_OPERATIONS = "ragmeter.query.operations"
 QUERY_NAME = "ragmeter.query.name"
 LABEL = "ragmeter.label"
 CLIENT = "ragmeter.client"
 CLIENT_VERSION = "ragmeter.client.version"
 CLIENT_RANGE = "ragmeter.client.range"
-
-
-class ScoreOrder(StrEnum):
-    """What of a score is nearer to the question: the values of `ragmeter.score.order`."""
-
-    HIGHER = "higher_is_nearer"
-    LOWER = "lower_is_nearer"
-    UNKNOWN = "unknown"
-
 
 RELEASED_ONLY = (Profile.RELEASED,)
 LATEST_ONLY = (Profile.LATEST,)
@@ -190,6 +183,8 @@ NEGATIVE_SCORES = Metric(
     "How far below zero best scores were; their distribution has 0 for them",
     (*SEARCHED, SCORE_ORDER),
 )
+RANK_CHUNKS, RANK_TOKENS, RANK_COST, RANK_SQUARES = by_rank(DB_COLLECTION, RANK, CHUNK_FATE, SQUARES_OF)
+SCORE_USED, SCORE_TOKENS = by_score(DB_COLLECTION, SCORE_ORDER, SCORE)
 INTERNAL_ERRORS = Metric(
     "ragmeter.internal.errors",
     "{error}",

@@ -8,17 +8,19 @@ from functools import partial
 from opentelemetry.context import Context
 
 from ragmeter.domain import gate, strategy
-from ragmeter.domain.model import Chunk, Fate, Operation, Origin, Response, Usage
+from ragmeter.domain.model import Chunk, Fate, Operation, Origin, Usage
 from ragmeter.domain.pausing import Pause, paused, without_pause
 from ragmeter.domain.query import Ending
 from ragmeter.guard import Guard
 from ragmeter.ledger.entries import ContextSum, Entry, QueryReport
 from ragmeter.ledger.metering import Metered
 from ragmeter.naming import semconv
+from ragmeter.naming.cuts import ScoreOrder
 from ragmeter.naming.metric import Metric, Profile, generations_of
-from ragmeter.naming.semconv import ScoreOrder, metrics_of
+from ragmeter.naming.semconv import metrics_of
 from ragmeter.telemetry.bound_histograms import AttributeSet, BoundHistogram
 from ragmeter.telemetry.instruments import Instruments
+from ragmeter.telemetry.rank_totals import RankTotals
 from ragmeter.telemetry.totals import OTHER, UNKNOWN, UNSET, Attributes, LabelCaps
 
 NO_EXEMPLAR = Context()
@@ -90,6 +92,7 @@ class Telemetry:
         self.totals = instruments.totals
         self.totals.expose(metric for metric in metrics if not metric.buckets)
         self._follow_internals()
+        self._ranks = RankTotals(self.totals, self._collection, pause)
 
     @property
     def crowded(self) -> tuple[str, ...]:
@@ -111,6 +114,7 @@ class Telemetry:
     def count_query(self, report: QueryReport, context: Context | None = None) -> None:
         """Post a query: its operations, tokens and money under its strategy, and the query itself if it counts."""
         self._record(partial(self._of_query, report, context))
+        self._ranks.add(report)
 
     def _record(self, points: Callable[[], Points]) -> None:
         """Record what `points` makes, with fewer label values where the provider has no room for more series."""
@@ -159,7 +163,7 @@ class Telemetry:
             yield from self._of_prompt(entry, common)
             for each in entry.context:
                 yield from self._of_context(each, common)
-        for collection, chunks in report.unsent.items():
+        for collection, chunks in report.unsent_by_collection.items():
             yield semconv.CHUNKS, chunks, (*common, *self._of_chunk(Fate.UNSENT, collection)), None
         if report.counts:
             yield from self._of_counted_query(report, common, context)
@@ -276,7 +280,7 @@ class Telemetry:
         yield semconv.SEARCH_DURATION, operation.duration, (*attributes, *error, *app), context
         if operation.error_type is not None:
             return
-        for chunks in _questions(operation.response):
+        for chunks in operation.response.by_question():
             yield semconv.SEARCH_RESULTS, len(chunks), (*attributes, *app), context
             if not chunks:
                 yield semconv.SEARCH_EMPTY, 1, (*attributes, *app), None
@@ -338,14 +342,6 @@ def _declared(points: Iterable[Point], app: tuple[str, ...]) -> Points:
         if undeclared := [name for name, _ in attributes if name not in allowed]:
             raise ValueError(f"{metric.name} is not declared with {', '.join(undeclared)}")
         yield point
-
-
-def _questions(response: Response) -> Iterator[tuple[Chunk, ...]]:
-    """The chunks of each question of a search: of one, or of a batch."""
-    start = 0
-    for number in response.found or (len(response.chunks),):
-        yield response.chunks[start : start + number]
-        start += number
 
 
 def _of_score(score: float, attributes: Attributes, context: Context) -> Points:

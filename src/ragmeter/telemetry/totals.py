@@ -102,7 +102,8 @@ class Totals:
         self._inherited: dict[str, dict[Attributes, float]] = {}
         self._begun: dict[str, dict[Attributes, float]] = {}
         self._values: dict[str, dict[Attributes, float]] = {}
-        self._sources: dict[str, list[Callable[[], Mapping[Attributes, int]]]] = {}
+        self._sources: dict[str, list[Callable[[], Mapping[Attributes, float]]]] = {}
+        self._forgetting: list[Callable[[], None]] = []
 
     def expose(self, metrics: Iterable[Metric]) -> None:
         """Make the instruments of `metrics`, those that are not there yet."""
@@ -118,7 +119,8 @@ class Totals:
                     unit=metric.unit,
                     description=metric.description,
                 )
-                self._room.open(metric.name, self._most_series(instrument))
+                # Those of collections have a bound of their own, and no label that could be folded.
+                self._room.open(metric.name, None if metric.of_collections else self._most_series(instrument))
 
     def add(self, metric: Metric, value: float, attributes: Attributes) -> None:
         """Add `value`, from 0 to below 2**53, to the total of `attributes`; called under the worker's lock.
@@ -134,13 +136,21 @@ class Totals:
             values[attributes] = value
             self._room.enter(metric.name, attributes)
 
-    def follow(self, metric: Metric, count: Callable[[], Mapping[Attributes, int]]) -> Callable[[], None]:
+    def follow(
+        self,
+        metric: Metric,
+        count: Callable[[], Mapping[Attributes, float]],
+        forget: Callable[[], None] | None = None,
+    ) -> Callable[[], None]:
         """Let a metric that is counted elsewhere be read when it is collected; several sources are added up.
 
-        Gives what ends it: a counter must go on for as long as its provider, a state ends with what it is of.
+        `forget` starts its source from nothing, in a forked child. Gives what ends the following: a counter must go on
+        for as long as its provider, a state ends with what it is of.
         """
         sources = self._sources.setdefault(metric.name, [])
         sources.append(count)
+        if forget is not None:
+            self._forgetting.append(forget)
         return lambda: sources.remove(count)
 
     def clear(self) -> None:
@@ -151,6 +161,8 @@ class Totals:
         for name, values in self._values.items():
             values.clear()
             values.update(self._read.get(name, {}))
+        for forget in self._forgetting:
+            forget()
         self._begun = {name: dict(read) for name, read in self._read.items()}
         self._inherited = {name: self._begun[name] for name in self._sources if name in self._begun}
 

@@ -15,7 +15,7 @@ from opentelemetry.context import Context
 
 from ragmeter.anatomy.dissecting import Dissector
 from ragmeter.anatomy.parts import Dissection
-from ragmeter.anatomy.ranking import named_chunks
+from ragmeter.anatomy.ranking import named_chunks, order_shows_distances, scores_are_distances
 from ragmeter.anatomy.wire_order import on_the_wire
 from ragmeter.domain import gate
 from ragmeter.domain.model import (
@@ -194,7 +194,9 @@ class Accounting:
             return otherwise
 
     def _remember(self, operation: Operation, tenant: str) -> tuple[KnownChunk, ...]:
-        return self.dissector.remember(named_chunks(operation), tenant, operation.request.collection)
+        is_distance = scores_are_distances(operation)
+        named = named_chunks(operation)
+        return self.dissector.remember(named, tenant, operation.request.collection, is_distance=is_distance)
 
     def _take_in(self, item: Retrieved, *, complete: bool) -> None:
         chunks: tuple[KnownChunk, ...] = ()
@@ -203,7 +205,7 @@ class Accounting:
                 tenant = self._tenant({**item.labels, **item.query.labels})
                 with pausing(self._pause):
                     read = item.read(item.held)
-                chunks = self.dissector.remember(read, tenant)
+                chunks = self.dissector.remember(read, tenant, is_distance=order_shows_distances(read))
         finally:
             self.ledger.add_chunks(item.query, chunks, item.labels)
 

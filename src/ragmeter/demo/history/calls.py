@@ -35,6 +35,8 @@ WORD = "word "
 """About a token: of an answer that was cut short nobody reports the tokens, and they are estimated by its text."""
 ONE_TEXT = 1
 """What stands for the key of a text that nobody ever wrote, beside its number."""
+SCORE_FALLS = 0.96
+"""The score of a chunk, as a share of the one before it."""
 NOT_TAKEN_APART = Dissection()
 
 
@@ -73,7 +75,7 @@ def _calls(case: Case, query: Query) -> Iterator[Call]:
         yield searched
         at = searched.ended
     if query.answer is not None:
-        yield _inference(case, query.question, query.answer, at)
+        yield _inference(case, query, query.answer, at)
 
 
 def _search(collection: Collection, search: Search, at: float, *, failed: bool) -> Call:
@@ -85,10 +87,11 @@ def _search(collection: Collection, search: Search, at: float, *, failed: bool) 
     return Call(operation, chunks=_retrieved(collection.name, search.results))
 
 
-def _inference(case: Case, question: int, answer: Answer, at: float) -> Call:
+def _inference(case: Case, query: Query, answer: Answer, at: float) -> Call:
     is_refused = case.outcome is Outcome.REFUSED
     comes_in_pieces = case.stream.streamed and not is_refused
-    dissection = _dissection(case.stream, question, answer)
+    best = None if query.search is None else query.search.score
+    dissection = _dissection(case.stream, query.question, answer, best)
     tokens = sum(int(each.weight) for each in dissection.segments)
     operation = Operation(
         _request(OperationKind.CHAT, case.stream.model, streams=case.stream.streamed),
@@ -121,17 +124,20 @@ def _per_chunk(answer: Answer) -> float:
     return (answer.seconds - answer.first_seconds) / max(1, answer.output - 1)
 
 
-def _dissection(stream: Stream, question: int, answer: Answer) -> Dissection:
-    """The prompt as the anatomy takes it apart: retrieved text before the question."""
+def _dissection(stream: Stream, question: int, answer: Answer, best: float | None) -> Dissection:
+    """The prompt as the anatomy takes it apart: retrieved text before the question, `best` is its first score."""
     parts = [Segment(origin, tokens) for origin, tokens in answer.parts]
     context = [Segment(Origin.CONTEXT, each.tokens, place) for place, each in enumerate(answer.passages)]
-    places = tuple(_place(stream, each) for each in answer.passages)
+    places = tuple(_place(stream, each, best) for each in answer.passages)
     return Dissection((*parts, *context, Segment(Origin.QUESTION, question)), places)
 
 
-def _place(stream: Stream, passage: Passage) -> JudgedPlace:
+def _place(stream: Stream, passage: Passage, best: float | None) -> JudgedPlace:
     collection = None if stream.collection is None else stream.collection.name
-    chunk = _known(collection, passage.rank)
+    score = None
+    if best is not None and passage.rank is not None:
+        score = round(best * SCORE_FALLS**passage.rank, 2)
+    chunk = _known(collection, passage.rank, score)
     return JudgedPlace(chunk, passage.fate, is_stale=passage.rank is None, is_cited=passage.is_cited)
 
 
@@ -155,9 +161,12 @@ def _retrieved(collection: str, number: int) -> tuple[KnownChunk, ...]:
     return tuple(_known(collection, rank) for rank in range(number))
 
 
-@lru_cache(maxsize=1_024)
-def _known(collection: str | None, rank: int | None) -> KnownChunk:
-    return KnownChunk((-1 if rank is None else rank, ONE_TEXT), rank=rank, collection=collection)
+@lru_cache(maxsize=16_384)
+def _known(collection: str | None, rank: int | None, score: float | None = None) -> KnownChunk:
+    """A chunk; one of an earlier turn, which has no rank, has no score either."""
+    key = (-1 if rank is None else rank, ONE_TEXT)
+    is_distance = None if score is None else False
+    return KnownChunk(key, rank=rank, collection=collection, score=score, score_is_distance=is_distance)
 
 
 def _nanoseconds(seconds: float) -> int:
