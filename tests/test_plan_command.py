@@ -242,6 +242,28 @@ WRONG = {
         ("--prometheus", "http://127.0.0.1:1", "--from", "2026-05-01T12:00Z"),
         "--from and --to belong together: give both, or --range.",
     ),
+    "a range of no server": (
+        ("today", "--from", "2026-05-01T12:00Z", "--to", "2026-05-02T12:00Z"),
+        "--from and --to say what to read from a server: add --prometheus URL.",
+    ),
+    "an empty range": (
+        ("--prometheus", "http://127.0.0.1:1", "--from", "2026-05-02", "--to", "2026-05-02"),
+        "The range from 2026-05-02 to 2026-05-02 is empty: its start must lie before its end.",
+    ),
+    "mixed time zones": (
+        ("--prometheus", "http://127.0.0.1:1", "--from", "2026-05-01T12:00Z", "--to", "2026-05-02T12:00"),
+        (
+            "Only one of 2026-05-01T12:00Z and 2026-05-02T12:00 has a time zone: write both with one, or both without "
+            "one for UTC."
+        ),
+    ),
+    "an unknown assumption": (
+        ("article", "--set", "retrieval.infrastructur=5"),
+        (
+            "--set retrieval.infrastructur=5: retrieval.infrastructur: there is no such assumption; did you mean "
+            "retrieval.infrastructure?"
+        ),
+    ),
     "no length": (
         ("--prometheus", "http://127.0.0.1:1", "--range", "long"),
         "Expected a length of time such as 14d, 36h or 90m, got 'long'.",
@@ -300,6 +322,70 @@ def test_what_it_needs_is_said_where_it_is_not_installed():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert done.stderr == "ragmeter plan needs numpy, pyyaml: pip install 'ragmeter[plan]'\n"
+
+
+PAGES = {
+    "no metrics of ours": (
+        ("# TYPE other counter\nother_total 5\n",),
+        "{url} has no metrics of ragmeter; was ragmeter.instrument() called in that process?",
+    ),
+    "no page of metrics": (
+        ("<html>Hello</html>",),
+        "{url} is no page of metrics; expected the address of one, such as http://127.0.0.1:9464/metrics.",
+    ),
+    "no query": (
+        (page_of(1_000), page_of(1_000)),
+        "{url} counted no query in that time; choose a time in which the app answers, or one that is longer.",
+    ),
+    "too few queries": (
+        (page_of(1_000), page_of(1_003)),
+        (
+            "it is not known what a query costs: only 3 queries of rag were seen, fewer than 30; measure for longer, "
+            "or write prices and tokens in a scenario. A page shows one process: an app that runs in several answers "
+            "more queries than these."
+        ),
+    ),
+    "a restart": (
+        (page_of(1_000), page_of(10)),
+        (
+            "it is not known what a query costs: only 10 queries of rag were seen, fewer than 30; measure for longer, "
+            "or write prices and tokens in a scenario. A page shows one process: an app that runs in several answers "
+            "more queries than these. The app restarted meanwhile: what it counted between the first reading and its "
+            "end is lost."
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PAGES)
+def test_a_page_that_says_too_little_is_told(case):
+    """Other metrics, no metrics, no queries, too few, or an app that restarted: why, what to do, exit code 2."""
+    pages, says = PAGES[case]
+    with served(*pages) as url:
+        result = run("--metrics", url, "--for", "1s")
+    assert result.exit_code == 2
+    assert unwrapped(result.stderr) == f"ragmeter plan: {says.format(url=url)}"
+    assert "Traceback" not in result.output
+
+
+def test_a_counter_that_restarted_is_counted_from_zero():
+    """What it counted since is enough to plan with, and the plan says what is lost."""
+    with served(page_of(1_000), page_of(400)) as url:
+        result = run("--metrics", url, "--for", "1s", "--json", *FEW)
+    assert result.exit_code == 0, result.output
+    plan = json.loads(result.output)
+    assert plan["rows"][1]["traffic"]["queries"] == 400
+    assert any(note.startswith("The app restarted meanwhile") for note in plan["notes"])
+
+
+@pytest.mark.parametrize("address", ["someone:SECRET@127.0.0.1:9", "http://someone:SECRET@[bad"])
+@pytest.mark.parametrize("option", ["--prometheus", "--metrics"])
+def test_what_is_no_address_is_told_without_its_secrets(option, address):
+    """An address without a scheme, or one that nothing can read."""
+    result = run(option, address)
+    assert result.exit_code == 2
+    assert "Expected an address such as http://127.0.0.1:9090, got " in unwrapped(result.stderr)
+    assert "SECRET" not in result.output
 
 
 def test_no_secret_is_shown():

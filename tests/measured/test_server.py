@@ -146,7 +146,7 @@ WRONG: dict[str, tuple[Reading, str]] = {
     ),
     "no address": (
         lambda known: read_server("prometheus", known.span),
-        "Expected an address such as http://127.0.0.1:9090, got 'prometheus",
+        "Expected an address such as http://127.0.0.1:9090, got prometheus",
     ),
     "another path": (
         lambda known: read_server(f"{known.urls['prometheus']}/graph", known.span),

@@ -119,3 +119,11 @@ def test_what_has_no_price_is_not_judged():
     plan = make_plan(workload(assumed()), assume(LARGE), draws=10, claims=[claim], expectations=expected)
     assert found(plan.checks, "1,000 queries with fine_tuned cost").found == "no price is known for it here"
     assert found(plan.checks, "fine_tuned is 10").found == "one of them has no price here"
+
+
+@pytest.mark.parametrize("setting", ["prices.rag.input=0", "queries_per_day=0"])
+def test_what_costs_nothing_is_planned_with_too(setting):
+    """A free model and an app without queries have a plan: nothing is divided by what is not there."""
+    plan = planned("today", setting, "success.rag=0.8", "success.fine_tuned=0.7")
+    assert plan.checks
+    assert (plan.row("rag").cost_per_success is None) == (setting == "queries_per_day=0")

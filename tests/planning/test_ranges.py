@@ -79,12 +79,17 @@ def test_more_is_more(low, factor):
         (float("nan"), Scale.AMOUNT, "nan is neither a number nor a range [low, high]"),
         ([1, float("inf")], Scale.AMOUNT, "[1, inf] is neither a number nor a range [low, high]"),
         ([5, 2], Scale.AMOUNT, "the range [5, 2] begins above its end"),
+        (1e300, Scale.AMOUNT, "1e+300 is too large to be summed up"),
+        ([1e-300, 1], Scale.AMOUNT, "1e-300 is too small to be divided by"),
+        (10**400, Scale.AMOUNT, f"{str(10**400)[:40]}… is neither a number nor a range [low, high]"),
+        (1e-300, Scale.SHARE, "1e-300 is too small to be divided by"),
+        ([0, 11], Scale.GROWTH, "both ends of the range [0, 11] must be above -1 and below 10"),
         (-1, Scale.AMOUNT, "-1 is not 0 or more"),
         ([0, 5], Scale.AMOUNT, "both ends of the range [0, 5] must be above 0"),
         (1.5, Scale.SHARE, "1.5 is not above 0 and up to 1"),
         (0, Scale.SHARE, "0 is not above 0 and up to 1"),
         ([0.5, 1], Scale.SHARE, "both ends of the range [0.5, 1] must be above 0 and below 1"),
-        (-2, Scale.GROWTH, "-2 is not -1 or more"),
+        (-2, Scale.GROWTH, "-2 is not -1 or more, up to 10"),
     ],
 )
 def test_what_is_no_range_is_said(written, scale, says):

@@ -205,12 +205,19 @@ WRONG = {
         f"claims.0.cheaper: 'tuned' cannot stand there; {ONE_OF}"
     ),
     "growth: {traffic: -2}": (
-        "growth.traffic: -2 is not -1 or more; write by which share traffic grows in a month: 0.05 for 5 % (a month) "
-        "as one number or as [low, high]"
+        "growth.traffic: -2 is not -1 or more, up to 10; write by which share traffic grows in a month: 0.05 for 5 % "
+        "(a month) as one number or as [low, high]"
     ),
     "- a list": "expected entries such as `queries_per_day: 10000`, one a line",
     "5": "expected entries such as `queries_per_day: 10000`, one a line",
     "": "expected entries such as `queries_per_day: 10000`, one a line",
+    "days: 2026-02-30": "it is not valid YAML: day is out of range for month",
+    "title: \0": "it is not valid YAML: special characters are not allowed",
+    "[" * 5_000: "its entries lie too deep in one another",
+    "queries_per_day: 1e300": (
+        "queries_per_day: 1e+300 is too large to be summed up; write how many queries come in a day (queries) as one "
+        "number or as [low, high]"
+    ),
     "a: [": "line 1, column 5: it is not valid YAML: expected the node content, but found '<stream end>'",
     "labour_rate: 5\nlabour_rate: 6": "line 2, column 1: it is not valid YAML: 'labour_rate' stands there twice",
     "[a, b]: 5": "line 1, column 1: it is not valid YAML: ['a', 'b'] is no name of an entry",
@@ -234,7 +241,12 @@ def test_a_mistake_is_told_of_the_layer_that_makes_it(tmp_path):
         read(tmp_path, "horizon: soon", "labour_rate=90")
 
 
-@pytest.mark.parametrize("text", ["labour_rate", "=5", ""])
+def test_a_number_may_be_written_with_an_exponent(tmp_path):
+    """1e5 is a number, as everywhere but in YAML 1.1."""
+    assert read(tmp_path, "queries_per_day: 1e5\ntitle: e5").assumptions.values["queries_per_day"].range.low == 1e5
+
+
+@pytest.mark.parametrize("text", ["labour_rate", "=5", "", ".=5", "success..rag=0.5"])
 def test_a_setting_without_a_value_is_told(text):
     """A setting is a path, an equals sign and a value."""
     with pytest.raises(ScenarioError) as caught:

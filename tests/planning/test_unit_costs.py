@@ -148,7 +148,9 @@ def test_too_little_is_said_and_not_extrapolated(few, why):
     assert plan.notes[0] == f"{why[:1].upper()}{why[1:]}: they are left out."
     with pytest.raises(PlanError) as caught:
         plan_of(few)
-    assert str(caught.value) == f"it is not known what a query costs: {why}"
+    assert str(caught.value) == (
+        f"it is not known what a query costs: {why}; measure for longer, or write prices and tokens in a scenario."
+    )
 
 
 def test_enough_is_enough():

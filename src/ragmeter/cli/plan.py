@@ -160,6 +160,8 @@ def _said(scenarios: Sequence[str], settings: Sequence[str], place: Place, notes
     said = read_scenario([*map(read_layer, scenarios), *map(read_setting, settings)])
     if place.server is not None and place.page is not None:
         raise OptionError("--prometheus and --metrics are two places to measure: give one of them.")
+    if place.server is None and any(place.span[1:]):
+        raise OptionError("--from and --to say what to read from a server: add --prometheus URL.")
     if place.server is not None:
         return _with_measured(said, _of_server(place.server, place, notes))
     if place.page is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,9 @@ def read_layer(name: str) -> Layer:
         text = path.read_text("utf-8")
     except OSError as error:
         known = ", ".join(shipped())
-        raise ScenarioError(f"{name}: cannot be read: {error.strerror}; scenarios that are shipped: {known}") from error
+        raise ScenarioError(
+            f"{name or repr(name)}: cannot be read: {error.strerror}; scenarios that are shipped: {known}"
+        ) from error
     except UnicodeDecodeError as error:
         raise ScenarioError(f"{name}: it is not in UTF-8 (byte {error.start})") from error
     content = _yaml(name, text)
@@ -50,10 +53,11 @@ def read_layer(name: str) -> Layer:
 def read_setting(text: str) -> Layer:
     """A `--set path=value`. Raises `ScenarioError` for anything else."""
     path, found, value = text.partition("=")
-    if not found or not path.strip():
+    names = [name.strip() for name in path.split(".")]
+    if not found or not all(names):
         raise ScenarioError(f"--set {text}: write path=value, such as --set labour_rate=80")
     content: Any = _yaml(f"--set {text}", value)
-    for name in reversed(path.strip().split(".")):
+    for name in reversed(names):
         content = {name: content}
     return Layer(f"--set {text}", content)
 
@@ -76,6 +80,8 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+# YAML 1.1 takes 1e5 for a text.
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), "-+0123456789")
 
 
 def _yaml(origin: str, text: str) -> Any:
@@ -84,8 +90,12 @@ def _yaml(origin: str, text: str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
-        problem = getattr(error, "problem", None) or str(error)
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
         raise ScenarioError(f"{origin}: {place}it is not valid YAML: {problem}") from error
+    except ValueError as error:
+        raise ScenarioError(f"{origin}: it is not valid YAML: {str(error).partition(';')[0]}") from error
+    except RecursionError as error:
+        raise ScenarioError(f"{origin}: its entries lie too deep in one another") from error
 
 
 def merged(layers: Sequence[Layer]) -> dict[str, Any]:

@@ -46,9 +46,7 @@ def get(url: str, *, seconds: float, parameters: Mapping[str, str] | None = None
     import requests
 
     shown = without_secrets(url)
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise MeasuredError(f"Expected an address such as http://127.0.0.1:9090, got {url!r}.")
+    has_user = _has_user(url)
     try:
         answer = requests.get(url, params=parameters, headers=access.headers, auth=access.basic, timeout=seconds)
     except requests.Timeout as error:
@@ -58,11 +56,22 @@ def get(url: str, *, seconds: float, parameters: Mapping[str, str] | None = None
             f"{shown} cannot be reached ({_reason(error)}); does it run, and is this its address?"
         ) from error
     if answer.status_code in (UNAUTHORIZED, FORBIDDEN):
-        given = "what was given is not accepted" if access != NOBODY or parts.username else "none was given"
+        given = "what was given is not accepted" if access != NOBODY or has_user else "none was given"
         raise MeasuredError(
             f"{shown} answers {answer.status_code}: it wants a user and a password, or a token, and {given}."
         )
     return answer
+
+
+def _has_user(url: str) -> bool:
+    """Whether an address names a user; `MeasuredError` where it is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise MeasuredError(f"Expected an address such as http://127.0.0.1:9090, got {without_secrets(url)}.")
+    return bool(parts.username)
 
 
 def _reason(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -89,8 +89,8 @@ def _context_tokens(ours: Bill, values: Values) -> float:
     tokens = 0.0
     for term in ours.query:
         if term.line is Line.CONTEXT and (prices := _token_prices(term)):
-            dollars = float(summed([term], values)[0])
-            tokens += dollars / float(values[prices[0]][0]) * MILLION
+            unpriced = replace(term, factors=tuple(path for path in term.factors if path not in prices))
+            tokens += MILLION * float(summed([unpriced], values)[0])
     return tokens
 
 
@@ -179,8 +179,8 @@ def _needed_price(ours: Bill, values: Values, cost: float, wanted: float, times:
 def _needed_context(theirs: Bill, values: Values, cost: float, wanted: float, times: float) -> str:
     """How long the context of the dearer strategy must be; its growth is left out."""
     tokens = _context_tokens(theirs, values)
-    if not retrieves(theirs.strategy) or not tokens:
+    each = float(by_line(theirs.query, values)[Line.CONTEXT][0]) / tokens if tokens else 0.0
+    if not retrieves(theirs.strategy) or not each:
         return ""
-    each = float(by_line(theirs.query, values)[Line.CONTEXT][0]) / tokens
     needed = tokens + (wanted - cost) / each
     return f"{times:g} times: if the context were {max(0.0, needed):,.0f} tokens long instead of {tokens:,.0f}"

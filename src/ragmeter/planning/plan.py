@@ -220,7 +220,9 @@ def _rival(workload: Workload, assumptions: Assumptions, costs: Mapping[str, Uni
     """The strategy that others are held against: the one given, else RAG before others of as many queries."""
     known = [name for name in (names.RAG, *names.STRATEGIES) if costs[name].basis is not Basis.UNKNOWN]
     if not known:
-        raise PlanError(f"it is not known what a query costs: {_why_unknown(workload, costs)}")
+        raise PlanError(
+            " ".join((f"it is not known what a query costs: {_why_unknown(workload, costs)}.", *workload.notes))
+        )
     if (wanted := assumptions.compared_to) is not None:
         if wanted not in known:
             raise PlanError(f"compared_to: it is not known what a query with {wanted} costs: {costs[wanted].why}")
@@ -231,7 +233,9 @@ def _rival(workload: Workload, assumptions: Assumptions, costs: Mapping[str, Uni
 
 def _why_unknown(workload: Workload, costs: Mapping[str, UnitCost]) -> str:
     few = [why for traffic in workload.strategies.values() if (why := too_little(traffic))]
-    return "; ".join(dict.fromkeys(few or [f"{cost.strategy}: {cost.why}" for cost in costs.values()]))
+    if few:
+        return f"{'; '.join(few)}; measure for longer, or write prices and tokens in a scenario"
+    return "; ".join(f"{cost.strategy}: {cost.why}" for cost in costs.values())
 
 
 def _row(cost: UnitCost, ours: Bill | None, values: Values, months: int, simulation: Simulation) -> Row:

@@ -47,14 +47,17 @@ class Range:
 BOUNDS: dict[Scale, tuple[float, float]] = {
     Scale.AMOUNT: (0.0, float("inf")),
     Scale.SHARE: (0.0, 1.0),
-    Scale.GROWTH: (-1.0, float("inf")),
+    Scale.GROWTH: (-1.0, 10.0),
 }
 """Between which two numbers a quantity lies; the ends are points only."""
+
+SMALLEST, LARGEST = 1e-15, 1e15
+"""Between them are shares, and both ends of a range of amounts: sums and quotients of such numbers are numbers too."""
 
 WITHIN = {
     Scale.AMOUNT: "0 or more",
     Scale.SHARE: "above 0 and up to 1",
-    Scale.GROWTH: "-1 or more",
+    Scale.GROWTH: "-1 or more, up to 10",
 }
 """The bounds of a point in words: of what is divided by a share there is no share of nothing."""
 
@@ -110,11 +113,14 @@ def read_range(value: object, scale: Scale) -> Range:
     if read.low > read.high:
         raise RangeError(f"the range [{read.low:g}, {read.high:g}] begins above its end")
     _check_bounds(read, scale)
+    _check_size(read, scale)
     return read
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) < 10**300
+    return isinstance(value, float) and isfinite(value)
 
 
 def _check_bounds(read: Range, scale: Scale) -> None:
@@ -126,6 +132,13 @@ def _check_bounds(read: Range, scale: Scale) -> None:
     if not least < read.low <= read.high < most:
         inner = f"above {least:g}" if most == float("inf") else f"above {least:g} and below {most:g}"
         raise RangeError(f"both ends of the range [{read.low:g}, {read.high:g}] must be {inner}")
+
+
+def _check_size(read: Range, scale: Scale) -> None:
+    if abs(read.low) > LARGEST or abs(read.high) > LARGEST:
+        raise RangeError(f"{read.high:g} is too large to be summed up")
+    if read.low < SMALLEST and (scale is Scale.SHARE or (scale is Scale.AMOUNT and not read.is_point)):
+        raise RangeError(f"{read.low:g} is too small to be divided by")
 
 
 def _shown(value: object) -> str:

@@ -59,9 +59,9 @@ class Simulation:
         return self.values.get(f"success.{strategy}")
 
     def per_success(self, strategy: str) -> Vector | None:
-        """What a successful answer costs over the horizon, with all that is paid."""
+        """What a successful answer costs over the horizon, with all that is paid; `None` where there is none."""
         total, success, today = self.total(strategy), self.success(strategy), self.queries_per_day
-        if total is None or success is None or today is None:
+        if total is None or success is None or today is None or not today.all():
             return None
         return total / (success * self.answers * today)
 
