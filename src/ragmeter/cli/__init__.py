@@ -34,6 +34,7 @@ def application() -> Typer:
     from ragmeter.cli.doctor import doctor
     from ragmeter.cli.plan import plan
     from ragmeter.cli.price import price
+    from ragmeter.cli.top import top
 
     app = Typer(
         help="What a thousand answers cost: with RAG, with fine-tuning, with both and with neither.",
@@ -46,5 +47,6 @@ def application() -> Typer:
     app.command()(doctor)
     app.command()(plan)
     app.command()(price)
+    app.command()(top)
     app.add_typer(dashboards.app, name="dashboards")
     return app

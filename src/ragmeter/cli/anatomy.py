@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -15,16 +13,14 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from ragmeter import palette
 from ragmeter.cli.anatomy_page import page
-from ragmeter.cli.picture import Picture, dissect_file, excerpt, fate_in_words, origin_in_words, rank_of
+from ragmeter.cli.brush import Brush, brush_of, cells_of
+from ragmeter.cli.picture import Picture, dissect_file, excerpt, origin_in_words, rank_of
 from ragmeter.cli.prompt_file import PromptFileError, read_prompt_file
 from ragmeter.domain.model import Fate, Origin
 from ragmeter.domain.wording import shown
 from ragmeter.money.dollars import dollars
 
-BLOCK = "█"
-DOT = "●"
 BAR_WIDTH = 24
 
 FIGURES = 44
@@ -32,31 +28,6 @@ FIGURES = 44
 
 NARROW = 64
 """Columns below which a table goes without its bars, and the table of chunks without costs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Brush:
-    """What an output can show: `has_colours` when it has enough of them, `is_ascii` when it has letters only."""
-
-    has_colours: bool
-    is_ascii: bool
-
-    def bar(self, origin: Origin, cells: int) -> Text:
-        """A stretch of a bar, in the origin's colour or else in its pattern."""
-        glyph = palette.LETTERS[origin] if self.is_ascii else BLOCK if self.has_colours else palette.PATTERNS[origin]
-        return Text(glyph * cells, palette.ORIGINS[origin] if self.has_colours else "")
-
-    def fate(self, fate: Fate, *, is_cited: bool = False) -> Text:
-        """A fate in words, behind a dot of its colour where there are any."""
-        words = fate_in_words(fate, is_cited=is_cited)
-        return Text.assemble((f"{DOT} ", palette.FATES[fate]), words) if self.has_colours else Text(words)
-
-
-def brush_of(console: Console) -> Brush:
-    """The brush for a console; sixteen colours are too few to tell seven origins apart."""
-    is_ascii = console.options.ascii_only
-    is_coloured = console.color_system in ("256", "truecolor") and not console.no_color
-    return Brush(is_coloured and not is_ascii, is_ascii)
 
 
 def anatomy(
@@ -110,23 +81,13 @@ def draw(picture: Picture, width: int, brush: Brush) -> Group:
     """The picture for a terminal of `width` columns."""
     metered = picture.metered
     origins = picture.origins
-    cells = _cells([tokens for tokens, _ in origins.values()], width)
+    cells = cells_of([tokens for tokens, _ in origins.values()], width)
     bar = Text.assemble(*(brush.bar(origin, each) for origin, each in zip(origins, cells, strict=True)))
     pieces: list[Text | Table] = [Text(picture.headline), bar, _parts_table(origins, width, brush)]
     if metered.context or picture.unsent:
         pieces += [Text(), _chunks_table(picture, width, brush), Text(), Text(picture.verdict)]
     pieces.append(Text(picture.footnote, style="dim"))
     return Group(*pieces)
-
-
-def _cells(weights: Sequence[int], width: int) -> list[int]:
-    """Whole cells of a bar for each weight, `width` in all; what is there at all gets one, the largest gives it."""
-    total = sum(weights) or 1
-    ends = [round(sum(weights[: number + 1]) * width / total) for number in range(len(weights))]
-    cells = [max(end - start, 1) for start, end in zip([0, *ends], ends, strict=False)]
-    for _ in range(sum(cells) - width):
-        cells[cells.index(max(cells))] -= 1
-    return cells
 
 
 def _table(width: int) -> Table:

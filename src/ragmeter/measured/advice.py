@@ -27,7 +27,7 @@ def _unpriced(samples: Samples) -> Iterator[str]:
     if named := _named({" ".join(filter(None, model)): number for model, number in by_model.items()}):
         yield (
             f"No price is known for {named}, and amounts with a + lack these calls: give prices with "
-            f"instrument(prices={{…}}) or in the file that {VARIABLES['prices']} names."
+            f"instrument(prices={{...}}) or in the file that {VARIABLES['prices']} names."
         )
 
 
