@@ -31,6 +31,9 @@ GIVEN_UP = ("failed", "cost", "queries", "spend", "share")
 """Columns that a narrow terminal goes without, in this order."""
 
 
+Lines = list[list[Segment]]
+
+
 class Block(NamedTuple):
     """A piece of the frame; of two, the one with the higher `rank` goes first where there is no room for both."""
 
@@ -46,20 +49,25 @@ class Frame:
     brush: Brush
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        blocks = list(_blocks(self.sight, self.brush, options.max_width))
         room = options.update(height=None)
-        drawn = [(block.rank, console.render_lines(block.piece, room, pad=False)) for block in blocks]
-        height = options.height
-        while height is not None and len(drawn) > 1 and sum(len(lines) for _, lines in drawn) > height:
-            # Of equal ones the last.
-            drawn.pop(max(range(len(drawn)), key=lambda at: (drawn[at][0], at)))
-        lines = [line for _, lines in drawn for line in lines][:height]
-        for at, line in enumerate(lines):
-            yield from line
-            if at < len(lines) - 1:
+        drawn = [
+            (block.rank, console.render_lines(block.piece, room, pad=False))
+            for block in _blocks(self.sight, self.brush, options.max_width)
+        ]
+        for at, line in enumerate(_fitted(drawn, options.height)):
+            if at:
                 yield Segment.line()
-        if height is None:
+            yield from line
+        if options.height is None:
             yield Segment.line()
+
+
+def _fitted(drawn: list[tuple[int, Lines]], height: int | None) -> Lines:
+    """The lines of those pieces, each with its rank, that there is room for; of equal ranks the last goes first."""
+    kept = list(drawn)
+    while height is not None and len(kept) > 1 and sum(len(lines) for _, lines in kept) > height:
+        kept.pop(max(range(len(kept)), key=lambda at: (kept[at][0], at)))
+    return [line for _, lines in kept for line in lines][:height]
 
 
 def _blocks(sight: Sight, brush: Brush, width: int) -> Iterator[Block]:
