@@ -100,6 +100,7 @@ def test_totals_are_the_sums_of_their_lines(situation, traffic):
         assert row.total_cost == pytest.approx(sum(row.total.values())) == pytest.approx(total)
         assert row.cost_per_month is not None
         assert row.cost_per_thousand is not None
+        assert row.cost_per_thousand == pytest.approx(sum(row.by_part.values()))
         running = sum(amount for line, amount in row.month.items() if line not in row.per_thousand)
         assert row.cost_per_month == pytest.approx(row.cost_per_thousand / 1000 * traffic * DAYS + running)
         assert row.cost_per_month_tenfold == pytest.approx(row.cost_per_thousand / 100 * traffic * DAYS + running)

@@ -68,6 +68,15 @@ def test_paid_by_month_ends_at_the_total():
     assert row.by_month[0].p10 < row.setup_cost < row.by_month[0].p90
 
 
+def test_a_cost_by_part_is_the_measured_one():
+    """Each part of a measured query costs what was measured of it; a derived one has the same parts but the context."""
+    plan = plan_of(seen())
+    assert plan.row("rag").by_part == pytest.approx({part: 1000 * cost for part, cost in COSTS.items()})
+    assert set(plan.row("fine_tuned").by_part) == set(COSTS) - {"context", "embedding"}
+    assert plan.row("fine_tuned").by_part["output"] == pytest.approx(1000 * 300 * 1.2e-6)
+    assert set(plan.row("fine_tuned_rag").by_part) == set(COSTS)
+
+
 def test_few_queries_make_a_measured_cost_unsure():
     """The mean of 200 queries is off by its standard error; of 140,000 by almost nothing."""
     few, many = plan_of(seen(queries=200)), plan_of(seen())

@@ -33,11 +33,15 @@ class Line(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """US dollars on one line: `amount` times the assumptions at the paths of `factors`."""
+    """US dollars on one line: `amount` times the assumptions at the paths of `factors`.
+
+    `part` is the part of a query that is paid with it, such as `context`, where it is one.
+    """
 
     line: Line
     amount: float
     factors: tuple[str, ...] = ()
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +111,24 @@ def by_line(terms: Iterable[Term], values: Values) -> dict[Line, Vector]:
     """The US dollars of terms on each line, draw by draw."""
     lines: dict[Line, Vector] = {}
     for term in terms:
-        product = np.full(1, term.amount)
-        for path in term.factors:
-            product = product * values[path]
-        lines[term.line] = lines.get(term.line, np.zeros(1)) + product
+        lines[term.line] = lines.get(term.line, np.zeros(1)) + _product(term, values)
     return lines
+
+
+def by_part(terms: Iterable[Term], values: Values) -> dict[str, Vector]:
+    """The US dollars of terms for each part of a query, draw by draw; of what is no part by the name of its line."""
+    parts: dict[str, Vector] = {}
+    for term in terms:
+        name = term.part or term.line.value
+        parts[name] = parts.get(name, np.zeros(1)) + _product(term, values)
+    return parts
+
+
+def _product(term: Term, values: Values) -> Vector:
+    product = np.full(1, term.amount)
+    for path in term.factors:
+        product = product * values[path]
+    return product
 
 
 def summed(terms: Iterable[Term], values: Values) -> Vector:

@@ -6,14 +6,14 @@ Pure: the same workload, assumptions and seed give the same plan.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ragmeter.domain import strategy as names
 from ragmeter.planning import closed_form
 from ragmeter.planning.assumptions import NOBODY, Assumption, Assumptions
-from ragmeter.planning.bills import Bill, Line, Values, bill, by_line, components, middles, paths, summed
+from ragmeter.planning.bills import Bill, Line, Values, bill, by_line, by_part, components, middles, paths, summed
 from ragmeter.planning.claims import Check, Claim, Expectation, check_claim, check_table
 from ragmeter.planning.horizon import DAYS
 from ragmeter.planning.notes import notes
@@ -45,11 +45,12 @@ TENFOLD = 10.0
 class Row:
     """One strategy: every figure in US dollars, with the median of every assumption; spreads are over the draws.
 
-    `per_thousand` is what 1,000 queries cost by line, `month` a month at today's traffic, `month_tenfold` one at ten
-    times that, `setup` what is paid at once, `total` all of the horizon. `cost_per_success` is the horizon's total for
-    each successful answer. `by_volume` is the total for 1,000 queries at each of `VOLUMES`, `by_month` what was paid
-    until the beginning and the end of each month. `traffic` is what was seen of the strategy itself, or is said of it.
-    What is not known is `None`, or empty.
+    `per_thousand` is what 1,000 queries cost by line, `by_part` the same by part: the origins of the prompt, `output`,
+    `reasoning`, `embedding`, `search`, `rerank`, and what is no part by its line. `month` is a month at today's
+    traffic, `month_tenfold` one at ten times that, `setup` what is paid at once, `total` all of the horizon.
+    `cost_per_success` is the horizon's total for each successful answer. `by_volume` is the total for 1,000 queries at
+    each of `VOLUMES`, `by_month` what was paid until the beginning and the end of each month. `traffic` is what was
+    seen of the strategy itself, or is said of it. What is not known is `None`, or empty.
     """
 
     strategy: str
@@ -65,6 +66,7 @@ class Row:
     total_spread: Spread | None = None
     success: float | None = None
     cost_per_success: Spread | None = None
+    by_part: Mapping[str, float] = field(default_factory=dict)
     by_volume: tuple[Spread, ...] = ()
     by_month: tuple[Spread, ...] = ()
     traffic: Traffic | None = None
@@ -250,6 +252,7 @@ def _row(cost: UnitCost, ours: Bill | None, values: Values, months: int, simulat
         why=cost.why,
         tokens=cost.tokens or {},
         per_thousand={line: THOUSAND * each for line, each in lines.items()},
+        by_part={part: THOUSAND * float(each[0]) for part, each in by_part(ours.query, values).items()},
         month={} if today is None else _month(lines, running, float(today[0])),
         month_tenfold={} if today is None else _month(lines, running, TENFOLD * float(today[0])),
         setup=_first(by_line(ours.setup, values)),

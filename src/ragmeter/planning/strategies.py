@@ -207,13 +207,11 @@ class Deriving:
         return None
 
     def _measured(self, traffic: Traffic) -> Iterator[Term]:
-        """The measured cost by line; what no part accounts for stands on a line of its own."""
+        """The measured cost by part; what no part accounts for stands on a line of its own."""
         off = (f"traffic.{traffic.strategy}.sampling",)
         factors = off if self._assumptions.has(off[0]) else ()
-        lines = dict.fromkeys((Line.PROMPT, Line.CONTEXT, Line.OUTPUT, Line.RETRIEVAL), 0.0)
-        for part, cost in traffic.cost.items():
-            lines[LINE_OF_PART.get(part, Line.PROMPT)] += cost
-        yield from (Term(line, cost, factors) for line, cost in lines.items() if cost)
+        costs = ((part, cost) for part, cost in traffic.cost.items() if cost)
+        yield from (Term(LINE_OF_PART.get(part, Line.PROMPT), cost, factors, part) for part, cost in costs)
         rest = (traffic.cost_per_query or 0.0) - sum(traffic.cost.values())
         if rest > 1e-9 * (traffic.cost_per_query or 0.0):
             yield Term(Line.UNPLACED, rest, factors)
@@ -226,11 +224,11 @@ class Deriving:
         cached, cached_context = _cached_shares(source)
         for part in ORIGINS:
             if part != CONTEXT:
-                yield from self._at_rates(strategy, Line.PROMPT, self._tokens(source, part), cached)
+                yield from self._at_rates(strategy, part, self._tokens(source, part), cached)
         if retrieves(strategy) and (context := self._context(source)) is not None:
             kept = ("fine_tuning.context_kept",) if is_tuned(strategy) and not is_tuned(source.strategy) else ()
             amount = (context[0], (*context[1], *kept))
-            yield from self._at_rates(strategy, Line.CONTEXT, amount, cached_context)
+            yield from self._at_rates(strategy, CONTEXT, amount, cached_context)
 
     def _priced_output(self, strategy: str, source: Traffic) -> Iterator[Term]:
         longer = ("fine_tuning.answer_length",) if is_tuned(strategy) and not is_tuned(source.strategy) else ()
@@ -238,15 +236,16 @@ class Deriving:
         for part in OUTPUTS:
             tokens, factors = self._tokens(source, part)
             if tokens:
-                yield Term(Line.OUTPUT, tokens * PER_MILLION, (*factors, *longer, price))
+                yield Term(Line.OUTPUT, tokens * PER_MILLION, (*factors, *longer, price), part)
 
     def _at_rates(
-        self, strategy: str, line: Line, tokens: tuple[float, tuple[str, ...]], cached: float
+        self, strategy: str, part: str, tokens: tuple[float, tuple[str, ...]], cached: float
     ) -> Iterator[Term]:
         count, factors = tokens
+        line = LINE_OF_PART.get(part, Line.PROMPT)
         for unit, share in (("input", 1.0 - cached), ("cache_read", cached)):
             if count * share:
-                yield Term(line, count * share * PER_MILLION, (*factors, self._price(strategy, unit)))
+                yield Term(line, count * share * PER_MILLION, (*factors, self._price(strategy, unit)), part)
 
     def _price(self, strategy: str, unit: str) -> str:
         """The path of a price; a price of cached tokens that nobody gives is that of any input."""
@@ -264,8 +263,9 @@ class Deriving:
         if not retrieves(strategy):
             return ()
         for traffic in (source, *self._usable.values()):
-            if cost := sum(traffic.cost.get(part, 0.0) for part in RETRIEVING):
-                return (Term(Line.RETRIEVAL, cost),)
+            costs = ((part, traffic.cost.get(part, 0.0)) for part in RETRIEVING)
+            if terms := tuple(Term(Line.RETRIEVAL, cost, part=part) for part, cost in costs if cost):
+                return terms
         path = "retrieval.query_cost"
         return (Term(Line.RETRIEVAL, 1.0, (path,)),) if self._assumptions.values[path].range.high else ()
 
