@@ -74,6 +74,9 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
             start.__name__: stack.enter_context(start(tmp_path_factory.mktemp("server"), targets=[f"127.0.0.1:{port}"]))
             for start in (servers.prometheus, servers.victoria_metrics)
         }
+        for url in urls.values():
+            # A server that came late to a page would miss the zeros that its series begin with.
+            PrometheusClient(url).wait_for(lambda known: bool(known.query("up")), what="the first scrape")
         with asked(port) as run:
             run()
             counted(urls, RUN)

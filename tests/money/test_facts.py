@@ -20,6 +20,7 @@ import ragmeter.facts
 from ragmeter import facts
 from ragmeter.anatomy import calibration, weights, wire_order
 from ragmeter.domain import strategy
+from ragmeter.focus.columns import FocusColumn
 from ragmeter.money import price_conditions, price_rows
 from ragmeter.money.price_table import UNITS
 from ragmeter.planning.assumptions import AssumptionRow
@@ -37,6 +38,7 @@ KINDS: dict[str, type[facts.Fact]] = {
     "assumptions": AssumptionRow,
     "fees": price_rows.FeeRow,
     "fine_tuned_ids": strategy.FineTunedId,
+    "focus_columns": FocusColumn,
     "foreign": ForeignRow,
     "geographies": price_conditions.Geography,
     "holidays": price_conditions.Holiday,
@@ -105,6 +107,7 @@ def test_no_row_stands_there_twice(subject):
         "hosts": {"provider"},
         "assumptions": {"low", "high", "published", "mistaken", "why"},
         "tokenizers": {"vocabulary"},
+        "focus_columns": {"level", "nullable", "type"},
     }.get(subject, set())
     keys = [
         tuple(str(getattr(row, each.name)) for each in fields(row) if each.name not in valued)

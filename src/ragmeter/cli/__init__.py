@@ -28,7 +28,7 @@ def application() -> Typer:
     """The command line with all its commands."""
     from typer import Typer
 
-    from ragmeter.cli import dashboards
+    from ragmeter.cli import dashboards, export
     from ragmeter.cli.anatomy import anatomy
     from ragmeter.cli.demo import demo
     from ragmeter.cli.doctor import doctor
@@ -49,4 +49,5 @@ def application() -> Typer:
     app.command()(price)
     app.command()(top)
     app.add_typer(dashboards.app, name="dashboards")
+    app.add_typer(export.app, name="export")
     return app

@@ -17,10 +17,21 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ragmeter.cli.server_options import (
+    Length,
+    OptionError,
+    Password,
+    Select,
+    Since,
+    Token,
+    Until,
+    User,
+    span_of,
+)
 from ragmeter.domain.wording import shown
 from ragmeter.measured.errors import MeasuredError
 from ragmeter.measured.http import Access
-from ragmeter.measured.times import TimeRange, between, last
+from ragmeter.measured.times import last
 
 if TYPE_CHECKING:
     from ragmeter.cli.scenario import Scenario
@@ -30,14 +41,7 @@ if TYPE_CHECKING:
 REQUIRED = {"numpy": "numpy", "yaml": "pyyaml", "pydantic": "pydantic"}
 """What is imported, and what it is called where it is installed from."""
 
-PASSWORD, TOKEN = "PROMETHEUS_PASSWORD", "PROMETHEUS_TOKEN"
-"""Variables of the environment, as others on a machine can see what stands on a command line."""
-
 MOST_DRAWS = 1_000_000
-
-
-class OptionError(ValueError):
-    """Options that cannot be used together; the message says which to give."""
 
 
 Scenarios = Annotated[
@@ -49,21 +53,10 @@ Scenarios = Annotated[
 Server = Annotated[
     str | None, typer.Option(metavar="URL", help="Measure: read the traffic from a Prometheus-compatible server.")
 ]
-Length = Annotated[str, typer.Option("--range", metavar="TIME", help="How long until now, such as 14d.")]
-Since = Annotated[
-    str | None, typer.Option("--from", metavar="TIME", help="Instead, from this moment, such as 2026-05-01T12:00Z.")
-]
-Until = Annotated[str | None, typer.Option("--to", metavar="TIME", help="With --from: up to this moment.")]
-Select = Annotated[str, typer.Option(metavar="LABELS", help="Only series with these labels, such as 'job=\"shop\"'.")]
 Page = Annotated[
     str | None, typer.Option(metavar="URL", help="Measure: watch the /metrics page of a running app instead.")
 ]
 Watch = Annotated[str, typer.Option("--for", metavar="TIME", help="How long to watch the page.")]
-User = Annotated[str | None, typer.Option(help="User for basic authentication.")]
-Password = Annotated[str, typer.Option(envvar=PASSWORD, help="Its password.", show_default=False)]
-Token = Annotated[
-    str | None, typer.Option(envvar=TOKEN, help="Token, in place of user and password.", show_default=False)
-]
 Given = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="One assumption, such as labour_rate=[60,150]; repeatable."),
@@ -174,18 +167,10 @@ def _said(scenarios: Sequence[str], settings: Sequence[str], place: Place, notes
     return said
 
 
-def _span(length: str, since: str | None, until: str | None) -> TimeRange:
-    if since is None and until is None:
-        return last(length, datetime.now(UTC))
-    if since is None or until is None:
-        raise OptionError("--from and --to belong together: give both, or --range.")
-    return between(since, until)
-
-
 def _of_server(url: str, place: Place, notes: Console) -> Workload:
     from ragmeter.measured.server import read_server
 
-    span = _span(*place.span)
+    span = span_of(*place.span)
     with notes.status(f"Reading {span} …"):
         return read_server(url, span, access=place.access, matchers=place.select)
 

@@ -12,6 +12,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from ragmeter.measured.prometheus_api import PrometheusApi, Series
 from ragmeter.measured.samples import Labels, Row, series_names
@@ -101,26 +102,45 @@ def grown(source: Source, metric: Metric) -> Iterator[Row]:
 
 def _of_restarted(source: Source, name: str) -> Mapping[Labels, float]:
     """The growth of each series that fell at least once in the time."""
-    cut = windows(source.span)
+    chosen = f" and (resets({source.selector(name)}[{source.whole}] @ {source.end:.3f}) > 0)"
+    growth: dict[Labels, float] = defaultdict(float)
+    for found in by_window(source, name, windows(source.span), {}, chosen).values():
+        for labels, amount in found.items():
+            growth[labels] += amount
+    return growth
+
+
+def by_window(
+    source: Source, name: str, cut: Windows, before: dict[Labels, float], chosen: str = ""
+) -> Mapping[int, Mapping[Labels, float]]:
+    """How much each series of a name grew in each window, by the window's number; `chosen` leaves out some of them.
+
+    `before` is the last value of each series before the first window, and afterwards that in the last one. What grew
+    between two windows is growth of the later one, so that those of all windows are the growth of the whole time.
+    """
     series = source.selector(name)
-    chosen = f"(resets({series}[{source.whole}] @ {source.end:.3f}) > 0)"
     lasts, leasts, resets = (
-        _by_window(source, cut, f"{function}({series}[{cut.length}]) and {chosen}")
+        _by_window(source, cut, f"{function}({series}[{cut.length}]){chosen}")
         for function in ("last_over_time", "min_over_time", "resets")
     )
-    growth: dict[Labels, float] = dict.fromkeys(lasts, 0.0)
+    growth: dict[int, dict[Labels, float]] = defaultdict(dict)
     raw: dict[int, Mapping[Labels, Sequence[float]]] = {}
     for labels, found in lasts.items():
-        before: float | None = None
         for number, value in found.items():
+            values: Sequence[float] = (leasts[labels][number], value)
             if resets[labels][number]:
                 if number not in raw:
                     raw[number] = _samples(source, series, cut, number)
-                growth[labels] += walked(raw[number].get(labels, ()), before)
-            else:
-                growth[labels] += walked((leasts[labels][number], value), before)
-            before = value
+                values = raw[number].get(labels, ())
+            growth[number][labels] = walked(values, before.get(labels))
+            before[labels] = value
     return growth
+
+
+def last_before(source: Source, name: str, time: datetime, back: timedelta) -> dict[Labels, float]:
+    """The last value of each series of a name in the time of length `back` before a moment."""
+    expression = f"last_over_time({source.selector(name)}[{promql_length(back.total_seconds())}])"
+    return {_labels(each): each.points[0][1] for each in source.api.at(expression, time.timestamp())}
 
 
 def walked(values: Sequence[float], before: float | None) -> float:

@@ -44,12 +44,12 @@ def read_server(
     """
     source = Source(PrometheusApi(url, access), span, matchers)
     progress(0.0)
-    covered = _covered(source)
+    covered = covered_by(source)
     rows: list[Row] = []
     for done, metric in enumerate(METRICS, start=1):
         rows += grown(source, metric)
         progress(done / len(METRICS))
-    notes = (*_of_coverage(covered, span), *_of_restarts(source))
+    notes = (*_of_coverage(covered, span), *of_restarts(source))
     return workload(Samples.of(rows), covered.days, source.api.shown, notes)
 
 
@@ -66,7 +66,7 @@ class Coverage:
         return self.span.length.total_seconds() / DAY
 
 
-def _covered(source: Source) -> Coverage:
+def covered_by(source: Source) -> Coverage:
     """Which part of the time there are samples of; `MeasuredError` where there are none."""
     cut = windows(source.span)
     ends = [cut.at(time) for time, _ in _present(source, cut.ends[0], cut.end, cut.step)]
@@ -127,7 +127,8 @@ def _of_coverage(covered: Coverage, asked: TimeRange) -> Iterator[str]:
         )
 
 
-def _of_restarts(source: Source) -> Iterator[str]:
+def of_restarts(source: Source) -> Iterator[str]:
+    """What there is to say of counters that began anew."""
     queries = source.selector(metric_name(semconv.QUERIES))
     for each in source.api.at(f"max(resets({queries}[{source.whole}])) > 0", source.end):
         yield (
