@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -72,10 +72,14 @@ class Seen:
         (only,) = self.calls()
         return dict(only.attributes or {})
 
+    def collected(self) -> MetricsData | None:
+        """Every metric as a reader of the SDK collects it."""
+        assert ragmeter.flush(10)
+        return self._reader.get_metrics_data()
+
     def metrics(self) -> dict[str, dict[Labels, float | Distribution]]:
         """Every metric that has a value: its points by their attributes."""
-        assert ragmeter.flush(10)
-        data = self._reader.get_metrics_data()
+        data = self.collected()
         if data is None:
             return {}
         found = [
