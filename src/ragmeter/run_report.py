@@ -17,7 +17,7 @@ __all__ = ["Amount", "Figures", "Report", "Retrieval", "StrategySpend"]
 
 NOT_INSTRUMENTED = "Nothing is measured: call ragmeter.instrument() first."
 
-LINE = "border-bottom:1px solid #8886;background:none"
+LINE = "border-bottom:1px solid #8886;background:none;padding:.2em .6em"
 """Half-transparent grey, which is seen on light and dark pages; all else is inherited from the notebook."""
 
 
