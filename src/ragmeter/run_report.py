@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from html import escape
+from typing import TYPE_CHECKING
 
 from ragmeter import palette
 from ragmeter.domain.wording import shown
 from ragmeter.measured import telling
+from ragmeter.measured.collected import Counted, distributions_of, rows_of
 from ragmeter.measured.figures import Amount, Figures, Retrieval, StrategySpend
-from ragmeter.measured.samples import Samples
+from ragmeter.measured.samples import Row, Samples
 from ragmeter.measured.telling import Sheet
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from ragmeter.guard import Guard
 
 __all__ = ["Amount", "Figures", "Report", "Retrieval", "StrategySpend"]
 
@@ -31,6 +38,22 @@ class Report(Figures):
     def _repr_html_(self) -> str:
         """The same for notebooks, light and dark: no script, no style but on its own elements."""
         return f'<div style="max-width:60em">{"".join(_pieces(self))}</div>'
+
+
+def report_of(counted: Counted, registry: CollectorRegistry | None, guard: Guard) -> Report:
+    """The report of totals, and of the distributions on a page of ours.
+
+    Elsewhere only the app's own readers have distributions, and those are not disturbed.
+    """
+    return Report.of(Samples.of([*rows_of(counted), *_distributions(registry, guard)]))
+
+
+def _distributions(registry: CollectorRegistry | None, guard: Guard) -> tuple[Row, ...]:
+    try:
+        return () if registry is None else tuple(distributions_of(registry))
+    except Exception as error:
+        guard.caught("reading distributions", error)
+        return ()
 
 
 def inactive_report() -> Report:

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
@@ -19,14 +19,10 @@ from opentelemetry.trace import TracerProvider
 from ragmeter.domain.query import Ending, QueryHandle
 from ragmeter.guard import Guard
 from ragmeter.ledger.ledger import Until
-from ragmeter.measured.collected import distributions_of, rows_of
-from ragmeter.measured.figures import Figures
-from ragmeter.measured.samples import Row, Samples
 from ragmeter.naming import semconv
 from ragmeter.reading import clients
 from ragmeter.reading.declaration import Integration
 from ragmeter.reading.shapes.passages import read_passages, take_passages
-from ragmeter.run_report import Report
 from ragmeter.settings import Settings, differences
 from ragmeter.status_report import (
     MISSING,
@@ -54,6 +50,9 @@ from ragmeter.wrapping.observing import Observer
 from ragmeter.wrapping.patching import Patching
 from ragmeter.wrapping.records import Item, Pieces, Record, Retrieved, slim
 from ragmeter.wrapping.scopes import QueryScope, Scopes
+
+if TYPE_CHECKING:
+    from ragmeter.run_report import Report
 
 logger = logging.getLogger("ragmeter")
 
@@ -98,7 +97,7 @@ class Runtime:
         )
         self.patching = Patching(self.guard)
         self._installing = Installing(self.observer, self.patching)
-        self._exit_line = ExitLine(wanted=settings.exit_line, figures=lambda: Figures.of(Samples.of(self._totals())))
+        self._exit_line = ExitLine(wanted=settings.exit_line, counted=self.telemetry.totals.counted)
         self._handing_in = HandingIn(
             self.worker,
             self.accounting,
@@ -207,7 +206,9 @@ class Runtime:
 
     def report(self) -> Report:
         """What was spent so far, and on what."""
-        return Report.of(Samples.of([*self._totals(), *self._distributions()]))
+        from ragmeter.run_report import report_of
+
+        return report_of(self.telemetry.totals.counted(), self.providers.registry, self.guard)
 
     def forked(self) -> None:
         """In a forked child: counts begin at zero, and where the parent exports is the parent's.
@@ -248,18 +249,6 @@ class Runtime:
             guard=self.guard,
             pause=self._pause,
         )
-
-    def _totals(self) -> Iterable[Row]:
-        return rows_of(self.telemetry.totals.counted())
-
-    def _distributions(self) -> tuple[Row, ...]:
-        """Those on a page of ours: elsewhere only the app's own readers have them, and those are not disturbed."""
-        registry = self.providers.registry
-        try:
-            return () if registry is None else tuple(distributions_of(registry))
-        except Exception as error:
-            self.guard.caught("reading distributions", error)
-            return ()
 
     def _show_state(self) -> None:
         """Let the queue and the wrapped clients be read whenever metrics are collected, for as long as we run."""
