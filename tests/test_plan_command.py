@@ -394,3 +394,43 @@ def test_no_secret_is_shown():
     result = run("--prometheus", address, "--user", "me", PROMETHEUS_PASSWORD="SECRET-PASSWORD")
     assert result.exit_code == 2
     assert "SECRET" not in result.output
+
+
+RANKS = """
+# TYPE ragmeter_chunks_total counter
+ragmeter_chunks_total{{ragmeter_strategy="rag",ragmeter_chunk_fate="used",db_collection_name="docs"}} {all}
+# TYPE ragmeter_rank_chunks_total counter
+ragmeter_rank_chunks_total{{db_collection_name="docs",ragmeter_rank="1",ragmeter_chunk_fate="used"}} {most}
+ragmeter_rank_chunks_total{{db_collection_name="docs",ragmeter_rank="2",ragmeter_chunk_fate="used"}} {few}
+# TYPE ragmeter_rank_tokens_total counter
+ragmeter_rank_tokens_total{{db_collection_name="docs",ragmeter_rank="1"}} {tokens}
+ragmeter_rank_tokens_total{{db_collection_name="docs",ragmeter_rank="2"}} {tokens}
+# TYPE ragmeter_rank_cost_usd_total counter
+ragmeter_rank_cost_usd_total{{db_collection_name="docs",ragmeter_rank="1"}} {cost}
+ragmeter_rank_cost_usd_total{{db_collection_name="docs",ragmeter_rank="2"}} {cost}
+"""
+
+
+def page_with_ranks(number: int) -> str:
+    """The same app, each query of which has sent two chunks and used one: of a hundred the first ninety-nine times."""
+    few = number // 100
+    ranks = RANKS.format(all=number, most=number - few, few=few, tokens=1_000 * number, cost=0.002 * number)
+    return page_of(number) + ranks
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_smaller_k_is_the_third_option(columns):
+    """What a shorter list of chunks keeps and saves stands beside the strategies, and in the JSON."""
+    pages = (page_with_ranks(1_000), page_with_ranks(3_000))
+    measured = ("today", "--for", "1s", "--set", "queries_per_day=500", *FEW)
+    with served(*pages) as url:
+        result = run(*measured, "--metrics", url, columns=columns)
+    assert result.exit_code == 0, result.output
+    said = "docs: k = 1 keeps 99% (98\u201399%) of used chunks and saves $2.00 of $6.20 per 1,000 queries."
+    assert said in unwrapped(result.output)
+    assert max(cell_len(line) for line in result.output.splitlines()) <= columns
+    with served(*pages) as url:
+        made = json.loads(run(*measured, "--json", "--metrics", url).output)
+    (right,) = made["right_k"]
+    assert right["best"]["dollars_saved"]["value"] == pytest.approx(2.0)
+    assert right["best"]["dollars_saved_a_month"] is None

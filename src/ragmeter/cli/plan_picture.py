@@ -24,6 +24,7 @@ from ragmeter.cli.plan_words import (
     total_range,
     value,
 )
+from ragmeter.cli.right_k_picture import right_k
 from ragmeter.domain.strategy import STRATEGIES
 from ragmeter.domain.wording import shown
 from ragmeter.planning.assumptions import NOBODY
@@ -56,6 +57,7 @@ def draw(plan: Plan, width: int) -> Group:
         pieces += [Text(), _break_evens(plan, width)]
     if plan.verdict.challenger is not None and (best := plan.against(plan.verdict.challenger)) is not None:
         pieces += [Text(), _chart(plan, best), *_drivers(best)]
+    pieces += right_k(plan.right_k, width)
     pieces += [*_checks(plan), *_basis(plan), Text(), _assumptions(plan, width)]
     if plan.notes:
         pieces += [Text(), *(Text(f"• {shown(note)}") for note in plan.notes)]

@@ -13,8 +13,6 @@ from ragmeter.naming.cuts import RANK_ENDS, RANK_LABELS, SCORE_BOUNDS, SCORE_LAB
 from ragmeter.planning.right_k import Queries, Retrieved, RightK, Step, right_k
 
 METRICS = (
-    semconv.QUERIES,
-    semconv.COST,
     semconv.CHUNKS,
     semconv.RANK_CHUNKS,
     semconv.RANK_TOKENS,
@@ -23,7 +21,7 @@ METRICS = (
     semconv.SCORE_USED,
     semconv.SCORE_TOKENS,
 )
-"""All that the right k is told by."""
+"""All that the right k is told by, beside how many queries there were and what they cost."""
 
 RANK_NAMES = (*(f"k = {end}" for end in RANK_ENDS), f"k > {RANK_ENDS[-1]}")
 AT_LEAST = tuple(f"score \u2265 {low:g}" if low is not None else "any score" for low in (None, *SCORE_BOUNDS))

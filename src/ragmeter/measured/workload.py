@@ -9,8 +9,11 @@ from ragmeter.domain import strategy
 from ragmeter.domain.model import KINDS
 from ragmeter.measured.errors import MeasuredError
 from ragmeter.measured.figures import cached_share
+from ragmeter.measured.ranks import METRICS as CUT_METRICS
+from ragmeter.measured.ranks import right_ks
 from ragmeter.measured.samples import Samples
 from ragmeter.naming import semconv
+from ragmeter.planning.days import LEAST_DAYS
 from ragmeter.planning.workload import Traffic, Workload
 
 METRICS = (
@@ -21,6 +24,7 @@ METRICS = (
     semconv.CONTEXT_TOKENS,
     semconv.QUERY_DURATION,
     semconv.QUERY_COST,
+    *CUT_METRICS,
 )
 """All that a workload is made of."""
 
@@ -41,7 +45,9 @@ def workload(grown: Samples, days: float, source: str, notes: tuple[str, ...] = 
         )
     strategies = {name: _traffic(name, grown.only(semconv.STRATEGY, name), days) for name in sorted(queries)}
     outside = grown.only(semconv.STRATEGY, strategy.NONE).by(semconv.COST, semconv.PART)
-    return Workload(strategies, days, source, notes, {part: cost for part, cost in outside.items() if cost})
+    # Less than a day says nothing of a month.
+    right = right_ks(grown, days if days >= LEAST_DAYS else 0.0)
+    return Workload(strategies, days, source, notes, {part: cost for part, cost in outside.items() if cost}, right)
 
 
 def _traffic(name: str, grown: Samples, days: float) -> Traffic:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ragmeter.planning import closed_form
 from ragmeter.planning.bills import Bill, Line, Term, Values, by_line, is_tuned, retrieves, summed
-from ragmeter.planning.horizon import DAYS
+from ragmeter.planning.days import DAYS
 
 THOUSAND = 1_000.0
 MILLION = 1e6

@@ -7,7 +7,8 @@ from math import inf
 import numpy as np
 
 from ragmeter.planning.bills import Bill, Line, Values, by_line, summed
-from ragmeter.planning.horizon import DAYS, BreakEven
+from ragmeter.planning.days import DAYS
+from ragmeter.planning.horizon import BreakEven
 from ragmeter.planning.ranges import Vector
 
 

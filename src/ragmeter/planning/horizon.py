@@ -8,10 +8,8 @@ from math import inf
 import numpy as np
 
 from ragmeter.planning.bills import Bill, Line, Values, by_line, summed
+from ragmeter.planning.days import DAYS
 from ragmeter.planning.ranges import Vector
-
-DAYS = 365.25 / 12
-"""Days in a month."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ from ragmeter.planning import closed_form
 from ragmeter.planning.assumptions import NOBODY, Assumption, Assumptions
 from ragmeter.planning.bills import Bill, Line, Values, bill, by_line, by_part, components, middles, paths, summed
 from ragmeter.planning.claims import Check, Claim, Expectation, check_claim, check_table
-from ragmeter.planning.horizon import DAYS
+from ragmeter.planning.days import DAYS, LEAST_DAYS
 from ragmeter.planning.notes import notes
 from ragmeter.planning.quantities import COMPONENTS, QUANTITIES
 from ragmeter.planning.ranges import Range, Vector
+from ragmeter.planning.right_k import RightK
 from ragmeter.planning.spread import Spread, spread
 from ragmeter.planning.strategies import (
-    LEAST_DAYS,
     Basis,
     UnitCost,
     sampling,
@@ -111,7 +111,7 @@ class Plan:
 
     `rows` are the four strategies; `comparisons` hold every other that has a price against `compared_to`. `assumptions`
     are those that the figures depend on. `volumes` are the queries a day of the rows' and comparisons' curves. `notes`
-    are what a reader must know, `checks` what became of the scenario's own claims.
+    are what a reader must know, `checks` what became of the scenario's own claims, `right_k` what a smaller k would do.
     """
 
     title: str
@@ -130,6 +130,7 @@ class Plan:
     notes: tuple[str, ...]
     checks: tuple[Check, ...] = ()
     volumes: tuple[float, ...] = VOLUMES
+    right_k: tuple[RightK, ...] = ()
 
     def row(self, strategy: str) -> Row:
         """The row of a strategy."""
@@ -188,6 +189,7 @@ def make_plan(
         assumptions=tuple(each for path, each in sorted(assumptions.values.items()) if path in used),
         notes=tuple(notes(workload, assumptions, built)),
         checks=checks,
+        right_k=workload.right_k,
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from math import exp, inf, log, sqrt
 
 from ragmeter.money.dollars import dollars
+from ragmeter.planning.days import DAYS
 
 Z = 1.959964
 """The 97.5 % quantile of the standard normal distribution: intervals hold in 19 of 20 cases."""
@@ -31,8 +32,6 @@ LEAST_USED = 30
 
 NEXT = 0.5
 """Of how many used chunks a share of all or none is taken to be short: an interval never has no width."""
-
-DAYS_A_MONTH = 365.25 / 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,10 @@ class Retrieved:
 
 @dataclass(frozen=True, slots=True)
 class Queries:
-    """The queries that retrieve: how many, in how many days, and what they cost in all (`None`: no price is known)."""
+    """The queries that retrieve: how many, in how many days, and what they cost in all (`None`: no price is known).
+
+    `days` is 0 where too little time was seen to tell of a month.
+    """
 
     number: float
     days: float
@@ -163,7 +165,7 @@ def _cuts(steps: Sequence[Step], ranks: Sequence[Step], queries: Queries) -> Ite
         saved = _saved(below, ranks, queries).times(1000)
         ratio = _price(below, ranks)
         money = None if ratio is None else saved.times(ratio)
-        a_month = DAYS_A_MONTH * queries.number / queries.days / 1000 if queries.days > 0 else None
+        a_month = DAYS * queries.number / queries.days / 1000 if queries.days > 0 else None
         yield Cut(
             name=above[-1].name,
             kept=kept(_used(above), whole, _variance(above, steps, ranks), _effective(ranks)),

@@ -26,9 +26,6 @@ LEAST_UNKNOWN = 200
 MOST_ERROR = 0.2
 """A mean whose standard error is a larger share of it is none."""
 
-LEAST_DAYS = 0.9
-"""A shorter time says nothing of how many queries come in a day, as nights and working hours differ."""
-
 CONTEXT = Origin.CONTEXT.value
 OUTPUTS = ("output", "reasoning")
 RETRIEVING = ("embedding", "search", "rerank")

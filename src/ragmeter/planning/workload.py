@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ragmeter.planning.right_k import RightK
+
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
@@ -40,7 +42,7 @@ class Workload:
     """The traffic of an app over `days`; `source` says where it was read, `notes` what a reader must know of it.
 
     `outside` is the money that was spent for no query in that time, such as the embedding of documents: US dollars by
-    part.
+    part. `right_k` is what a smaller k would do for each collection whose chunks were sent, the dearest first.
     """
 
     strategies: Mapping[str, Traffic]
@@ -48,6 +50,7 @@ class Workload:
     source: str
     notes: tuple[str, ...] = ()
     outside: Mapping[str, float] = field(default_factory=dict)
+    right_k: tuple[RightK, ...] = ()
 
     @property
     def queries_per_day(self) -> float:
