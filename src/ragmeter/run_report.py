@@ -11,7 +11,7 @@ from ragmeter import palette
 from ragmeter.domain.wording import shown
 from ragmeter.measured import telling
 from ragmeter.measured.collected import Counted, distributions_of, rows_of
-from ragmeter.measured.figures import Amount, Figures, Retrieval, StrategySpend
+from ragmeter.measured.figures import DISTRIBUTIONS, Amount, Figures, Retrieval, StrategySpend
 from ragmeter.measured.samples import Row, Samples
 from ragmeter.measured.telling import Sheet
 
@@ -50,7 +50,7 @@ def report_of(counted: Counted, registry: CollectorRegistry | None, guard: Guard
 
 def _distributions(registry: CollectorRegistry | None, guard: Guard) -> tuple[Row, ...]:
     try:
-        return () if registry is None else tuple(distributions_of(registry))
+        return () if registry is None else tuple(distributions_of(registry, *DISTRIBUTIONS))
     except Exception as error:
         guard.caught("reading distributions", error)
         return ()

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 BY_NAME = {metric.name: metric for metric in semconv.METRICS}
-DISTRIBUTED = frozenset(name for metric in semconv.METRICS if metric.buckets for name in series_names(metric))
 
 Counted = Iterable[tuple[str, tuple[tuple[str, str], ...], float]]
 """Names of metrics, attributes and totals."""
@@ -29,11 +28,12 @@ def rows_of(counted: Counted) -> Iterator[Row]:
         yield metric_name(BY_NAME[name]), {label_name(key): value for key, value in attributes}, total
 
 
-def distributions_of(registry: CollectorRegistry) -> Iterator[Row]:
-    """The distributions that a page of this process has."""
+def distributions_of(registry: CollectorRegistry, *metrics: Metric) -> Iterator[Row]:
+    """The distributions of some metrics that a page of this process has."""
+    wanted = frozenset(name for metric in metrics for name in series_names(metric))
     for family in registry.collect():
         for each in family.samples:
-            if each.name in DISTRIBUTED:
+            if each.name in wanted:
                 yield each.name, each.labels, each.value
 
 

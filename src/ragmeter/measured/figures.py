@@ -25,6 +25,9 @@ CACHE_READ = "cache_read"
 """The value of `ragmeter.token.rate` of tokens that came from a cache."""
 
 ORIGINS = tuple(origin.value for origin in Origin)
+DISTRIBUTIONS = (semconv.SEARCH_DURATION,)
+"""Those that figures are read from: all else comes from totals."""
+
 SEARCHES = tuple(kind.value for kind, means in KINDS.items() if means.searches)
 
 
