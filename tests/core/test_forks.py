@@ -160,6 +160,33 @@ def test_a_forked_childs_health_begins_at_zero():
     assert done.stdout.splitlines() == ["[1.0, 3.0, 2.0]", "[0, 0.0, 0] 0"]
 
 
+def test_a_forked_childs_ranks_begin_at_zero():
+    """What the parent has counted by rank is the parent's: its child counts its own chunks alone."""
+    done = child_tells("""
+        import os, sys
+        sys.path[:0] = ["tests"]
+        import ragmeter
+        from telemetry_seen import Seen
+        seen = Seen()
+        from ragmeter.domain.model import KnownChunk
+        from ragmeter.domain.query import Ending, QueryHandle
+        from ragmeter.ledger.entries import report_of
+        ragmeter.instrument(tracer_provider=seen.tracer_provider, meter_provider=seen.meter_provider)
+        def retrieved(number):
+            chunks = tuple(KnownChunk((rank, 1), rank=rank) for rank in range(number))
+            report = report_of(QueryHandle(Ending.SCOPE), (), {}, chunks)
+            ragmeter._running[0].telemetry.count_query(report)
+            print(seen.total("ragmeter.rank.chunks"), flush=True)
+        retrieved(2)
+        child = os.fork()
+        if child == 0:
+            retrieved(1)
+            os._exit(0)
+        os.waitpid(child, 0)
+    """)
+    assert done.stdout.splitlines() == ["2.0", "1.0"]
+
+
 @pytest.mark.parametrize("exporter", ["prometheus", "otlp"])
 def test_no_fork_hook_of_the_sdk_is_brought_to_an_app(exporter):
     """Our own providers register none of the SDK's fork hooks, which start threads; hooks of others are untouched."""
