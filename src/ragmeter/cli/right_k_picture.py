@@ -26,7 +26,7 @@ def right_k(found: Sequence[RightK], width: int) -> Iterator[RenderableType]:
             yield _table(each, is_wide=width >= 100)
         yield Text(f"{shown(each.collection)}: {each.verdict}", "bold")
     for note in dict.fromkeys(note for each in found[:MOST_COLLECTIONS] for note in each.notes):
-        yield Text(note, "dim")
+        yield Text(shown(note), "dim")
 
 
 def _table(of: RightK, *, is_wide: bool) -> Table:

@@ -285,8 +285,9 @@ def _notes(retrieved: Retrieved) -> Iterator[str]:
     yield "Used chunks are those that answers drew on; how answers would be without them only a trial can tell."
     if retrieved.unknown:
         yield (
-            f"Of {retrieved.unknown / retrieved.sent:.1%} of the chunks nobody could tell whether they were used: the "
-            "shares are those of the others."
+            f"Of {retrieved.unknown / retrieved.sent:.1%} of the chunks of {retrieved.collection} nobody could tell "
+            "whether they were used: the shares are those of the others."
         )
     if retrieved.unranked > 0:
-        yield f"{retrieved.unranked / retrieved.sent:.1%} of the chunks have no rank, and are not counted here."
+        share = retrieved.unranked / retrieved.sent
+        yield f"{share:.1%} of the chunks of {retrieved.collection} have no rank, and are not counted here."
