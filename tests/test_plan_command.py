@@ -201,12 +201,14 @@ def test_a_page_is_watched_and_planned_with():
     assert rows["base"]["cost_per_thousand"] == pytest.approx(1000 * (100 * 2e-6 + 250 * 8e-6))
     assert (plan["queries_per_day"], plan["built"]) == (None, ["retrieval"])
     assert plan["rows"][1]["traffic"]["models"]["openai/gpt-4.1-2025-04-14"] == pytest.approx(0.5)
-    assert plan["verdict"]["next"] == "Write queries_per_day next: less than a day of measuring cannot show it."
+    assert plan["verdict"]["next"] == "Write queries_per_day next: it is not known."
 
 
-def test_assumptions_lie_over_what_is_measured(tmp_path):
+@pytest.mark.parametrize("context", ["9", "[9, 20]"])
+def test_assumptions_lie_over_what_is_measured(tmp_path, context):
     """A file says what measuring cannot; what it says of measured traffic does not count, and that is told."""
-    text = "queries_per_day: 5000\ntraffic: {rag: {tokens: {context: 9}}, base: {tokens: {question: 7, output: 5}}}\n"
+    text = f"queries_per_day: 5000\ntraffic: {{rag: {{tokens: {{context: {context}}}}}, "
+    text += "base: {tokens: {question: 7, output: 5}}}\n"
     (tmp_path / "ours.yaml").write_text(text, "utf-8")
     with served(page_of(1_000), page_of(1_500)) as url:
         result = run(tmp_path / "ours.yaml", "--metrics", url, "--for", "1s", "--json", *FEW)

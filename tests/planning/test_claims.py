@@ -127,3 +127,11 @@ def test_what_costs_nothing_is_planned_with_too(setting):
     plan = planned("today", setting, "success.rag=0.8", "success.fine_tuned=0.7")
     assert plan.checks
     assert (plan.row("rag").cost_per_success is None) == (setting == "queries_per_day=0")
+
+
+@pytest.mark.parametrize("free", ["rag", "base", "fine_tuned"])
+def test_a_model_that_costs_nothing_is_judged_all_the_same(free):
+    """Tokens without a price divide nothing by nothing: the table and the claims are held against what is left."""
+    checks = planned("article", f"prices.{free}={{input: 0, output: 0}}").checks
+    assert found(checks, f"1,000 queries with {free} cost").holds is False
+    assert found(checks, "fine_tuned is 10 to 50 times cheaper").found

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ragmeter.cli.list_prices import prices_of
+from ragmeter.cli.plan import plan_of
 from ragmeter.cli.scenario import Scenario, read_scenario
 from ragmeter.cli.scenario_layers import SHIPPED, ScenarioError, read_layer, read_setting, shipped
 from ragmeter.domain.strategy import STRATEGIES
@@ -199,7 +200,7 @@ WRONG = {
         "claims.0.queries_per_day: is missing; write at how many queries a day"
     ),
     "claims: [{cheaper: fine_tuned, than: rag, times: 10, queries_per_day: 5}]": (
-        "claims.0.times: 10 cannot stand there; write how many times cheaper, as [least, most]"
+        "claims.0.times: 10 cannot stand there; write how many times cheaper, as [least, most] above 0"
     ),
     "claims: [{cheaper: tuned, than: rag, times: [1, 2], queries_per_day: 5}]": (
         f"claims.0.cheaper: 'tuned' cannot stand there; {ONE_OF}"
@@ -221,6 +222,21 @@ WRONG = {
     "a: [": "line 1, column 5: it is not valid YAML: expected the node content, but found '<stream end>'",
     "labour_rate: 5\nlabour_rate: 6": "line 2, column 1: it is not valid YAML: 'labour_rate' stands there twice",
     "[a, b]: 5": "line 1, column 1: it is not valid YAML: ['a', 'b'] is no name of an entry",
+    "claims: [{cheaper: base, than: rag, times: [0, 5], queries_per_day: 1}]": (
+        "claims.0.times: [0, 5] cannot stand there; write how many times cheaper, as [least, most] above 0"
+    ),
+    "claims: [{cheaper: base, than: rag, times: [5, 2], queries_per_day: 1}]": (
+        "claims.0.times: [5, 2] cannot stand there; write how many times cheaper, as [least, most] above 0"
+    ),
+    "expected: {rag: .nan}": (
+        "expected.rag: nan cannot stand there; write dollars for 1,000 queries by strategy, such as {rag: 41}"
+    ),
+    "traffic: {rag: {queries_per_day: .inf}}": (
+        "traffic.rag.queries_per_day: inf cannot stand there; write how many queries of it come in a day"
+    ),
+    "traffic: {rag: {cost_per_query: 0.002, cost: {context: 0.007}}}": (
+        "traffic.rag.cost_per_query: 0.002 is less than its parts in `cost`; write their sum, 0.007, or more"
+    ),
     "1: 5": "line 1, column 1: it is not valid YAML: 1 is no name of an entry",
 }
 
@@ -267,3 +283,11 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path):
     (tmp_path / "bytes.yaml").write_bytes(b"title: \xff")
     with pytest.raises(ScenarioError, match=r"it is not in UTF-8 \(byte 7\)"):
         read_layer(str(tmp_path / "bytes.yaml"))
+
+
+def test_queries_and_days_say_how_many_come_in_a_day(tmp_path):
+    """Without queries_per_day they are divided; without days queries_per_day counts as it is written."""
+    seen = "queries: 2800, cost_per_query: 0.01, cost_deviation: 0.01"
+    assert read(tmp_path, f"days: 14\ntraffic: {{rag: {{{seen}}}}}").workload.queries_per_day == 200
+    plan = plan_of(read(tmp_path, f"traffic: {{rag: {{{seen}, queries_per_day: 150}}}}"), draws=200, seed=1)
+    assert plan.queries_per_day == 150

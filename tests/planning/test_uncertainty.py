@@ -163,7 +163,7 @@ def test_a_verdict_without_todays_traffic_is_about_the_break_even():
     """It names the traffic from which on, and asks for today's."""
     plan = plan_of(seen(), days=0.5)
     assert plan.verdict.answer.startswith("Over 12 months fine-tuning is cheaper than RAG from ")
-    assert plan.verdict.next == "Write queries_per_day next: less than a day of measuring cannot show it."
+    assert plan.verdict.next == "Write queries_per_day next: it is not known."
 
 
 def test_a_verdict_needs_something_to_compare():
@@ -221,3 +221,35 @@ def test_a_point_is_a_spread_of_no_width():
     """Where nothing is unsure the three quantiles are one number."""
     row = make_plan(workload(assumed()), points(), draws=DRAWS).row("rag")
     assert row.total_spread == Spread(*[pytest.approx(row.total_cost)] * 3)
+
+
+def test_without_traffic_there_is_no_successful_answer():
+    """What is paid by the month is compared, and nothing is divided by the answers that nobody gets."""
+    plan = plan_of(seen(), queries_per_day=0.0, success__rag=0.9, success__fine_tuned=0.8)
+    assert plan.row("rag").cost_per_success is None
+    assert plan.against("fine_tuned").cheaper_per_success is None
+    assert plan.verdict.answer.startswith("At 0 queries a day over 12 months RAG is rather cheaper than fine-tuning")
+
+
+def test_what_costs_the_same_is_not_called_cheaper():
+    """Two strategies without any cost are told as equal."""
+    free = {"retrieval__infrastructure": 0.0, "fine_tuning__retraining": 0.0, "queries_per_day": 0.0}
+    plan = make_plan(workload(seen()), points(**free, fine_tuning__labour=0.0, fine_tuning__runs=0.0), draws=DRAWS)
+    assert plan.verdict.answer == "At 0 queries a day over 12 months fine-tuning and RAG cost the same."
+
+
+def test_a_strategy_that_is_cheaper_at_small_traffic_only_is_told_so():
+    """Without today's traffic the verdict names the traffic up to which what is fixed outweighs the queries."""
+    plan = plan_of(
+        seen(), days=0.5, prices__fine_tuned__input=30, prices__fine_tuned__output=120, fine_tuning__labour=1,
+        fine_tuning__runs=1, fine_tuning__run_cost=10, fine_tuning__retraining=0, retrieval__infrastructure=400,
+    )  # fmt: skip
+    assert plan.against("fine_tuned").volume.only_below > 0.9
+    assert re.search(r"fine-tuning is cheaper than RAG only below [\d,]+ queries a day", plan.verdict.answer)
+
+
+def test_calls_without_a_price_are_told_where_they_make_a_cost_too_small():
+    """A measured mean lacks them, and the plan says of how many."""
+    told = plan_of(seen(price_states={"priced": 0.75, "unpriced": 0.25})).notes
+    assert "25% of the calls of rag have no known price: what they cost is in no figure." in told
+    assert not any("no known price" in note for note in plan_of(seen(price_states={"priced": 1.0})).notes)

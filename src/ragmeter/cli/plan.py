@@ -188,7 +188,13 @@ def _with_measured(said: Scenario, measured: Workload) -> Scenario:
     doubly = sorted(said.workload.strategies.keys() & measured.strategies.keys())
     notes = tuple(f"{name} was measured: what the scenario says of its traffic does not count." for name in doubly)
     strategies = {**said.workload.strategies, **measured.strategies}
-    return replace(said, workload=replace(measured, strategies=strategies, notes=(*measured.notes, *notes)))
+    given = said.assumptions.values.items()
+    values = {path: each for path, each in given if not path.startswith(tuple(f"traffic.{name}." for name in doubly))}
+    return replace(
+        said,
+        workload=replace(measured, strategies=strategies, notes=(*measured.notes, *notes)),
+        assumptions=replace(said.assumptions, values=values),
+    )
 
 
 def plan_of(said: Scenario, *, draws: int, seed: int) -> Plan:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
 from ragmeter.cli.list_prices import ListPriceError, list_prices
@@ -26,6 +26,9 @@ Part = Literal[
     "embedding", "search", "rerank",
 ]  # fmt: skip
 
+ROUNDING = 0.01
+"""By which share a cost may be below the sum of its parts, as people round what they write."""
+
 SECTIONS = tuple(dict.fromkeys(name.partition(".")[0] for name in QUANTITIES if not name.startswith("traffic.")))
 """The entries of a scenario that hold assumptions."""
 
@@ -33,14 +36,14 @@ SECTIONS = tuple(dict.fromkeys(name.partition(".")[0] for name in QUANTITIES if 
 class Section(BaseModel):
     """A part of a scenario in which nothing may stand that nobody reads."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class TrafficSection(Section):
     """The traffic of one strategy."""
 
     queries: float = Field(0, ge=0, description="how many queries were looked at, or leave it out where none was")
-    queries_per_day: float | None = Field(None, gt=0, description="how many queries of it come in a day")
+    queries_per_day: float | None = Field(None, gt=0, le=1e15, description="how many queries of it come in a day")
     tokens: dict[str, Any] = Field({}, description="tokens of a query by part, such as {question: 50, context: 2800}")
     cost: dict[Part, float] = Field({}, description="US dollars of a query by part, such as {context: 0.007}")
     cost_per_query: float | None = Field(None, ge=0, description="what a query costs in US dollars")
@@ -53,8 +56,15 @@ class ClaimSection(Section):
 
     cheaper: Strategy = Field(description=f"one of {', '.join(STRATEGIES)}")
     than: Strategy = Field(description=f"one of {', '.join(STRATEGIES)}")
-    times: tuple[float, float] = Field(description="how many times cheaper, as [least, most]", strict=False)
+    times: tuple[float, float] = Field(description="how many times cheaper, as [least, most] above 0", strict=False)
     queries_per_day: float = Field(gt=0, description="at how many queries a day")
+
+    @field_validator("times")
+    @classmethod
+    def _in_order(cls, times: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < times[0] <= times[1]:
+            raise ValueError
+        return times
 
 
 class ScenarioFile(Section):
@@ -104,7 +114,9 @@ def read_scenario(layers: Sequence[Layer]) -> Scenario:
 
 def _scenario(file: ScenarioFile, given: Mapping[str, object], layers: Sequence[Layer]) -> Scenario:
     tokens = dict(_tokens(file))
-    traffic: dict[str, Traffic] = {name: _traffic(name, section, tokens) for name, section in file.traffic.items()}
+    traffic: dict[str, Traffic] = {
+        name: _traffic(name, section, tokens, file.days) for name, section in file.traffic.items()
+    }
     return Scenario(
         title=file.title,
         months=file.horizon,
@@ -159,17 +171,23 @@ def _tokens(file: ScenarioFile) -> Iterator[tuple[str, object]]:
             yield path, value
 
 
-def _traffic(name: str, section: TrafficSection, tokens: Mapping[str, object]) -> Traffic:
-    """The traffic of a section; of a range of tokens it has the middle, the range itself is an assumption."""
+def _traffic(name: str, section: TrafficSection, tokens: Mapping[str, object], days: float) -> Traffic:
+    """The traffic of a section; of a range of tokens it has the middle, the range itself is an assumption.
+
+    Raises `AssumptionError` where a query costs less than its parts.
+    """
     paths = {part: f"traffic.{name}.tokens.{part}" for part in section.tokens}
-    costs = section.cost_per_query
+    costs, parts = section.cost_per_query, sum(section.cost.values())
+    if costs is not None and costs < parts * (1 - ROUNDING):
+        path = f"traffic.{name}.cost_per_query"
+        raise AssumptionError(path, f"{costs:g} is less than its parts in `cost`; write their sum, {parts:g}, or more")
     return Traffic(
         strategy=name,
         queries=section.queries,
-        queries_per_day=section.queries_per_day or 0.0,
+        queries_per_day=section.queries_per_day or (section.queries / days if days else 0.0),
         tokens={part: middle(read_range(tokens[path], Scale.AMOUNT), Scale.AMOUNT) for part, path in paths.items()},
         cost={str(part): amount for part, amount in section.cost.items()},
-        cost_per_query=sum(section.cost.values()) if costs is None and section.cost else costs,
+        cost_per_query=parts if costs is None and section.cost else costs,
         cost_deviation=section.cost_deviation,
         cached_share=section.cached_share,
     )

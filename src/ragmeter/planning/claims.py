@@ -105,7 +105,7 @@ def _premium(found: Mapping[str, float], expected: Mapping[str, float]) -> Itera
         for plain, tuned in (("base", "fine_tuned"), ("rag", "fine_tuned_rag"))
         if plain in found and tuned in expected
     }
-    if len(known) < 2:
+    if len(known) < 2 or not all(ours for _, ours in known.values()):
         return
     factors = {name: ((wanted - ROUNDING) / ours, (wanted + ROUNDING) / ours) for name, (wanted, ours) in known.items()}
     extras = {name: (wanted - ROUNDING - ours, wanted + ROUNDING - ours) for name, (wanted, ours) in known.items()}

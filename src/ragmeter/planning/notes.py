@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ragmeter.domain.model import PriceState
 from ragmeter.domain.strategy import STRATEGIES
 from ragmeter.planning.assumptions import Assumptions, doubtful, not_counted
 from ragmeter.planning.bills import is_tuned
 from ragmeter.planning.quantities import COMPONENTS
+from ragmeter.planning.spread import percent
 from ragmeter.planning.strategies import standard_error, too_little
 from ragmeter.planning.workload import Traffic, Workload
 
@@ -18,7 +20,9 @@ def notes(workload: Workload, assumptions: Assumptions, built: Iterable[str]) ->
     yield from (note for traffic in workload.strategies.values() for note in _of_traffic(traffic))
     if own := ", ".join(sorted(set(workload.strategies) - set(STRATEGIES))):
         yield f"Not compared, because it is the app's own strategy: {own}. Its queries count among those of a day."
-    if not assumptions.has("queries_per_day"):
+    if not assumptions.has("queries_per_day") and not workload.days:
+        yield "It is not said how many queries come in a day. Write queries_per_day."
+    elif not assumptions.has("queries_per_day"):
         yield (
             f"{workload.days:.3g} days were measured, less than one: they show what a query costs, not how many "
             "come in a day. Write queries_per_day."
@@ -62,3 +66,5 @@ def _of_traffic(traffic: Traffic) -> Iterator[str]:
         yield f"{why[:1].upper()}{why[1:]}: they are left out."
     elif traffic.queries and traffic.cost_per_query and standard_error(traffic) is None:
         yield f"It was not measured how much the queries of {name} differ in cost: their mean counts as exact."
+    if missing := traffic.price_states.get(PriceState.UNPRICED):
+        yield f"{percent(missing)} of the calls of {name} have no known price: what they cost is in no figure."

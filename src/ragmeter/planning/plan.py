@@ -196,7 +196,7 @@ def make_plan(
 def _with_measured(workload: Workload, assumptions: Assumptions) -> Assumptions:
     """The assumptions with what was measured beside: how far the means may be off, and what comes and goes in a day."""
     values = {**sampling(workload), **assumptions.values}
-    is_given = all(traffic.queries == 0 for traffic in workload.strategies.values())
+    is_given = not workload.days or not any(traffic.queries for traffic in workload.strategies.values())
     if is_given or workload.days >= LEAST_DAYS:
         source = workload.source if is_given else f"measured over {workload.days:.3g} days"
         for path, amount in _in_a_day(workload).items():

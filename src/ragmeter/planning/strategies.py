@@ -261,7 +261,7 @@ class Deriving:
             return ()
         for traffic in (source, *self._usable.values()):
             costs = ((part, traffic.cost.get(part, 0.0)) for part in RETRIEVING)
-            if terms := tuple(Term(Line.RETRIEVAL, cost, part=part) for part, cost in costs if cost):
+            if terms := tuple(Term(Line.RETRIEVAL, cost, self._off(traffic), part) for part, cost in costs if cost):
                 return terms
         path = "retrieval.query_cost"
         return (Term(Line.RETRIEVAL, 1.0, (path,)),) if self._assumptions.values[path].range.high else ()

@@ -8,7 +8,7 @@ from math import isinf
 
 from ragmeter.domain.strategy import BASE
 from ragmeter.money.dollars import dollars
-from ragmeter.planning.spread import percent
+from ragmeter.planning.spread import Spread, percent
 from ragmeter.planning.uncertainty import Comparison, Driver
 
 SURE = ((0.95, "almost certainly"), (0.8, "probably"), (0.6, "rather"), (0.5, "as likely as not"))
@@ -46,9 +46,7 @@ def verdict(comparisons: Sequence[Comparison], rival: str, months: int, *, queri
     if queries_per_day is None:
         best = min(asked, key=lambda each: each.volume.at.p50)
         answer = f"Over {months} months {in_words(best.challenger)} {_from_volume(best, in_words(rival))}."
-        return Verdict(
-            answer, "Write queries_per_day next: less than a day of measuring cannot show it.", best.challenger
-        )
+        return Verdict(answer, "Write queries_per_day next: it is not known.", best.challenger)
     best = max(asked, key=_chance)
     return Verdict(
         f"At {queries_per_day:,.0f} queries a day over {months} months {_judged(best)}.", _next(best), best.challenger
@@ -63,6 +61,8 @@ def _chance(comparison: Comparison) -> float:
 
 def _judged(best: Comparison) -> str:
     chance = _chance(best)
+    if best.saving == Spread(0.0, 0.0, 0.0) and best.cheaper_per_success is None:
+        return f"{in_words(best.challenger)} and {in_words(best.rival)} cost the same"
     winner, loser = (best.challenger, best.rival) if chance >= 0.5 else (best.rival, best.challenger)
     certainty = max(chance, 1 - chance)
     word = next(word for least, word in SURE if certainty >= least)
@@ -88,6 +88,8 @@ def _saving(best: Comparison) -> str:
 def _from_volume(best: Comparison, rival: str) -> str:
     if best.volume.at_once > 0.5:
         return f"is cheaper than {rival} at any traffic"
+    if best.volume.only_below > 0.5 and best.volume.up_to is not None:
+        return f"is cheaper than {rival} only below {best.volume.up_to.p50:,.0f} queries a day (in the median)"
     if isinf(best.volume.at.p50):
         return f"gets cheaper than {rival} at no traffic"
     return f"is cheaper than {rival} from {best.volume.at.p50:,.0f} queries a day on (in the median)"
