@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from io import TextIOWrapper
 from math import isinf
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -66,6 +67,9 @@ Horizon = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same draws.")]
 Draws = Annotated[int, typer.Option(min=100, max=MOST_DRAWS, help="How many draws.")]
+Html = Annotated[
+    Path | None, typer.Option(metavar="PAGE", help="Write an HTML page with charts instead; it loads nothing.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Write everything as JSON.")]
 Listing = Annotated[bool, typer.Option("--list", help="List the shipped scenarios, and what may be assumed.")]
 
@@ -99,6 +103,7 @@ def plan(
     horizon: Horizon = None,
     seed: Seed = 1,
     draws: Draws = 20_000,
+    html: Html = None,
     as_json: AsJson = False,
     listing: Listing = False,
 ) -> None:
@@ -119,10 +124,23 @@ def plan(
         given = [*(settings or ()), *(() if horizon is None else (f"horizon={horizon}",))]
         place = Place(prometheus, (span, since, until), select, metrics, watch, Access(user, password, token))
         made = plan_of(_said(scenarios or (), given, place, notes), draws=draws, seed=seed)
+        if html is not None:
+            _write(html, made)
     if as_json:
         print(json.dumps(as_data(made), indent=2))
+    elif html is not None:
+        screen.print(Text(shown(f"Written: {html}")), soft_wrap=True)
     else:
         screen.print(plan_picture.draw(made, screen.width))
+
+
+def _write(path: Path, made: Plan) -> None:
+    from ragmeter.cli.plan_page import page
+
+    try:
+        path.write_text(page(made), "utf-8")
+    except OSError as error:
+        raise OptionError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 @contextmanager

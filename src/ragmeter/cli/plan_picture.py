@@ -47,7 +47,7 @@ DECADE = 5
 def draw(plan: Plan, width: int) -> Group:
     """The plan for a terminal of `width` columns."""
     pieces: list[RenderableType] = [
-        Text(shown(headline(plan)), "dim"),
+        Text(shown(" · ".join(filter(None, (plan.title, headline(plan))))), "dim"),
         Text(),
         Text(plan.verdict.answer, "bold"),
         Text(plan.verdict.next),

@@ -16,11 +16,15 @@ NOTHING = "-"
 """What stands for a figure that is not known."""
 
 
+PLAINLY = (1e-8, 1e15)
+"""Between these, numbers are written without an exponent."""
+
+
 def headline(plan: Plan) -> str:
-    """What the plan is of: its title, where the traffic is from and how much it is, and how it was drawn."""
+    """What the plan is of: where the traffic is from and how much it is, and how it was drawn."""
     traffic = "traffic unknown" if plan.queries_per_day is None else f"{plan.queries_per_day:,.0f} queries a day"
     source = f"{plan.measured_days:.3g} days of {plan.source}" if plan.measured_days else plan.source
-    told = (plan.title, source, traffic, f"{plan.months} months", f"{plan.draws:,} draws, seed {plan.seed}")
+    told = (source, traffic, f"{plan.months} months", f"{plan.draws:,} draws, seed {plan.seed}")
     return " · ".join(filter(None, told))
 
 
@@ -99,4 +103,12 @@ def origin(row: Row) -> str:
 def value(assumption: Assumption) -> str:
     """A number or a range as it is written in a scenario."""
     low, high = assumption.range.low, assumption.range.high
-    return f"{low:,g}" if assumption.range.is_point else f"{low:,.4g} to {high:,.4g}"
+    return _number(low, 6) if assumption.range.is_point else f"{_number(low, 4)} to {_number(high, 4)}"
+
+
+def _number(value: float, digits: int) -> str:
+    """A number with so many digits that count, without an exponent where it needs none."""
+    rounded = float(f"{value:.{digits}g}")
+    if rounded and not PLAINLY[0] <= abs(rounded) < PLAINLY[1]:
+        return f"{rounded:g}"
+    return f"{rounded:,.10f}".rstrip("0").rstrip(".")
