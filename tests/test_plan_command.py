@@ -218,6 +218,13 @@ def test_assumptions_lie_over_what_is_measured(tmp_path, context):
     assert "rag was measured: what the scenario says of its traffic does not count." in plan["notes"]
 
 
+def test_a_page_whose_counters_are_gone_is_told():
+    """An app that was restarted and has since counted on may have counted more than is seen."""
+    with served(page_of(1_000) + 'ragmeter_queries_total{ragmeter_strategy="base"} 7\n', page_of(1_500)) as url:
+        plan = json.loads(run("--metrics", url, "--for", "1s", "--json", *FEW).output)
+    assert any(note.startswith("Counters of the first reading are gone, as after a restart") for note in plan["notes"])
+
+
 def test_what_was_not_measured_is_shown_as_unknown():
     """Without today's traffic the terminal shows what is known, and a dash for the rest."""
     with served(page_of(1_000), page_of(1_500)) as url:

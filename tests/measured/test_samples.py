@@ -102,3 +102,19 @@ def test_a_time_without_queries_is_an_error() -> None:
     before = queries({("a", "base"): 10.0})
     with pytest.raises(MeasuredError, match="no query in that time; choose a time"):
         workload(before.since(before), 1.0, "the page")
+
+
+@pytest.mark.parametrize("labels", [{"le": "much"}, {}])
+def test_a_bucket_without_a_bound_is_left_out(labels: dict[str, str]) -> None:
+    """What is no distribution of ours has none, and breaks nothing."""
+    name = "ragmeter_query_cost_usd_bucket"
+    assert Samples.of([(name, labels, 3.0)]).histogram(semconv.QUERY_COST) is None
+    whole = Samples.of([(name, labels, 3.0), (name, {"le": "1"}, 2.0), (name, {"le": "+Inf"}, 2.0)])
+    assert whole.histogram(semconv.QUERY_COST) == Histogram((1.0,), (2.0, 0.0))
+
+
+def test_a_series_that_is_gone_is_noticed() -> None:
+    """A process that was restarted may have counted on beyond what it had, but has not all series that it had."""
+    first, last = queries({("a", "rag"): 5.0, ("a", "base"): 3.0}), queries({("a", "rag"): 8.0})
+    assert last.lacks(first)
+    assert not first.lacks(last)

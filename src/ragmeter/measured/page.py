@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ragmeter.measured.errors import MeasuredError
 from ragmeter.measured.http import NOBODY, Access, get
@@ -21,6 +21,7 @@ STEP = 0.25
 
 OK = 200
 RESTARTED = "The app restarted meanwhile: what it counted between the first reading and its end is lost."
+GONE = "Counters of the first reading are gone, as after a restart of the app: these figures may be too small."
 ONE_PROCESS = "A page shows one process: an app that runs in several answers more queries than these."
 
 
@@ -61,8 +62,14 @@ def read_page(
         raise MeasuredError(f"{shown} has no metrics of ragmeter; was ragmeter.instrument() called in that process?")
     _wait(begun, seconds, progress)
     ended, last = time.monotonic(), read_samples(url, access)
-    notes = (ONE_PROCESS, RESTARTED) if last.restarted_since(first) else (ONE_PROCESS,)
-    return workload(last.since(first), (ended - begun) / DAY, shown, notes)
+    return workload(last.since(first), (ended - begun) / DAY, shown, (ONE_PROCESS, *_of_restart(first, last)))
+
+
+def _of_restart(first: Samples, last: Samples) -> Iterator[str]:
+    if last.restarted_since(first):
+        yield RESTARTED
+    elif last.lacks(first):
+        yield GONE
 
 
 def _wait(begun: float, seconds: float, progress: Callable[[float], object]) -> None:

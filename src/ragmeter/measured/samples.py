@@ -94,7 +94,8 @@ class Samples:
         buckets, sums, _ = series_names(metric)
         below: dict[float, float] = defaultdict(float)
         for labels, value in self.series.get(buckets, {}).items():
-            below[float(dict(labels)[UPPER])] += value
+            if (bound := _bound(labels)) is not None:
+                below[bound] += value
         return of_cumulative(below, sum(self.series.get(sums, {}).values()))
 
     def restarted_since(self, earlier: Samples) -> frozenset[Labels]:
@@ -105,6 +106,14 @@ class Samples:
             if name not in GAUGES
             for labels, value in found.items()
             if value < earlier.series.get(name, {}).get(labels, 0.0)
+        )
+
+    def lacks(self, earlier: Samples) -> bool:
+        """Whether a series of an earlier reading is gone: a process keeps its own to its end."""
+        return any(
+            found.keys() - self.series.get(name, {}).keys()
+            for name, found in earlier.series.items()
+            if name not in GAUGES
         )
 
     def since(self, earlier: Samples) -> Samples:
@@ -124,6 +133,14 @@ class Samples:
                 for name, found in self.series.items()
             }
         )
+
+
+def _bound(labels: Labels) -> float | None:
+    """The upper bound of a bucket; `None` where it is no number."""
+    try:
+        return float(dict(labels)[UPPER])
+    except (KeyError, ValueError):
+        return None
 
 
 def _process(labels: Labels) -> Labels:
