@@ -428,8 +428,8 @@ def page_with_ranks(number: int) -> str:
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])
-def test_a_smaller_k_is_the_third_option(columns):
-    """What a shorter list of chunks keeps and saves stands beside the strategies, and in the JSON."""
+def test_a_smaller_k_is_the_third_option(columns, tmp_path):
+    """What a shorter list of chunks keeps and saves stands beside the strategies, in the JSON and on the page."""
     pages = (page_with_ranks(1_000), page_with_ranks(3_000))
     measured = ("today", "--for", "1s", "--set", "queries_per_day=500", *FEW)
     with served(*pages) as url:
@@ -439,7 +439,11 @@ def test_a_smaller_k_is_the_third_option(columns):
     assert said in unwrapped(result.output)
     assert max(cell_len(line) for line in result.output.splitlines()) <= columns
     with served(*pages) as url:
-        made = json.loads(run(*measured, "--json", "--metrics", url).output)
+        made = json.loads(run(*measured, "--json", "--html", tmp_path / "page.html", "--metrics", url).output)
     (right,) = made["right_k"]
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert f"<p>{right['verdict']}</p>" in page
+    assert all(f">{cut['name']}</th>" in page for cut in right["cuts"])
+    assert "<strong>$2.00</strong>" in page
     assert right["best"]["dollars_saved"]["value"] == pytest.approx(2.0)
     assert right["best"]["dollars_saved_a_month"] is None

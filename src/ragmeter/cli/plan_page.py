@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from string import Template
 
-from ragmeter.cli import plan_charts
+from ragmeter.cli import plan_charts, right_k_picture
 from ragmeter.cli.markup import broken, legend, linked, safe, section, soft, table
 from ragmeter.cli.plan_words import (
     amount,
@@ -23,6 +23,7 @@ from ragmeter.cli.plan_words import (
 from ragmeter.planning.assumptions import NOBODY
 from ragmeter.planning.claims import Check
 from ragmeter.planning.plan import Plan, Row
+from ragmeter.planning.right_k import RightK
 from ragmeter.planning.strategies import Basis
 from ragmeter.planning.uncertainty import Comparison
 from ragmeter.planning.verdict import in_words
@@ -59,6 +60,7 @@ body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); background: var
   margin: 0 auto; padding: 1.5rem 1rem 3rem; overflow-wrap: break-word; }
 h1 { font-size: 1.05rem; margin: 0; }
 h2 { font-size: 1.2rem; line-height: 1.3; margin: 2.6rem 0 .5rem; }
+h3 { font-size: 1rem; margin: 1.2rem 0 .2rem; }
 p { margin: .4rem 0; }
 a { color: var(--link); }
 code { font: .92em ui-monospace, monospace; }
@@ -146,6 +148,7 @@ def page(plan: Plan) -> str:
         _over_volumes(plan),
         _break_evens(plan),
         _drivers(plan),
+        _right_k(plan),
         _claims(plan),
         _assumptions(plan),
         _notes(plan),
@@ -303,6 +306,24 @@ def _driver_rows(best: Comparison) -> Iterator[tuple[str, ...]]:
             amount(driver.worth or None),
             safe(driver.quantity.learn),
         )
+
+
+def _right_k(plan: Plan) -> str:
+    if not plan.right_k:
+        return ""
+    tables = (_cuts(number, each) for number, each in enumerate(right_k_picture.dearest(plan.right_k)))
+    notes = map(soft, right_k_picture.notes(plan.right_k))
+    return section("right-k", "What a smaller k would save and lose", *tables, *notes)
+
+
+def _cuts(number: int, of: RightK) -> str:
+    """The cuts of one collection, the best of them in bold letters."""
+    name, rows = f"right-k-{number}", []
+    for cut in right_k_picture.rows(of):
+        first, *others = map(safe, right_k_picture.cells(cut, is_wide=True))
+        rows.append((first, *(f"<strong>{each}</strong>" if cut is of.best else each for each in others)))
+    drawn = table(name, right_k_picture.headings(is_wide=True), rows) if rows else ""
+    return f'<h3 id="{name}">{safe(right_k_picture.title(of))}</h3>\n<p>{safe(of.verdict)}</p>\n{drawn}'
 
 
 def _claims(plan: Plan) -> str:
