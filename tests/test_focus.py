@@ -235,7 +235,7 @@ def test_labels_of_the_app_are_the_sub_account_and_tags():
 
 
 def test_a_csv_file_has_plain_numbers_and_times_in_utc(tmp_path):
-    """No exponents, nothing for null, and JSON that stays JSON; the file is there when it is whole."""
+    """A point and no exponent, nothing for null, and JSON that stays JSON; the file is there when it is whole."""
     path = tmp_path / "focus.csv"
     with files.written(path) as write:
         write(rows_of(grew(semconv.PART_TOKEN_COUNT, 3), grew(semconv.COST, 1e-7, state="priced")))
@@ -243,7 +243,7 @@ def test_a_csv_file_has_plain_numbers_and_times_in_utc(tmp_path):
     with path.open(encoding="utf-8", newline="") as file:
         (read,) = csv.DictReader(file)
     assert tuple(read) == COLUMNS
-    assert (read["ListCost"], read["ConsumedQuantity"], read["ChargeClass"]) == ("0.0000001", "3", "")
+    assert (read["ListCost"], read["ConsumedQuantity"], read["ChargeClass"]) == ("0.0000001", "3.0", "")
     assert (read["ChargePeriodStart"], read["x_Estimated"]) == ("2026-12-31T12:00:00Z", "true")
     assert json.loads(read["AllocatedMethodDetails"])["Elements"][0]["AllocatedRatio"] == 1
 

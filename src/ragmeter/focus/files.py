@@ -71,7 +71,7 @@ WRITERS = {".csv": _csv, ".parquet": _parquet}
 
 
 def _text(value: Value) -> str:
-    """A value as the specification writes it: numbers without exponents, times in UTC, nothing for null."""
+    """A value as the specification writes it: decimals with a point and no exponent, times in UTC, nothing for null."""
     match value:
         case None:
             return ""
@@ -80,5 +80,5 @@ def _text(value: Value) -> str:
         case datetime():
             return f"{value:%Y-%m-%dT%H:%M:%SZ}"
         case float():
-            return str(int(value)) if value.is_integer() else f"{Decimal(repr(value)):f}"
+            return f"{Decimal(repr(value)):f}"
     return str(value)
