@@ -64,6 +64,7 @@ def test_own_prices_stand_above_the_list(tmp_path: Path) -> None:
         (("gpt-4o", "--provider=opnai"), "No provider is called 'opnai'"),
         (("gpt-4o", "--input=5", "--cache-read=6"), "cannot be less than"),
         (("gpt-4o", "--prices=/nowhere/prices.toml"), "cannot read"),
+        (("gpt-4o", "--update=prices.toml", "--provider=openai"), "--update compares all providers"),
     ],
 )
 def test_what_has_no_price_is_said_with_what_to_write(arguments: tuple[str, ...], said: str) -> None:
@@ -106,15 +107,63 @@ def test_a_newer_wheel_shows_the_prices_it_changes(tmp_path: Path) -> None:
     assert "+20%" in run("--update", str(newer)).output
 
 
+def test_a_newer_wheel_shows_the_prices_of_other_kinds_of_call(tmp_path: Path) -> None:
+    """What a batch costs is a price of its own, told with its kind of call."""
+    batch = f"when={{'processing': 'batch'}},\n{' ' * 24}prices=ModelPrice(\n{' ' * 28}input_mtok="
+    newer = wheel_with(tmp_path, f"{batch}D", f"{batch}7 * D")
+    changes = json.loads(run("--update", str(newer), "--json").stdout)
+    assert {(each["unit"], each["only"]) for each in changes} == {("input_tokens", "batch")}
+    assert all(each["after"] == pytest.approx(7 * each["before"]) for each in changes)
+    assert "input (batch)" in run("--update", str(newer)).output
+
+
+def test_the_changes_of_a_model_are_found_by_any_of_its_names(tmp_path: Path) -> None:
+    """A name with a date means the model that the list has without one; what nobody knows is said."""
+    newer = wheel_with(tmp_path, "output_mtok=Decimal('5'),", "output_mtok=Decimal('6'),")
+    named, dated = (
+        json.loads(run(name, "--update", str(newer), "--json").stdout)
+        for name in ("claude-haiku-4-5", "claude-haiku-4-5-20251001")
+    )
+    assert named == dated != []
+    result = run("gpt4o", "--update", str(newer))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Did you mean gpt-4o" in result.stderr
+
+
 def test_a_newer_table_is_compared_with_what_is_charged_now(tmp_path: Path) -> None:
-    """Of a table of prices only what it prices is compared, with our rows and genai-prices."""
+    """What a table does not price of its models has no price any more, and new models have one."""
     file = tmp_path / "newer.json"
     file.write_text('{"gpt-4o": {"input": 3.0, "output": 10.0}, "ours": {"input": 1.0}}', "utf-8")
     changes = json.loads(run("--update", str(file), "--json").stdout)
-    assert [(each["model"], each["before"], each["after"]) for each in changes] == [
-        ("gpt-4o", 2.5, 3.0),
-        ("ours", None, 1.0),
-    ]
+    found = {(each["model"], each["unit"]): (each["before"], each["after"]) for each in changes}
+    assert found["gpt-4o", "input_tokens"] == (2.5, 3.0)
+    assert found["gpt-4o", "cache_read_tokens"] == (1.25, None)
+    assert found["ours", "input_tokens"] == (None, 1.0)
+    assert ("gpt-4o", "output_tokens") not in found
+
+
+@pytest.mark.parametrize(
+    ("table", "model"),
+    [
+        ('"gpt-4o" = "gpt-4o-mini"', "gpt-4o"),
+        ('"gpt-4*" = {input = 0.15, output = 0.6}', "gpt-4o"),
+        ('"answers" = "gpt-4o-mini"', "answers"),
+    ],
+)
+def test_a_model_that_a_newer_table_means_by_another_name_is_compared(tmp_path: Path, table: str, model: str) -> None:
+    """An alias and a pattern change the price of what they stand for."""
+    file = tmp_path / "newer.toml"
+    file.write_text(table, "utf-8")
+    changes = json.loads(run(model, "--update", str(file), "--json").stdout)
+    assert {(each["unit"], each["after"]) for each in changes} >= {("input_tokens", 0.15), ("output_tokens", 0.6)}
+
+
+def test_an_alias_for_a_listed_model_is_quoted(tmp_path: Path) -> None:
+    """A name of the app's own has the price of the model that it stands for, wherever that is listed."""
+    file = tmp_path / "prices.toml"
+    file.write_text('"answers" = "gpt-4o"', "utf-8")
+    (quote,) = json.loads(run("answers", f"--prices={file}", "--json").stdout)
+    assert (quote["provider"], quote["source"].partition(",")[0]) == ("openai", "genai-prices: openai/gpt-4o")
 
 
 BROKEN: dict[str, bytes] = {

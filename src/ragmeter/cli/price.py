@@ -51,6 +51,7 @@ def price(
     screen, notes = Console(highlight=False), Console(stderr=True, highlight=False)
     usage = Usage(input, output, cache_read_tokens=cache_read, cache_write_tokens=cache_write)
     try:
+        _check_options(update, provider)
         if update is not None:
             _compare(screen, update, read_price_table(prices), model, as_json=as_json)
         else:
@@ -58,6 +59,11 @@ def price(
     except (QuoteError, PriceTableError) as error:
         notes.print("[red]ragmeter price:[/]", Text(str(error)), soft_wrap=True)
         raise typer.Exit(2) from error
+
+
+def _check_options(update: Path | None, provider: str | None) -> None:
+    if update is not None and provider is not None:
+        raise QuoteError("--update compares all providers: leave --provider out.")
 
 
 def _compare(screen: Console, file: Path, prices: PriceTable, model: str | None, *, as_json: bool) -> None:

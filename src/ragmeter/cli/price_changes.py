@@ -13,25 +13,30 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ragmeter.domain.model import Usage
 from ragmeter.money.price_changes import PriceChange, changes_of_library, changes_of_table
 from ragmeter.money.price_table import PriceTable
 from ragmeter.money.price_updates import read_newer
 from ragmeter.money.pricebook import PriceBook
+from ragmeter.money.quotes import quotes
 from ragmeter.reading.price_library import PriceLibrary
 
 
 def read_changes(file: Path, prices: PriceTable, model: str | None, at: datetime) -> tuple[PriceChange, ...]:
     """What the prices of a file change at a moment; of one model alone where it is given.
 
-    Raises `PriceTableError` when the file cannot be used.
+    Raises `PriceTableError` when the file cannot be used, `QuoteError` for a model that nobody has a price for.
     """
-    newer = read_newer(file)
-    found = (
-        changes_of_table(PriceBook(prices), newer.table, at)
-        if newer.library is None
-        else changes_of_library(PriceLibrary(), PriceLibrary(data=newer.library), at)
-    )
-    return tuple(change for change in found if model is None or change.model == model)
+    newer, before = read_newer(file), PriceBook(prices)
+    if newer.library is None:
+        names = newer.table if model is None else (model,)
+        found = changes_of_table(before, PriceBook({**prices, **newer.table}), names, at)
+    else:
+        found = changes_of_library(PriceLibrary(), PriceLibrary(data=newer.library), at, model)
+    changes = tuple(found)
+    if model is not None and not changes:
+        quotes(before, model, None, Usage(), at)
+    return changes
 
 
 def show_changes(screen: Console, file: Path, changes: Sequence[PriceChange]) -> None:
@@ -47,9 +52,10 @@ def show_changes(screen: Console, file: Path, changes: Sequence[PriceChange]) ->
     for change in changes:
         table.add_row(change.provider, change.model, _unit(change), *_amounts(change))
     screen.print(table)
+    counted = f"{len(changes):,} prices differ." if len(changes) > 1 else "One price differs."
     screen.print(
         Text(
-            f"{len(changes)} prices differ. US dollars for a million tokens, or for 1,000 of what is no token.\n"
+            f"{counted} US dollars for a million tokens, or for 1,000 of what is no token.\n"
             f"A running app takes them from RAGMETER_PRICE_UPDATES={file}, or after an update of genai-prices."
         ),
         soft_wrap=True,
@@ -58,7 +64,8 @@ def show_changes(screen: Console, file: Path, changes: Sequence[PriceChange]) ->
 
 def _unit(change: PriceChange) -> str:
     above = f" above {change.above:,}" if change.above else ""
-    return change.unit.replace("_", " ").removesuffix(" tokens") + above
+    only = f" ({change.only})" if change.only else ""
+    return change.unit.replace("_", " ").removesuffix(" tokens") + above + only
 
 
 def _amounts(change: PriceChange) -> tuple[str, str, str]:

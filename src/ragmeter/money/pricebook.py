@@ -133,7 +133,8 @@ class PriceBook:
 
     def sellers(self, model: str) -> tuple[str, ...]:
         """The providers, by the conventions' names, that list a model; `OWN_TABLE` where the app's prices have it."""
-        if entry_of(self._prices, meant_by(self._prices, model)) is not None:
+        model = meant_by(self._prices, model)
+        if entry_of(self._prices, model) is not None:
             return (OWN_TABLE,)
         if self._library is None:
             return ()
