@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from pages import ROOT
 from ragmeter import palette
 from ragmeter.cli import application
+from ragmeter.cli.plan import plan_of
+from ragmeter.cli.plan_page import page
+from ragmeter.cli.scenario import read_scenario
+from ragmeter.cli.scenario_layers import read_layer, read_setting
 from ragmeter.planning.spread import percent
 from ragmeter.planning.verdict import signed
 
 VOID = {"meta", "br"}
+CHROMIUM = shutil.which("chromium")
 FEW = ("--draws", "500")
 DESK = str(ROOT / "examples" / "help-desk.yaml")
 
@@ -95,15 +104,15 @@ def dollars(amount: float | None) -> str:
 def test_the_page_is_well_formed_and_loads_nothing(scenario, tmp_path):
     """Each element is closed in order, no name stands there twice, and only links lead out of the page."""
     source = written(tmp_path, scenario)
-    page = Page(source)
-    names = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    read = Page(source)
+    names = [attributes["id"] for _, attributes in read.elements if "id" in attributes]
     assert len(names) == len(set(names))
-    referred = {name for _, each in page.elements for name in each.get("aria-labelledby", "").split()}
+    referred = {name for _, each in read.elements for name in each.get("aria-labelledby", "").split()}
     assert referred <= set(names)
-    assert {tag for tag, attributes in page.elements if {"src", "href", "xlink:href"} & set(attributes)} <= {"a"}
+    assert {tag for tag, attributes in read.elements if {"src", "href", "xlink:href"} & set(attributes)} <= {"a"}
     assert re.findall(r"url\(|@import|<script|<link|<img|<iframe|javascript:| on\w+=", source) == []
     outside = set(re.findall(r"https?://[^\s\"<]+", source))
-    assert outside <= {attributes["href"] for tag, attributes in page.elements if tag == "a"}
+    assert outside <= {attributes["href"] for tag, attributes in read.elements if tag == "a"}
     assert "default-src 'none'" in source
 
 
@@ -112,48 +121,48 @@ def test_the_page_is_well_formed_and_loads_nothing(scenario, tmp_path):
 )
 def test_the_figures_of_the_page_are_those_of_the_plan(arguments, tmp_path):
     """Costs, break-evens, drivers and assumptions are what --json has, as they are read."""
-    page, plan = Page(written(tmp_path, *arguments)), figures(*arguments)
+    read, plan = Page(written(tmp_path, *arguments)), figures(*arguments)
     fields = ("cost_per_thousand", "cost_per_month", "cost_per_month_tenfold", "setup_cost", "total_cost")
-    for cells, row in zip(page.tables["costs"][1:], plan["rows"], strict=True):
+    for cells, row in zip(read.tables["costs"][1:], plan["rows"], strict=True):
         assert (cells[0], cells[1].split()[1]) == (row["strategy"], row["basis"])
         assert cells[2:7] == [dollars(row[field]) for field in fields]
         assert cells[7] == f"{dollars(row['total_spread']['p10'])} to {dollars(row['total_spread']['p90'])}"
         if "success" in arguments[-1]:
             each = row["cost_per_success"]
             assert cells[8] == dollars(each and 1000 * each["p50"])
-    for cells, each in zip(page.tables["even"][1:], plan["comparisons"], strict=True):
+    for cells, each in zip(read.tables["even"][1:], plan["comparisons"], strict=True):
         assert cells[:2] == [each["challenger"], percent(each["cheaper"])]
         assert cells[2] == " / ".join(dollars(each["saving"][at]) for at in ("p10", "p50", "p90"))
     best = next(each for each in plan["comparisons"] if each["challenger"] == plan["verdict"]["challenger"])
-    for cells, driver in zip(page.tables["drivers"][1:], best["drivers"], strict=True):
+    for cells, driver in zip(read.tables["drivers"][1:], best["drivers"], strict=True):
         assert cells[0] == driver["quantity"]["name"]
         assert cells[2:4] == [f"{driver['correlation']:+.2f}", dollars(driver["worth"] or None)]
     told = [each for each in plan["assumptions"] if each["source"] != "nobody says otherwise"]
-    assert [row[0] for row in page.tables["assumptions"][1:]] == [each["quantity"]["name"] for each in told]
-    assert plan["verdict"]["answer"] in page.text("p")
-    assert plan["verdict"]["next"] in page.text("p")
+    assert [row[0] for row in read.tables["assumptions"][1:]] == [each["quantity"]["name"] for each in told]
+    assert plan["verdict"]["answer"] in read.text("p")
+    assert plan["verdict"]["next"] in read.text("p")
     for words in (*plan["notes"], *(check["statement"] for check in plan["checks"])):
-        assert words in page.text("li")
+        assert words in read.text("li")
 
 
 def test_the_charts_are_the_curves_of_the_plan(tmp_path):
     """The bars of a query add up to its cost, and each line has a point for each month or traffic of the plan."""
     source, plan = written(tmp_path, DESK), figures(DESK)
-    page = Page(source)
+    read = Page(source)
     for row in plan["rows"]:
         described = dict(re.findall(r'id="stack-(\w+)-desc">([^<]*)<', source))[row["strategy"]]
         parts = dict(re.findall(r"([a-z ]+) (\$[\d.]+)", described.replace(", ", ",")))
         assert parts == {part.replace("_", " "): dollars(cost) for part, cost in row["by_part"].items()}
-    lines = [each["points"].split() for tag, each in page.elements if tag == "polyline"]
+    lines = [each["points"].split() for tag, each in read.elements if tag == "polyline"]
     strategies, drawings = len(plan["rows"]), 2
     assert sum(len(points) == plan["months"] + 1 for points in lines) == strategies * drawings
     volumes = strategies + len(plan["comparisons"])
     assert sum(len(points) == len(plan["volumes"]) for points in lines) == volumes * drawings
     last = plan["rows"][1]["by_month"][-1]
     ends = f"RAG {dollars(last['p50'])}, {dollars(last['p10'])} to {dollars(last['p90'])}"
-    assert ends in page.text("desc")
+    assert ends in read.text("desc")
     half = plan["comparisons"][1]["volume"]["at"]["p50"]
-    assert page.text("text").split().count(f"{half:,.0f}") == drawings
+    assert read.text("text").split().count(f"{half:,.0f}") == drawings
 
 
 def test_texts_from_outside_are_text(tmp_path):
@@ -163,31 +172,31 @@ def test_texts_from_outside_are_text(tmp_path):
     (tmp_path / "<i>ours.yaml").write_text(text, "utf-8")
     settings = ("--set", "labour_rate=80")
     source = written(tmp_path, "today", str(tmp_path / "<i>ours.yaml"), *settings)
-    page = Page(source)
-    assert f"{markup} \ufffd[31m\ufffd" in page.text("h1")
-    assert f"{markup} " in page.text("p")
-    assert {tag for tag, _ in page.elements} & {"b", "script", "i"} == set()
-    assert ("a", {"href": "https://example.org/?a=1&b=", "rel": "noreferrer"}) in page.elements
+    read = Page(source)
+    assert f"{markup} \ufffd[31m\ufffd" in read.text("h1")
+    assert f"{markup} " in read.text("p")
+    assert {tag for tag, _ in read.elements} & {"b", "script", "i"} == set()
+    assert ("a", {"href": "https://example.org/?a=1&b=", "rel": "noreferrer"}) in read.elements
     assert not {"\x1b", "\u202e"} & set(source)
 
 
 @pytest.mark.parametrize("scenario", ["article", DESK])
 def test_the_page_can_be_read_without_seeing_it(scenario, tmp_path):
     """One heading on top and one for each section, a header for each row and column, words for each chart."""
-    page = Page(written(tmp_path, scenario))
-    tags = [tag for tag, _ in page.elements]
+    read = Page(written(tmp_path, scenario))
+    tags = [tag for tag, _ in read.elements]
     assert tags.count("h1") == 1
     assert tags.count("h2") + 1 == tags.count("section")
-    charts = [attributes for tag, attributes in page.elements if tag == "svg"]
+    charts = [attributes for tag, attributes in read.elements if tag == "svg"]
     assert all(each.get("aria-hidden") == "true" or each["role"] == "img" for each in charts)
     images = sum(each.get("role") == "img" for each in charts)
     assert images == sum(tag == "desc" for tag in tags)
-    assert all(text.strip() for tag, text in page.texts if tag == "desc")
-    rows = sum(len(table) - 1 for table in page.tables.values())
-    scopes = [attributes.get("scope") for tag, attributes in page.elements if tag == "th"]
+    assert all(text.strip() for tag, text in read.texts if tag == "desc")
+    rows = sum(len(table) - 1 for table in read.tables.values())
+    scopes = [attributes.get("scope") for tag, attributes in read.elements if tag == "th"]
     assert scopes.count("row") == rows
     assert None not in scopes
-    assert all(all(cell.strip() for cell in table[0]) for table in page.tables.values())
+    assert all(all(cell.strip() for cell in table[0]) for table in read.tables.values())
 
 
 def variables(source: str) -> Iterator[dict[str, str]]:
@@ -227,14 +236,14 @@ def test_both_themes_can_be_read(tmp_path):
 def test_a_plan_with_gaps_has_a_page(tmp_path):
     """With no traffic, with strategies of no price, or where nothing costs anything, no chart of it is drawn."""
     free = "prices={rag: {input: 0, output: 0}, fine_tuned: {input: 0, output: 0}}"
-    page = Page(written(tmp_path, "today", "--set", free, "--set", "retrieval={query_cost: 0, infrastructure: 0}"))
-    assert page.tables["costs"][1][2] == "$0.00"
+    read = Page(written(tmp_path, "today", "--set", free, "--set", "retrieval={query_cost: 0, infrastructure: 0}"))
+    assert read.tables["costs"][1][2] == "$0.00"
     alone = "traffic: {base: {tokens: {question: 50, output: 100}}}\nprices: {base: {input: 1, output: 2}}\n"
     (tmp_path / "alone.yaml").write_text(alone, "utf-8")
-    page = Page(written(tmp_path, str(tmp_path / "alone.yaml")))
-    assert [row[1].split()[-1] for row in page.tables["costs"][1:]] == ["assumed", "unknown", "unknown", "unknown"]
-    assert "months" not in {attributes.get("id") for _, attributes in page.elements}
-    assert "even" not in page.tables
+    read = Page(written(tmp_path, str(tmp_path / "alone.yaml")))
+    assert [row[1].split()[-1] for row in read.tables["costs"][1:]] == ["assumed", "unknown", "unknown", "unknown"]
+    assert "months" not in {attributes.get("id") for _, attributes in read.elements}
+    assert "even" not in read.tables
 
 
 @pytest.mark.parametrize("name", ["no folder/page.html", "."])
@@ -252,3 +261,33 @@ def test_a_long_horizon_and_huge_traffic_have_a_page(tmp_path):
     labels = re.findall(r"<text[^>]*>([^<]*)</text>", source)
     assert len(labels) < 120
     assert all(len(label) <= 20 for label in labels)
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    traffic=st.just(0.0) | st.floats(1e-15, 1e12),
+    price=st.just(0.0) | st.floats(1e-15, 1e6),
+    infrastructure=st.tuples(st.floats(1e-9, 1e3), st.floats(1e3, 1e12)),
+    months=st.integers(1, 60),
+)
+def test_every_point_of_a_chart_has_a_place(traffic, price, infrastructure, months):
+    """Whatever a plan costs, each chart is drawn of numbers, and none lies outside of it."""
+    low, high = infrastructure
+    said = [f"queries_per_day={traffic}", f"prices.rag.input={price}", f"retrieval.infrastructure=[{low}, {high}]"]
+    layers = [read_layer("today"), *map(read_setting, (*said, f"horizon={months}"))]
+    source = page(plan_of(read_scenario(layers), draws=100, seed=1))
+    assert re.findall(r"\b(?:nan|inf|None)\b", source.partition("<body>")[2]) == []
+    for width, height, drawn in re.findall(r'viewBox="0 0 (\d+) (\d+)"(.*?)</svg>', source, re.DOTALL):
+        points = [pair.split(",") for line in re.findall(r' points="([^"]*)"', drawn) for pair in line.split()]
+        assert all(0 <= float(x) <= float(width) and 0 <= float(y) <= float(height) for x, y in points)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_a_browser_complains_of_nothing(tmp_path):
+    """Nothing stands in the console of a browser that opens the page, where one is at hand."""
+    written(tmp_path, DESK)
+    options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom")
+    command = [str(CHROMIUM), *options, f"--user-data-dir={tmp_path / 'browser'}", (tmp_path / "plan.html").as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "At 3,200 queries a day" in done.stdout
+    assert "CONSOLE" not in done.stderr

@@ -121,6 +121,13 @@ def test_what_has_no_price_is_not_judged():
     assert found(plan.checks, "fine_tuned is 10").found == "one of them has no price here"
 
 
+def test_nothing_is_so_many_times_cheaper_than_what_is_free():
+    """Where the cheaper strategy costs nothing, no number of times is said."""
+    free = ("prices={fine_tuned: {input: 0, output: 0}}", "fine_tuning={labour: 0, run_cost: 0}")
+    check = found(planned("today", *free).checks, "fine_tuned is 10 to 50 times cheaper")
+    assert (check.holds, check.found, check.needs) == (False, "fine_tuned costs nothing here", ())
+
+
 @pytest.mark.parametrize("setting", ["prices.rag.input=0", "queries_per_day=0"])
 def test_what_costs_nothing_is_planned_with_too(setting):
     """A free model and an app without queries have a plan: nothing is divided by what is not there."""

@@ -13,6 +13,9 @@ from ragmeter.planning.days import DAYS
 
 THOUSAND = 1_000.0
 MILLION = 1e6
+FREE = 1e-18
+"""US dollars below which a query or a token costs nothing."""
+
 ROUNDING = 0.5
 """By how much a figure in whole dollars may be off."""
 
@@ -138,9 +141,11 @@ def check_claim(bills: Mapping[str, Bill], values: Values, months: int, claim: C
         return Check(said, holds=False, found="one of them has no price here")
     ours, theirs = bills[claim.cheaper], bills[claim.than]
     cheap, dear = (_all_in(each, values, months, claim.queries_per_day) for each in (ours, theirs))
-    times = dear / cheap if cheap else float("inf")
+    if cheap < FREE:
+        return Check(said, holds=False, found=f"{claim.cheaper} costs nothing here")
+    times = dear / cheap
     found = (
-        f"{times:.1f} times here: 1,000 queries cost ${THOUSAND * dear:,.2f} with {claim.than} and "
+        f"{times:,.1f} times here: 1,000 queries cost ${THOUSAND * dear:,.2f} with {claim.than} and "
         f"${THOUSAND * cheap:,.2f} with {claim.cheaper}, set-up and months included"
     )
     holds = claim.least <= times <= claim.most
@@ -166,7 +171,7 @@ def _all_in(ours: Bill, values: Values, months: int, queries_per_day: float) -> 
 def _needed_price(ours: Bill, values: Values, cost: float, wanted: float, times: float) -> str:
     """How cheap a token of the cheaper strategy must be."""
     by_tokens = float(summed([term for term in ours.query if _token_prices(term)], values)[0])
-    if not by_tokens:
+    if by_tokens < FREE:
         return ""
     left = wanted - (cost - by_tokens)
     who = "fine-tuned model" if is_tuned(ours.strategy) else "model"
@@ -180,7 +185,7 @@ def _needed_context(theirs: Bill, values: Values, cost: float, wanted: float, ti
     """How long the context of the dearer strategy must be; its growth is left out."""
     tokens = _context_tokens(theirs, values)
     each = float(by_line(theirs.query, values)[Line.CONTEXT][0]) / tokens if tokens else 0.0
-    if not retrieves(theirs.strategy) or not each:
+    if not retrieves(theirs.strategy) or each < FREE:
         return ""
     needed = tokens + (wanted - cost) / each
     return f"{times:g} times: if the context were {max(0.0, needed):,.0f} tokens long instead of {tokens:,.0f}"
