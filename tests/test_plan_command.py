@@ -387,10 +387,18 @@ def test_a_counter_that_restarted_is_counted_from_zero():
     assert any(note.startswith("The app restarted meanwhile") for note in plan["notes"])
 
 
-@pytest.mark.parametrize("address", ["someone:SECRET@127.0.0.1:9", "http://someone:SECRET@[bad"])
+NO_ADDRESSES = (
+    "someone:SECRET@127.0.0.1:9",
+    "http://someone:SECRET@[bad",
+    "http://someone:SECRET@127.0.0.1:99999",
+    "http://someone:SECRET@exa mple:80",
+)
+
+
+@pytest.mark.parametrize("address", NO_ADDRESSES)
 @pytest.mark.parametrize("option", ["--prometheus", "--metrics"])
 def test_what_is_no_address_is_told_without_its_secrets(option, address):
-    """An address without a scheme, or one that nothing can read."""
+    """An address without a scheme, one with a port that there is not, or one that nothing can read."""
     result = run(option, address)
     assert result.exit_code == 2
     assert "Expected an address such as http://127.0.0.1:9090, got " in unwrapped(result.stderr)

@@ -234,6 +234,9 @@ WRONG = {
     "traffic: {rag: {queries_per_day: .inf}}": (
         "traffic.rag.queries_per_day: inf cannot stand there; write how many queries of it come in a day"
     ),
+    "traffic: {rag: {cost: {context: -1}}}": (
+        "traffic.rag.cost.context: -1 cannot stand there; write US dollars of a query by part, such as {context: 0.007}"
+    ),
     "traffic: {rag: {cost_per_query: 0.002, cost: {context: 0.007}}}": (
         "traffic.rag.cost_per_query: 0.002 is less than its parts in `cost`; write their sum, 0.007, or more"
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
@@ -45,8 +45,10 @@ class TrafficSection(Section):
     queries: float = Field(0, ge=0, description="how many queries were looked at, or leave it out where none was")
     queries_per_day: float | None = Field(None, gt=0, le=1e15, description="how many queries of it come in a day")
     tokens: dict[str, Any] = Field({}, description="tokens of a query by part, such as {question: 50, context: 2800}")
-    cost: dict[Part, float] = Field({}, description="US dollars of a query by part, such as {context: 0.007}")
-    cost_per_query: float | None = Field(None, ge=0, description="what a query costs in US dollars")
+    cost: dict[Part, Annotated[float, Field(ge=0, le=1e15)]] = Field(
+        {}, description="US dollars of a query by part, such as {context: 0.007}"
+    )
+    cost_per_query: float | None = Field(None, ge=0, le=1e15, description="what a query costs in US dollars")
     cost_deviation: float | None = Field(None, ge=0, description="its standard deviation from query to query")
     cached_share: float | None = Field(None, ge=0, le=1, description="the share of input tokens that a cache gave")
 

@@ -37,6 +37,8 @@ class Access:
 
 NOBODY = Access()
 
+NO_ADDRESS = "Expected an address such as http://127.0.0.1:9090, got {}."
+
 
 def get(url: str, *, seconds: float, parameters: Mapping[str, str] | None = None, access: Access = NOBODY) -> Response:
     """The answer to a GET, whatever its status but 401 and 403; `MeasuredError` where there is none.
@@ -51,6 +53,9 @@ def get(url: str, *, seconds: float, parameters: Mapping[str, str] | None = None
         answer = requests.get(url, params=parameters, headers=access.headers, auth=access.basic, timeout=seconds)
     except requests.Timeout as error:
         raise MeasuredError(f"{shown} did not answer within {seconds:g} s; is it overloaded?") from error
+    except requests.exceptions.InvalidURL as error:
+        # Its own words have the whole address, with user and password.
+        raise MeasuredError(NO_ADDRESS.format(shown)) from error
     except (requests.RequestException, ValueError) as error:
         raise MeasuredError(
             f"{shown} cannot be reached ({_reason(error)}); does it run, and is this its address?"
@@ -70,7 +75,7 @@ def _has_user(url: str) -> bool:
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise MeasuredError(f"Expected an address such as http://127.0.0.1:9090, got {without_secrets(url)}.")
+        raise MeasuredError(NO_ADDRESS.format(without_secrets(url)))
     return bool(parts.username)
 
 
