@@ -83,11 +83,11 @@ ANSWERS: dict[str, Given] = {}
 """What the clients' `request` is given: by model, a whole answer or the chunks of a stream."""
 
 
-def take_out_the_client() -> None:
+def take_out_the_client() -> Step:
     """Replace the work of openai's own client below the function that every tool wraps or passes through.
 
     Sending and parsing take a hundred times what is measured and vary more than it. What is left of it is what goes over
-    the wire, as bytes: in every configuration alike. To be called before anything is instrumented.
+    the wire, as bytes: in every configuration alike. To be called before anything is instrumented. Gives what puts all of it back.
     """
     from openai import _base_client
 
@@ -111,14 +111,24 @@ def take_out_the_client() -> None:
         await asyncio.sleep(0)
         return await self._process_response(options=options, response=ANSWERS[options.json_data["model"]])
 
-    for owner, name, function in (
-        (_base_client.BaseClient, "_build_request", built),
-        (_base_client.SyncAPIClient, "_process_response", processed),
-        (_base_client.AsyncAPIClient, "_process_response", processed_async),
-        (_base_client.SyncAPIClient, "request", request),
-        (_base_client.AsyncAPIClient, "request", request_async),
-    ):
+    taken_out = [
+        (owner, name, vars(owner)[name], function)
+        for owner, name, function in (
+            (_base_client.BaseClient, "_build_request", built),
+            (_base_client.SyncAPIClient, "_process_response", processed),
+            (_base_client.AsyncAPIClient, "_process_response", processed_async),
+            (_base_client.SyncAPIClient, "request", request),
+            (_base_client.AsyncAPIClient, "request", request_async),
+        )
+    ]
+    for owner, name, _, function in taken_out:
         setattr(owner, name, function)
+
+    def put_back() -> None:
+        for owner, name, own, _ in taken_out:
+            setattr(owner, name, own)
+
+    return put_back
 
 
 @dataclass(frozen=True, slots=True)
