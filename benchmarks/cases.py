@@ -181,11 +181,16 @@ EVENTS: list[Any] = []
 """The events of the one stream that is measured."""
 
 
-def _chat(model: str, answer: Any) -> Any:
+@cache
+def _client() -> Any:
     import openai
 
+    return openai.OpenAI(api_key="k")
+
+
+def _chat(model: str, answer: Any) -> Any:
     ANSWERS[model] = given(answer)
-    return openai.OpenAI(api_key="k").chat.completions.create
+    return _client().chat.completions.create
 
 
 def _answer(prompt_tokens: int = 100, content: str = "An answer.") -> Any:

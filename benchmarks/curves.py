@@ -21,7 +21,20 @@ from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 
 import ragmeter
-from benchmarks.cases import ANSWER, ANSWERS, CHUNKS, EVENTS, MESSAGES, Given, Step, _answer, _chat, completion, given
+from benchmarks.cases import (
+    ANSWER,
+    ANSWERS,
+    CHUNKS,
+    EVENTS,
+    MESSAGES,
+    Given,
+    Step,
+    _answer,
+    _chat,
+    _client,
+    completion,
+    given,
+)
 from benchmarks.growth import OWN, Cost, Curve, Measured, Rounds, added, beside_bare, exponent, last_exponent, measure
 from benchmarks.installed import PATIENCE, drain, instrumented, without_the_client
 from benchmarks.plot import svg
@@ -154,14 +167,13 @@ def settling_rounds(number: int) -> Rounds:
 
 def waiting_rounds(number: int) -> Rounds:
     """So many searches and embeddings that wait for an answer, and a chat with a long question beside them."""
-    import openai
     from openai.types import CreateEmbeddingResponse
 
     vector = {"object": "embedding", "index": 0, "embedding": [0.1, 0.2]}
     body = {"object": "list", "model": EMBEDDING, "data": [vector], "usage": {"prompt_tokens": 9, "total_tokens": 9}}
     create, question, turn = _small(), _text(4_000), count()
     ANSWERS[EMBEDDING] = given(CreateEmbeddingResponse.model_validate(body))
-    embed = openai.OpenAI(api_key="k").embeddings.create
+    embed = _client().embeddings.create
 
     def before() -> None:
         for each in range(number):

@@ -111,7 +111,6 @@ def measure(curve: Curve, sizes: Sequence[int], seconds: float, *, rounds: int, 
 @contextmanager
 def _no_collector() -> Iterator[None]:
     """While it lasts, Python's garbage collector rests: its runs grow with all objects of the process."""
-    gc.collect()
     gc.disable()
     try:
         yield

@@ -12,14 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property, reduce
+from functools import cache, reduce
 from importlib import import_module
 from typing import Any
 
 from ragmeter.reading.declaration import Wrapped
 from ragmeter.wrapping.wrappers import Wrappers
 
-REPEATS = 2_000
+REPEATS = 500
 CLIENT = "the client"
 
 
@@ -94,18 +94,12 @@ class Clock:
 
     def microseconds(self, row: str) -> float:
         """What a row has taken, without what looking at the clock took in it."""
-        inside, around = self._looking
+        inside, around = looking()
         own = [
             tally.taken[row] - tally.calls[row] * inside - tally.within[row] * around
             for tally in self._of_thread.values()
         ]
         return max(sum(own), 0.0) / 1e3
-
-    @cached_property
-    def _looking(self) -> tuple[float, float]:
-        """Nanoseconds that a station that does nothing takes by its own clock, and beyond that of the one around it."""
-        found = [_looking() for _ in range(5)]
-        return min(inside for inside, _ in found), min(around for _, around in found)
 
     @contextmanager
     def on(self, stations: Iterable[Station]) -> Iterator[list[str]]:
@@ -150,6 +144,13 @@ def timed_wrappers(clock: Clock, *, rest: str, reading: str, leaves: str) -> Ite
         yield
     finally:
         setattr(Wrappers, "wrapper", make)  # noqa: B010
+
+
+@cache
+def looking() -> tuple[float, float]:
+    """Nanoseconds that a station that does nothing takes by its own clock, and beyond that of the one around it."""
+    found = [_looking() for _ in range(5)]
+    return min(inside for inside, _ in found), min(around for _, around in found)
 
 
 def _looking() -> tuple[float, float]:

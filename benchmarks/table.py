@@ -33,6 +33,13 @@ PROCESS_TARGETS = {
     "40 kB RAG prompt, 20 chunks verbatim": "≤ 4",
     "40 kB RAG prompt, 20 chunks reformatted": "≤ 15",
 }
+CLOSER = """Two commands look closer at the build at hand. `python -m benchmarks profile small`, `rag` or `search` shows where the time of a call goes,
+station by station, on the worker and on the caller's thread. `python -m benchmarks curves` measures the cost against the size of the prompt, chunks
+remembered, live queries, waiting searches, label sets, pieces of a stream, turns and threads, and prints the exponent of each: 1 means that twice
+the size costs twice as much. The plots in `docs/images/curves`, such as [the pieces of a stream](../docs/images/curves/pieces.svg) and
+[the chunks remembered](../docs/images/curves/remembered.svg), are written by `python -m benchmarks curves --plots docs/images/curves`."""
+"""What else can be asked of the benchmarks."""
+
 Results = Mapping[str, Mapping[str, Sequence[Round]]]
 """Case -> configuration -> rounds, in the order in which they were run."""
 
@@ -49,7 +56,7 @@ def page(results: Results, singles: Singles | None) -> str:
     parts = [_head(count), _ratios(results), _streams(results), _peers(results)]
     if singles is not None:
         parts += [anatomy.table(), slices.table(), handling.table(), _singles(singles)]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(part for part in (*parts, CLOSER) if part) + "\n"
 
 
 def _head(rounds: int) -> str:
