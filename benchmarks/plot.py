@@ -59,11 +59,15 @@ def _grid(x: Axis, y: Axis) -> Iterator[str]:
     for value in x.decades():
         at = x.at(value)
         yield f'{rule} x1="{at}" x2="{at}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
-        yield _text(at, HEIGHT - BOTTOM + 18, f"{value:,g}", anchor="middle")
+        yield _text(at, HEIGHT - BOTTOM + 18, _told(value), anchor="middle")
     for value in y.decades():
         at = y.at(value)
         yield f'{rule} x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>'
-        yield _text(LEFT - 8, at + 4, f"{value:,g}", anchor="end")
+        yield _text(LEFT - 8, at + 4, _told(value), anchor="end")
+
+
+def _told(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
 
 
 def _line(name: str, line: Line, x: Axis, y: Axis, number: int) -> Iterator[str]:
