@@ -283,7 +283,7 @@ class _Positions:
         repeated = self._repeated(own) if len(self._grams) - self._distinct >= needle.least else []
         if len(repeated) < len(own):
             # Too few come again for the chunk to stand there twice.
-            firsts = [at for at, _ in self._firsts(own)]
+            firsts = self._positions(own)
             start, end = min(firsts), max(firsts)
             if end - start <= STRETCHED * needle.words:
                 yield [(start, end)]
@@ -299,8 +299,16 @@ class _Positions:
             if stretches:
                 yield stretches
 
+    def _positions(self, own: AbstractSet[int]) -> list[int]:
+        """The first places of runs of words that are here."""
+        if len(self._layers) == 1:
+            return list(map(self._layers[0].__getitem__, own))
+        return [at for at, _ in self._firsts(own)]
+
     def _firsts(self, own: AbstractSet[int]) -> list[tuple[int, int]]:
         """The first places of runs of words that are here, each with its hash."""
+        if len(self._layers) == 1:
+            return list(zip(self._positions(own), own, strict=True))
         firsts: list[tuple[int, int]] = []
         left = set(own)
         for layer in self._layers:
