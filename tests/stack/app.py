@@ -24,6 +24,9 @@ PRICES: dict[str, dict[str, float]] = {
 """US dollars per million tokens, and per thousand searches."""
 
 CONTEXT = "Herons nest in colonies, high in old trees near the water, and come back to them each spring."
+ELSE = "Kingfishers dig tunnels into steep banks of rivers and lay seven eggs."
+"""What is retrieved beside it, with a lower score."""
+
 QUESTION = "Where do herons nest?"
 ANSWER = "In colonies, high in old trees near the water, to which they come back each spring [1]."
 
@@ -166,11 +169,15 @@ def run(url: str) -> None:
     for name in ("birds", "empty"):
         store.create_collection(name, models.VectorParams(size=2, distance=models.Distance.COSINE))
     client.embeddings.create(model=EMBEDDER, input=list(DOCUMENTS))
-    store.upsert("birds", [models.PointStruct(id=1, vector=[0.0, 1.0], payload={"text": CONTEXT})])
+    points = [(CONTEXT, [0.0, 1.0]), (ELSE, [1.0, 0.5])]
+    store.upsert(
+        "birds",
+        [models.PointStruct(id=at, vector=vector, payload={"text": text}) for at, (text, vector) in enumerate(points)],
+    )
 
     def search(collection: str) -> list[str]:
         embedded = client.embeddings.create(model=EMBEDDER, input=QUESTION).data[0].embedding
-        found = store.query_points(collection, query=embedded, limit=1, with_payload=True).points
+        found = store.query_points(collection, query=embedded, limit=2, with_payload=True).points
         return [point.payload["text"] for point in found if point.payload]
 
     def ask(model: str, context: list[str]) -> None:
