@@ -70,6 +70,9 @@ def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         target = f"127.0.0.1:{port}"
         with servers.victoria_metrics(tmp_path_factory.mktemp("victoria"), targets=[target]) as url:
             databases = (start(target), PrometheusClient(url))
+            for client in databases:
+                # Who comes when another has seen a value already gets no zero before it.
+                client.wait_for(lambda known: bool(known.query("up")), what="the first scrape")
             with served_demo(figures, port):
                 for client in databases:
                     wait_for_queries(client)
