@@ -85,6 +85,23 @@ def digits(figures: Figures) -> set[str]:
     return {word for word in f"{cells} {lines} {telling.headline(figures)}".split() if re.search(r"\d", word)}
 
 
+@pytest.mark.parametrize(
+    ("options", "header"),
+    [
+        (("--user=grace", "--password=hopper"), "Basic Z3JhY2U6aG9wcGVy"),
+        (("--token=t0ken",), "Bearer t0ken"),
+    ],
+)
+def test_a_page_behind_a_login_is_read_with_what_is_given(options: tuple[str, ...], header: str) -> None:
+    """User and password, or a token, go with each reading, as they do with `ragmeter plan`, and are never shown."""
+    with Wire(answer(page())) as wire:
+        result = run(f"{wire.url}/metrics", "--once", *options)
+    assert result.exit_code == 0
+    assert {asked.headers["authorization"] for asked in wire.asked} == {header}
+    assert "hopper" not in result.output
+    assert "t0ken" not in result.output
+
+
 def test_a_frame_has_the_digits_of_the_page() -> None:
     """Every figure of the page stands in the frame, to the last digit; nothing of it is in any other form."""
     with Wire(answer(page())) as wire:

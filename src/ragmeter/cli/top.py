@@ -13,9 +13,11 @@ from rich.live import Live
 from rich.text import Text
 
 from ragmeter.cli.brush import brush_of
+from ragmeter.cli.server_options import Password, Token, User
 from ragmeter.cli.top_picture import Frame
 from ragmeter.domain.wording import shown
 from ragmeter.measured.errors import MeasuredError
+from ragmeter.measured.http import Access
 from ragmeter.measured.watching import Watching
 
 TICK = 1.0
@@ -28,6 +30,9 @@ def top(
     every: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="How often the page is read.")] = 2.0,
     once: Annotated[bool, typer.Option("--once", help="Print one frame, and end.")] = False,
     new: Annotated[bool, typer.Option("--new", help="Count only what comes from now on.")] = False,
+    user: User = None,
+    password: Password = "",
+    token: Token = None,
 ) -> None:
     """Watch what a running app spends and on what. Ctrl-C ends it.
 
@@ -38,7 +43,7 @@ def top(
             stream.reconfigure(errors="replace")
     screen, notes = Console(highlight=False), Console(stderr=True, highlight=False)
     try:
-        watching = Watching(url, is_new=new)
+        watching = Watching(url, access=Access(user, password, token), is_new=new)
         if once or not screen.is_terminal or screen.is_dumb_terminal:
             screen.print(_frame(watching, screen), end="")
         else:

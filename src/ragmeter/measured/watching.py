@@ -10,6 +10,7 @@ from datetime import datetime
 
 from ragmeter.measured.errors import MeasuredError
 from ragmeter.measured.figures import Figures
+from ragmeter.measured.http import NOBODY, Access
 from ragmeter.measured.page import read_samples
 from ragmeter.measured.samples import Samples
 from ragmeter.telemetry.otel_environment import without_secrets
@@ -38,8 +39,16 @@ class Sight:
 class Watching:
     """Readings of the page at `url`; `is_new` counts only what comes after the first one."""
 
-    def __init__(self, url: str, *, is_new: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        access: Access = NOBODY,
+        is_new: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._url = url
+        self._access = access
         self._clock = clock
         self._readings: deque[tuple[float, Samples]] = deque()
         self._trouble: str | None = None
@@ -74,7 +83,7 @@ class Watching:
         return Sight(without_secrets(self._url), figures, recent, age, self._since, self._trouble)
 
     def _read(self) -> Samples:
-        samples = read_samples(self._url)
+        samples = read_samples(self._url, self._access)
         if not samples:
             raise MeasuredError(
                 f"{without_secrets(self._url)} has no metrics of ragmeter; was ragmeter.instrument() called there?"
