@@ -28,7 +28,11 @@ ELSE = "Kingfishers dig tunnels into steep banks of rivers and lay seven eggs."
 """What is retrieved beside it, with a lower score."""
 
 QUESTION = "Where do herons nest?"
-ANSWER = "In colonies, high in old trees near the water, to which they come back each spring [1]."
+ANSWER = (
+    "In colonies, high in old trees near the water, to which they come back each spring [1]. "
+    "Kingfishers dig tunnels into steep banks of rivers and lay seven eggs there [2]."
+)
+"""It uses all that is retrieved: nothing is wasted, so no alert about waste is true."""
 
 EMBEDDED_TOKENS = 8
 OUTPUT_TOKENS = 50
