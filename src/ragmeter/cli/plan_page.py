@@ -5,21 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from string import Template
 
-from ragmeter.cli import plan_charts, right_k_picture
+from ragmeter.cli import plan_charts, plan_words, right_k_picture
 from ragmeter.cli.markup import broken, legend, linked, safe, section, soft, table
-from ragmeter.cli.plan_words import (
-    amount,
-    chance,
-    cost_headings,
-    costs,
-    headline,
-    origin,
-    per_thousand_successes,
-    quantiles,
-    threshold,
-    total_range,
-    value,
-)
 from ragmeter.planning.assumptions import NOBODY
 from ragmeter.planning.claims import Check
 from ragmeter.planning.plan import Plan, Row
@@ -155,7 +142,7 @@ def page(plan: Plan) -> str:
     )
     return PAGE.substitute(
         title=safe(plan.title or "RAG or fine-tuning?"),
-        headline=linked(headline(plan)),
+        headline=linked(plan_words.headline(plan)),
         sections="\n".join(filter(None, sections)),
         version=safe(VERSION),
         draws=f"{plan.draws:,}",
@@ -186,15 +173,15 @@ def _verdict(plan: Plan) -> str:
 
 def _costs(plan: Plan) -> str:
     has_success = any(row.cost_per_success for row in plan.rows)
-    headings = ("strategy", "basis", *cost_headings(plan), "10 % to 90 %")
+    headings = ("strategy", "basis", *plan_words.cost_headings(plan), "10 % to 90 %")
     headings += ("1K answered well",) if has_success else ()
     rows = [
         (
             _name(row.strategy),
             _basis(row.basis),
-            *costs(row),
-            total_range(row),
-            *((per_thousand_successes(row),) if has_success else ()),
+            *plan_words.costs(row),
+            plan_words.total_range(row),
+            *((plan_words.per_thousand_successes(row),) if has_success else ()),
         )
         for row in plan.rows
     ]
@@ -213,7 +200,7 @@ def _by_origin(plan: Plan) -> str:
         return ""
     bars = "".join(
         f'<li><span class="name">{safe(row.strategy)}</span> {plan_charts.stack(plan, row)}'
-        f'<span class="number">{amount(row.cost_per_thousand)}</span></li>'
+        f'<span class="number">{plan_words.amount(row.cost_per_thousand)}</span></li>'
         for row in rows
     )
     parts = legend([_part(part) for part in plan_charts.parts_of(plan)])
@@ -233,7 +220,7 @@ def _whys(plan: Plan) -> str:
 
 
 def _why(row: Row) -> str:
-    return f"{_basis(row.basis)}, {safe(origin(row))}"
+    return f"{_basis(row.basis)}, {safe(plan_words.origin(row))}"
 
 
 def _strategies(plan: Plan) -> str:
@@ -268,10 +255,10 @@ def _break_evens(plan: Plan) -> str:
     rows = [
         (
             _name(each.challenger),
-            chance(each.cheaper),
-            quantiles(each.saving),
-            broken(threshold(each.volume)),
-            broken(threshold(each.day)),
+            plan_words.chance(each.cheaper),
+            plan_words.quantiles(each.saving),
+            broken(plan_words.threshold(each.volume)),
+            broken(plan_words.threshold(each.day)),
         )
         for each in plan.comparisons
     ]
@@ -303,7 +290,7 @@ def _driver_rows(best: Comparison) -> Iterator[tuple[str, ...]]:
             f"<code>{safe(driver.quantity.name)}</code>",
             plan_charts.correlation(driver.correlation),
             f"{driver.correlation:+.2f}",
-            amount(driver.worth or None),
+            plan_words.amount(driver.worth or None),
             safe(driver.quantity.learn),
         )
 
@@ -342,7 +329,12 @@ def _claim(check: Check) -> str:
 
 def _assumptions(plan: Plan) -> str:
     rows = [
-        (f"<code>{safe(each.quantity.name)}</code>", value(each), safe(each.quantity.unit), linked(each.source))
+        (
+            f"<code>{safe(each.quantity.name)}</code>",
+            plan_words.value(each),
+            safe(each.quantity.unit),
+            linked(each.source),
+        )
         for each in plan.assumptions
         if each.source != NOBODY
     ]
